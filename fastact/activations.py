@@ -1,0 +1,299 @@
+"""Activations: a formula, what there is to say about it, and the four callables made from it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from fastact.formula import Expression, constant, differentiate, parameters_of, trace, variable
+from fastact.ufunc import Definition, make_ufunc
+
+__all__ = ["Activation", "activation", "ACTIVATIONS", "KINDS"]
+
+#: What every activation offers, by the suffix of the name.
+KINDS = {"": "value", "_derivative": "derivative", "_backward": "backward", "_with_derivative": "with_derivative"}
+
+REQUIRED = inspect.Parameter.empty
+
+
+class Activation:
+    """An activation function: formula, parameters and the callables made from them.
+
+    Made by :func:`fastact.activation`; ``fastact.ACTIVATIONS`` holds those of the catalogue.
+
+    Attributes
+    ----------
+    name : str
+    aliases : tuple of str
+        Other names of the same functions.
+    parameters : dict
+        Names and defaults; ``inspect.Parameter.empty`` where a value must be given.
+    formula : str
+        The value as text.
+    range : str
+        The interval of its values.
+    reference : str
+        Where it comes from.
+    value, derivative, backward, with_derivative : callable
+        ``f(x)``; ``f'(x)``; ``grad * f'(x)``; both ``f(x)`` and ``f'(x)``, each in one pass over memory.
+
+    Examples
+    --------
+    >>> import fastact
+    >>> fastact.ACTIVATIONS["elu"].parameters
+    {'alpha': 1.0}
+    >>> fastact.ACTIVATIONS["relu"](-3.0)
+    0.0
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        formula: str | None = None,
+        range: str = "",
+        reference: str = "",
+        aliases: tuple[str, ...] = (),
+        choice: Mapping[str, str] | None = None,
+        learned: str | None = None,
+    ) -> None:
+        self.name: str = function.__name__.rstrip("_")  # as in tanh_, which would hide the primitive
+        self.aliases = aliases
+        self.parameters = parameters_of(function)
+        self.range = range
+        self.reference = reference
+        self.summary = inspect.getdoc(function) or f"The activation {self.name}."
+        self.learned = learned  # a parameter that backward also differentiates by
+        self.choice = dict(choice or {})  # values of the option `approximate`: the activation each stands for
+        self._function = function
+        self._formula = formula
+        self._callables: dict[tuple[str, str], Callable[..., Any]] = {}
+
+    # -- the formula ------------------------------------------------------------------------------
+
+    @cached_property
+    def expressions(self) -> tuple[Expression, Expression]:
+        """Value and derivative as graphs; the derivative by the chain rule unless the formula gives it."""
+        results = trace(self._function, list(self.parameters))
+        if len(results) == 1:
+            return results[0], differentiate(results[0], variable("x"))
+        if len(results) != 2:
+            raise TypeError(
+                f"{self.name} must return its value, or value and derivative; it returned {len(results)} results"
+            )
+        return results[0], results[1]
+
+    @property
+    def formula(self) -> str:
+        return self._formula or repr(self.expressions[0])
+
+    def definition(self, kind: str = "value") -> Definition:
+        """What the ufunc of that kind computes."""
+        value, derivative = self.expressions
+        grad = variable("grad")
+        inputs, results = ["x", *self.parameters], (value,)
+        if kind == "derivative":
+            results = (derivative,)
+        elif kind == "backward":
+            inputs, results = ["grad", *inputs], (grad * derivative,)
+            if self.learned:
+                results += (grad * differentiate(value, variable(self.learned)),)
+        elif kind == "with_derivative":
+            results = (value, derivative)
+        elif kind != "value":
+            raise ValueError(f"kind must be one of {', '.join(KINDS.values())}, not {kind!r}")
+        suffix = next(suffix for suffix, name in KINDS.items() if name == kind)
+        return Definition(self.name + suffix, inputs, results, self.documentation(kind))
+
+    def source(self, kind: str = "value", dtype: Any = "float32") -> str:
+        """The emitted Python module that Numba compiles for one kind and dtype.
+
+        Parameters
+        ----------
+        kind : str, default "value"
+            ``"value"``, ``"derivative"``, ``"backward"`` or ``"with_derivative"``.
+        dtype : dtype, default float32
+            float16, float32 or float64.
+
+        Raises
+        ------
+        ValueError
+            For another kind or dtype.
+
+        Examples
+        --------
+        >>> import fastact
+        >>> print(fastact.ACTIVATIONS["relu"].source()[:28])
+        from fastact.blocks import *
+        """
+        storage = np.dtype(dtype).name
+        if storage not in ("float16", "float32", "float64"):
+            raise ValueError(f"dtype must be float16, float32 or float64, not {storage}")
+        return self.definition(kind).source(storage)
+
+    def documentation(self, kind: str = "value") -> str:
+        from fastact.documentation import docstring
+
+        return docstring(self, kind)
+
+    # -- the callables ----------------------------------------------------------------------------
+
+    def callable(self, kind: str = "value", backend: str | None = None) -> Callable[..., Any]:
+        """The callable of that kind; a ufunc, or a function with keyword defaults over one."""
+        if backend is None:
+            from fastact.backends import backend as chosen
+
+            backend = chosen()
+        key = kind, backend
+        if key not in self._callables:
+            ufunc = make_ufunc(self.definition(kind), backend)
+            self._callables[key] = self._with_defaults(ufunc, kind, backend)
+        return self._callables[key]
+
+    value = property(lambda self: self.callable("value"))
+    derivative = property(lambda self: self.callable("derivative"))
+    backward = property(lambda self: self.callable("backward"))
+    with_derivative = property(lambda self: self.callable("with_derivative"))
+
+    def __call__(self, x: Any, *parameters: Any, **keywords: Any) -> Any:
+        return self.value(x, *parameters, **keywords)
+
+    def __repr__(self) -> str:
+        return f"<activation {self.name}: {self.formula}>"
+
+    def _with_defaults(self, ufunc: np.ufunc, kind: str, backend: str) -> Callable[..., Any]:
+        """A function with the parameters' keywords and defaults, where there are any. It is written out as
+        source so that it has a true signature and costs one plain call."""
+        if not self.parameters and not self.choice:
+            return ufunc
+        leading = ["grad", "x"] if kind == "backward" else ["x"]
+        names = [*leading, *self.parameters]
+        signature = leading + [n if d is REQUIRED else f"{n}={d!r}" for n, d in self.parameters.items()]
+        namespace: dict[str, Any] = {"ufunc": ufunc, "sum_to": _sum_to}
+        body = f"return ufunc({', '.join(names)}, **keywords)"
+        if self.choice:
+            signature.append("approximate='none'")
+            for option, name in self.choice.items():
+                namespace[option] = ACTIVATIONS[name].callable(kind, backend)
+            namespace |= {"options": {option: namespace[option] for option in self.choice} | {"none": ufunc}}
+            body = (
+                "try:\n        chosen = options[approximate]\n    except (KeyError, TypeError):\n        "
+                f"raise ValueError(f'approximate must be one of {{sorted(options)}}, not {{approximate!r}}') from None\n"
+                f"    return chosen({', '.join(names)}, **keywords)"
+            )
+        elif self.learned and kind == "backward":
+            body = (
+                f"dx, d{self.learned} = ufunc({', '.join(names)}, **keywords)\n"
+                f"    return dx, sum_to(d{self.learned}, {self.learned})"
+            )
+        function_name = ufunc.__name__
+        source = f"def {function_name}({', '.join(signature)}, **keywords):\n    {body}\n"
+        exec(compile(source, f"<fastact {function_name}>", "exec"), namespace)
+        function: Callable[..., Any] = namespace[function_name]
+        function.__doc__ = self.documentation(kind)
+        function.__module__ = "fastact" if backend == "numba" else "fastact.fallback"
+        return function
+
+
+def _sum_to(gradient: Any, parameter: Any) -> Any:
+    """Sum over the axes along which a parameter was broadcast."""
+    shape = np.shape(parameter)
+    gradient = np.asarray(gradient)
+    surplus = gradient.ndim - len(shape)
+    axes = tuple(range(surplus)) + tuple(
+        surplus + i for i, n in enumerate(shape) if n == 1 and gradient.shape[surplus + i] != 1
+    )
+    return gradient.sum(axis=axes).reshape(shape)[()] if axes else gradient[()]
+
+
+def activation(function: Callable[..., Any] | None = None, /, **details: Any) -> Any:
+    """Make an activation of a formula; a decorator.
+
+    Parameters
+    ----------
+    function : callable
+        A formula: a function of ``x`` and parameters with defaults, made of ``+ - * / **``, comparisons, numbers and
+        the functions that `fastact.primitives` or NumPy offer under the same names (``np.exp``, ``np.where``, ...). It
+        returns the value, or the pair of value and derivative; without the latter the chain rule finds it.
+    formula, range, reference : str, optional
+        The formula as text, the interval of its values, and where it comes from.
+    aliases : tuple of str, optional
+        Other names.
+
+    Returns
+    -------
+    Activation
+        Compiled on first use; accepted wherever this package takes an activation.
+
+    Raises
+    ------
+    TypeError
+        If the formula branches on x, or uses something that has no compiled form.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> @fastact.activation
+    ... def bent(x, slope=1.0):
+    ...     return x + slope * (np.sqrt(x * x + 1) - 1) / 2
+    >>> bent(np.array([-0.75, 0.0, 0.75]))
+    array([-0.625,  0.   ,  0.875])
+    >>> bent.derivative(0.0, slope=2.0)
+    1.0
+    """
+    if function is None:
+        return lambda actual: activation(actual, **details)
+    made = Activation(function, **details)
+    made.expressions  # noqa: B018  an error in the formula is raised here, where it was written
+    return made
+
+
+class _Registry(Mapping[str, Activation]):
+    """The catalogue's activations by name; aliases find theirs too, but are not listed."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, Activation] = {}
+        self._aliases: dict[str, str] = {}
+
+    def add(self, function: Callable[..., Any], **details: Any) -> Activation:
+        entry = Activation(function, **details)
+        self._by_name[entry.name] = entry
+        self._aliases |= {alias: entry.name for alias in entry.aliases}
+        return entry
+
+    def _load(self) -> None:
+        import fastact.catalogue  # noqa: F401  registers what it defines
+
+    def __getitem__(self, name: str) -> Activation:
+        self._load()
+        try:
+            return self._by_name[self._aliases.get(name, name)]
+        except KeyError:
+            raise KeyError(f"no activation is called {name!r}; there are {', '.join(self)}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        self._load()
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        self._load()
+        return len(self._by_name)
+
+    def __repr__(self) -> str:
+        return f"<activations: {', '.join(self)}>"
+
+    def public_names(self) -> dict[str, tuple[Activation, str]]:
+        """Every public callable's name, aliases included: its activation and kind."""
+        return {
+            name + suffix: (entry, kind)
+            for entry in self.values()
+            for name in (entry.name, *entry.aliases)
+            for suffix, kind in KINDS.items()
+        }
+
+
+ACTIVATIONS = _Registry()

@@ -1,0 +1,156 @@
+"""Between memory and vectors: how the operands of a ufunc's loop reach a kernel and how results leave it.
+
+A loop takes its operands a vector (:data:`fastact.vectors.LANES` elements) at a time. Elements that
+stand side by side are loaded as they are, a scalar is spread over all lanes, and whatever else there is
+(a stride, the last few elements of a range) is gathered into a buffer first, by a function of its
+own so that it does not crowd the registers of the loop that matters. All of a vector is read before
+any of it is written, so a call in place needs no care.
+
+Emitted code (see :mod:`fastact.emit`) does ``from fastact.blocks import *``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from fastact import vectors
+from fastact.vectors import *  # noqa: F403
+from fastact.vectors import LANES, Vector, splat
+
+__all__ = [*vectors.__all__, "kernel"]
+
+#: How a kernel is compiled: inlined into its loop, and dividing as IEEE 754 does.
+kernel = njit(forceinline=True, error_model="numpy")
+
+Address = types.CPointer(types.intp)
+LOOP_SIGNATURE = types.void(Address, Address, Address, Address)
+
+# the name of a type in memory: its LLVM type, and the type that kernels compute in
+STORAGES: dict[str, tuple[ir.Type, Any]] = {
+    "float16": (ir.HalfType(), types.float32),
+    "float32": (ir.FloatType(), types.float32),
+    "float64": (ir.DoubleType(), types.float64),
+    "int64": (ir.IntType(64), types.float64),
+    "uint64": (ir.IntType(64), types.float64),
+}
+
+
+def _to_kernel(builder: ir.IRBuilder, value: Any, name: str, target: ir.Type) -> Any:
+    conversion = {"float16": builder.fpext, "int64": builder.sitofp, "uint64": builder.uitofp}.get(name)
+    return conversion(value, target) if conversion else value
+
+
+def _from_kernel(builder: ir.IRBuilder, value: Any, name: str, target: ir.Type) -> Any:
+    return builder.fptrunc(value, target) if name == "float16" else value
+
+
+def _movers(name: str) -> tuple[Any, Any]:
+    """``load`` and ``store`` for one type in memory."""
+    memory, element = STORAGES[name]
+    lanes = LANES[str(element)]
+    vector = Vector(element, lanes)
+    size = np.dtype(name).itemsize
+    integer = ir.IntType(64)
+
+    def at(builder: ir.IRBuilder, address: Any, kind: ir.Type) -> Any:
+        return builder.inttoptr(address, kind.as_pointer())
+
+    @intrinsic
+    def load_whole(typing_context, address):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            value = builder.load(at(builder, args[0], ir.VectorType(memory, lanes)), align=1)
+            return _to_kernel(builder, value, name, context.get_value_type(vector))
+
+        return vector(address), generate
+
+    @intrinsic
+    def load_scalar(typing_context, address):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            value = builder.load(at(builder, args[0], memory), align=1)
+            return splat(builder, _to_kernel(builder, value, name, context.get_value_type(element)), lanes)
+
+        return vector(address), generate
+
+    @intrinsic
+    def store_whole(typing_context, value, address):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            stored = _from_kernel(builder, args[0], name, ir.VectorType(memory, lanes))
+            builder.store(stored, at(builder, args[1], stored.type), align=1)
+            return context.get_dummy_value()
+
+        return types.void(value, address), generate
+
+    def buffer(builder: ir.IRBuilder) -> Any:
+        with builder.goto_entry_block():
+            place = builder.alloca(ir.VectorType(memory, lanes))
+            place.align = 64
+        return place
+
+    def move_each(builder: ir.IRBuilder, direction: str, place: Any, address: Any, stride: Any, count: Any) -> None:
+        """Call ``gather`` or ``scatter``: element by element, between a buffer and an operand."""
+        symbol = f"fastact.{direction}_{size}"
+        raw = ir.IntType(8 * size)
+        function = builder.module.globals.get(symbol)
+        if function is None:
+            function_type = ir.FunctionType(ir.VoidType(), [raw.as_pointer(), integer, integer, integer])
+            function = ir.Function(builder.module, function_type, symbol)
+            function.linkage = "linkonce_odr"
+            function.attributes.add("noinline")
+            inner = ir.IRBuilder(function.append_basic_block())
+            with cgutils.for_range(inner, function.args[3]) as loop:
+                here = inner.gep(function.args[0], [loop.index])
+                there = at(inner, inner.add(function.args[1], inner.mul(loop.index, function.args[2])), raw)
+                source, target = (there, here) if direction == "gather" else (here, there)
+                inner.store(inner.load(source, align=1), target, align=1)
+            inner.ret_void()
+        builder.call(function, [builder.bitcast(place, raw.as_pointer()), address, stride, count])
+
+    @intrinsic
+    def gather(typing_context, address, stride, count):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            place = buffer(builder)
+            builder.store(ir.Constant(place.type.pointee, None), place)  # lanes beyond count
+            move_each(builder, "gather", place, *args)
+            return _to_kernel(builder, builder.load(place), name, context.get_value_type(vector))
+
+        return vector(address, stride, count), generate
+
+    @intrinsic
+    def scatter(typing_context, value, address, stride, count):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            place = buffer(builder)
+            builder.store(_from_kernel(builder, args[0], name, place.type.pointee), place)
+            move_each(builder, "scatter", place, *args[1:])
+            return context.get_dummy_value()
+
+        return types.void(value, address, stride, count), generate
+
+    @kernel
+    def load(address, stride, start, count):  # type: ignore[no-untyped-def]
+        if stride == size and count == lanes:
+            return load_whole(address + start * size)
+        if stride == 0:
+            return load_scalar(address)
+        return gather(address + start * stride, stride, count)
+
+    @kernel
+    def store(value, address, stride, start, count):  # type: ignore[no-untyped-def]
+        if stride == size and count == lanes:
+            store_whole(value, address + start * size)
+        else:
+            scatter(value, address + start * stride, stride, count)
+
+    return load, store
+
+
+for _name in STORAGES:
+    globals()[f"load_{_name}"], globals()[f"store_{_name}"] = _movers(_name)
+    __all__ += [f"load_{_name}", f"store_{_name}"]
+lanes_float32, lanes_float64 = LANES["float32"], LANES["float64"]
+__all__ += ["lanes_float32", "lanes_float64"]

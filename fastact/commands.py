@@ -1,0 +1,83 @@
+"""The command line: ``fastact info``, ``fastact bench`` and ``fastact apply``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import fastact
+
+__all__ = ["main", "UsageError"]
+
+
+class UsageError(Exception):
+    """Something the user gave cannot be used; the message says what, in one line."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="fastact", description="Neural-network activations for NumPy at the speed of memory.")
+    parser.add_argument("--version", action="version", version=f"fastact {fastact.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
+
+    commands.add_parser("info", help="what runs here: backend, threads, vector width, cache, BLAS")
+
+    bench = commands.add_parser("bench", help="time each function beside plain NumPy and beside a copy of its bytes")
+    bench.add_argument("names", nargs="*", metavar="NAME", help="functions to time, all by default")
+    bench.add_argument("--size", type=_size, default=10_000_000, metavar="N", help="elements (default: 1e7)")
+    bench.add_argument("--dtype", choices=("float16", "float32", "float64"), default="float32")
+    bench.add_argument("--backward", action="store_true", help="time grad * f'(x) instead of f(x)")
+    bench.add_argument("--repeat", type=_size, default=15, metavar="N", help="rounds; medians are printed (default: 15)")
+
+    apply = commands.add_parser("apply", help="apply a function to an array in a .npy file, however large")
+    apply.add_argument("name", metavar="NAME", help="function, such as sigmoid or gelu_derivative")
+    apply.add_argument("input", metavar="IN.npy")
+    apply.add_argument("output", metavar="OUT.npy")
+    apply.add_argument(
+        "--set", action="append", default=[], metavar="PARAMETER=VALUE", help="a parameter, such as negative_slope=0.1"
+    )
+    return parser
+
+
+def _size(text: str) -> int:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0
+    if number < 1 or number != int(number):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(number)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code."""
+    try:
+        chosen = _parser().parse_args(arguments)
+        if chosen.command == "info":
+            from fastact.info import run_info
+
+            return run_info()
+        if chosen.command == "bench":
+            from fastact.bench import run_bench
+
+            return run_bench(chosen.names, chosen.size, chosen.dtype, chosen.backward, chosen.repeat)
+        from fastact.apply import run_apply
+
+        return run_apply(chosen.name, chosen.input, chosen.output, chosen.set)
+    except UsageError as error:
+        print(f"fastact: {error}", file=sys.stderr)
+        return 2
+    except (ValueError, ImportError) as error:  # an environment variable that makes no sense
+        if "FASTACT_" not in str(error):
+            raise
+        print(f"fastact: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("fastact: interrupted", file=sys.stderr)
+        return 130

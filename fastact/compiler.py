@@ -1,0 +1,123 @@
+"""From emitted source to machine code: compiled by Numba once, kept as an object file, linked by LLVM.
+
+Only compiling needs Numba. What has been compiled before, by any process of this user, is read
+from the cache and linked in milliseconds, without importing Numba at all; and a fresh compilation
+takes the same way in, through the object file, so there is one path to trust.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+import threading
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding as llvm
+
+from fastact import cache as object_cache
+
+__all__ = ["load", "host"]
+
+#: Which Numba and llvmlite run, and what their compiler is made to know: part of every cache key.
+SOURCES = ("blocks.py", "compiler.py", "layout.py", "parallel.py", "registers.py", "vectors.py")
+
+_lock = threading.RLock()
+_engines: list[Any] = []  # linked code must stay where it is for as long as the process lives
+
+
+def host() -> tuple[str, str]:
+    """The processor's name and features, as LLVM calls them."""
+    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+
+
+@cache
+def toolchain() -> bytes:
+    """Everything that compiled code depends on besides its own source."""
+    here = Path(__file__).parent
+    parts = [version("numba"), llvm.__name__, version("llvmlite"), version("numpy"), sys.version, *host()]
+    return b"\0".join([*(part.encode() for part in parts), *((here / name).read_bytes() for name in SOURCES)])
+
+
+@cache
+def target_machine() -> Any:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    name, features = host()
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=name, features=features, opt=3, reloc="default", codemodel="jitdefault", jit=True
+    )
+
+
+def load(source: str, functions: Callable[[], dict[str, tuple[Any, Any]]]) -> dict[str, int]:
+    """Addresses of compiled functions.
+
+    Parameters
+    ----------
+    source
+        The text they are compiled from; with :func:`toolchain` it is the key in the cache, so an edited
+        formula can never meet old machine code.
+    functions
+        Called only if nothing is cached: name, Numba signature and Python function of each.
+    """
+    with _lock:
+        key = hashlib.sha256(toolchain() + b"\0" + source.encode()).hexdigest()
+        code = object_cache.read(key)
+        if code is None:
+            with object_cache.lock(key):  # of many processes that start cold, one compiles
+                code = object_cache.read(key)
+                if code is None:
+                    code = compile_object(functions())
+                    object_cache.write(key, code)
+        return link(code)
+
+
+def compile_object(functions: dict[str, tuple[Any, Any]]) -> bytes:
+    """An object file with the names of its functions in front."""
+    from numba import cfunc
+
+    machine = target_machine()
+    module = None
+    for name, (signature, function) in functions.items():
+        compiled = cfunc(signature, error_model="numpy")(function)
+        text = _renamed(compiled.inspect_llvm(), compiled.native_name, name)
+        part = llvm.parse_assembly(text)
+        if module is None:
+            module = part
+        else:
+            module.link_in(part)
+    assert module is not None
+    _inline_all(module, set(functions), machine)
+    return ",".join(functions).encode() + b"\0" + bytes(machine.emit_object(module))
+
+
+def _renamed(text: str, mangled: str, name: str) -> str:
+    return re.sub(rf'@"?{re.escape(mangled)}"?(?=\()', f"@{name}", text)
+
+
+def _inline_all(module: Any, public: set[str], machine: Any) -> None:
+    """Merge Numba's inner function into its C wrapper: once LLVM sees that it never fails, the
+    wrapper's error path goes, and with it every reference to Python and Numba."""
+    for function in module.functions:
+        if not function.is_declaration and not function.name.startswith("fastact.") and function.name not in public:
+            function.linkage = "internal"
+            function.add_function_attribute("alwaysinline")
+    options = llvm.create_pipeline_tuning_options(speed_level=1)
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+
+
+def link(code: bytes) -> dict[str, int]:
+    names, _, object_file = code.partition(b"\0")
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine())
+    engine.add_object_file(llvm.ObjectFileRef.from_data(object_file))
+    engine.finalize_object()
+    addresses = {name: engine.get_function_address(name) for name in names.decode().split(",")}
+    # Idle workers sleep in this code until the process is gone: it must not be unmapped before.
+    engine.detach()
+    _engines.append(engine)
+    return addresses

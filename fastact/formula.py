@@ -1,0 +1,245 @@
+"""Formulas as expression graphs: what an activation's Python function turns into when it is traced.
+
+A formula is an ordinary function of ``x`` and parameters. Called with :class:`Expression` objects
+in place of numbers it records what it does: a graph whose equal parts are one object, so a
+subexpression shared by value and derivative is computed once. The graph can be differentiated
+here, and written out as NumPy or as kernel source by :mod:`fastact.emit`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Union
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+__all__ = ["Expression", "Number", "variable", "constant", "apply", "trace", "differentiate", "topological"]
+
+Number = Union["Expression", float]
+
+#: Derivative of each operation: given its operands and its own result, the partial derivative with
+#: respect to each operand. Primitives add theirs (see fastact.primitives).
+DERIVATIVES: dict[str, Callable[..., tuple[Number | None, ...]]] = {
+    "add": lambda a, b, y: (1.0, 1.0),
+    "subtract": lambda a, b, y: (1.0, -1.0),
+    "multiply": lambda a, b, y: (b, a),
+    "divide": lambda a, b, y: (1.0 / b, -y / b),
+    "negative": lambda a, y: (-1.0,),
+    "where": lambda c, a, b, y: (None, apply("where", c, 1.0, 0.0), apply("where", c, 0.0, 1.0)),
+}
+
+#: Operations whose result is a truth value; they have no derivative.
+TRUTH_VALUED = {"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"}
+TRUTH_VALUED |= {"logical_and", "logical_or", "logical_not"}
+
+
+class Expression:
+    """One operation on other expressions, a named variable, or a constant. Equal expressions are identical."""
+
+    __slots__ = ("__weakref__", "operands", "operation")
+    operation: str
+    operands: tuple[Any, ...]
+    _known: ClassVar[WeakValueDictionary[tuple[Any, ...], Expression]] = WeakValueDictionary()
+
+    def __new__(cls, operation: str, operands: tuple[Any, ...]) -> Expression:
+        # By identity for expressions (their == builds an expression), by repr for numbers (0.0 == -0.0).
+        key = (operation, *(id(o) if isinstance(o, Expression) else repr(o) for o in operands))
+        known = cls._known.get(key)
+        if known is None:
+            known = super().__new__(cls)
+            known.operation, known.operands = operation, operands
+            cls._known[key] = known
+        return known
+
+    def __add__(self, other: Number) -> Expression:
+        return apply("add", self, other)
+
+    def __radd__(self, other: Number) -> Expression:
+        return apply("add", other, self)
+
+    def __sub__(self, other: Number) -> Expression:
+        return apply("subtract", self, other)
+
+    def __rsub__(self, other: Number) -> Expression:
+        return apply("subtract", other, self)
+
+    def __mul__(self, other: Number) -> Expression:
+        return apply("multiply", self, other)
+
+    def __rmul__(self, other: Number) -> Expression:
+        return apply("multiply", other, self)
+
+    def __truediv__(self, other: Number) -> Expression:
+        return apply("divide", self, other)
+
+    def __rtruediv__(self, other: Number) -> Expression:
+        return apply("divide", other, self)
+
+    def __neg__(self) -> Expression:
+        return apply("negative", self)
+
+    def __pos__(self) -> Expression:
+        return self
+
+    def __abs__(self) -> Expression:
+        return apply("absolute", self)
+
+    def __lt__(self, other: Number) -> Expression:
+        return apply("less", self, other)
+
+    def __le__(self, other: Number) -> Expression:
+        return apply("less_equal", self, other)
+
+    def __gt__(self, other: Number) -> Expression:
+        return apply("greater", self, other)
+
+    def __ge__(self, other: Number) -> Expression:
+        return apply("greater_equal", self, other)
+
+    def __eq__(self, other: object) -> Any:
+        return apply("equal", self, other)
+
+    def __ne__(self, other: object) -> Any:
+        return apply("not_equal", self, other)
+
+    def __and__(self, other: Number) -> Expression:
+        return apply("logical_and", self, other)
+
+    def __or__(self, other: Number) -> Expression:
+        return apply("logical_or", self, other)
+
+    def __invert__(self) -> Expression:
+        return apply("logical_not", self)
+
+    __hash__ = object.__hash__
+
+    def __pow__(self, exponent: float) -> Expression:
+        """Whole powers by repeated multiplication, and the square root; nothing else is a polynomial's business."""
+        if exponent == 0.5:
+            return apply("sqrt", self)
+        if not isinstance(exponent, (int, float)) or exponent != int(exponent) or not 0 < abs(exponent) <= 64:
+            raise TypeError(f"a formula can raise to a whole power up to 64 or to 0.5, not to {exponent!r}")
+        if exponent < 0:
+            return 1.0 / self ** (-exponent)
+        if exponent == 1:
+            return self
+        half = self ** (exponent // 2)
+        return half * half if exponent % 2 == 0 else half * half * self
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "a formula is compiled for every x at once and cannot branch on it with if, and, or, min or max; "
+            "use where(condition, a, b), maximum(a, b), minimum(a, b), and & | ~ between conditions"
+        )
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """Let a formula say ``np.exp(x)``."""
+        if method != "__call__" or kwargs:
+            raise TypeError(f"a formula can call np.{ufunc.__name__}(...) plainly, without keywords or methods")
+        return apply(ufunc.__name__, *inputs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """Let a formula say ``np.where(x > 0, a, b)``."""
+        if kwargs:
+            raise TypeError(f"a formula can call np.{function.__name__}(...) plainly, without keywords")
+        return apply(function.__name__, *args)
+
+    def __repr__(self) -> str:
+        from fastact.emit import inline_text
+
+        return inline_text(self)
+
+
+def variable(name: str) -> Expression:
+    return Expression("variable", (name,))
+
+
+def constant(value: float) -> Expression:
+    return Expression("constant", (float(value),))
+
+
+def apply(operation: str, *operands: Any) -> Expression:
+    """The expression of an operation on expressions and numbers."""
+    from fastact.primitives import ALIASES, ARITY
+
+    operation = ALIASES.get(operation, operation)
+    if ARITY.get(operation) != len(operands):
+        known = ", ".join(sorted(ARITY))
+        raise TypeError(f"a formula cannot use {operation} of {len(operands)} operands; it can use {known}")
+    nodes = []
+    for operand in operands:
+        if isinstance(operand, (bool, int, float, np.floating, np.integer, np.bool_)):
+            operand = constant(operand)
+        if not isinstance(operand, Expression):
+            raise TypeError(f"a formula is made of x, its parameters and numbers, not of {type(operand).__name__}")
+        nodes.append(operand)
+    return _simplified(operation, nodes) or Expression(operation, tuple(nodes))
+
+
+def _simplified(operation: str, nodes: list[Expression]) -> Expression | None:
+    """What the chain rule makes a lot of: products with one, sums with nothing. Exact for every x, NaN included."""
+    if operation == "multiply":
+        for one, other in (nodes, nodes[::-1]):
+            if one is constant(1.0):
+                return other
+            if one is constant(-1.0):
+                return apply("negative", other)
+    if operation == "negative" and nodes[0].operation == "constant":
+        return constant(-nodes[0].operands[0])
+    if operation == "divide" and nodes[1] is constant(1.0):
+        return nodes[0]
+    return None
+
+
+def trace(function: Callable[..., Any], parameters: list[str]) -> tuple[Expression, ...]:
+    """Call a formula on variables; one expression for each thing it returns."""
+    try:
+        results = function(*map(variable, ["x", *parameters]))
+    except TypeError as error:
+        name = getattr(function, "__name__", "the formula")
+        raise TypeError(f"{name} could not be traced: {error}") from error
+    results = results if isinstance(results, tuple) else (results,)
+    return tuple(r if isinstance(r, Expression) else constant(r) for r in results)
+
+
+def parameters_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """Names and defaults of a formula's parameters, x aside; ``inspect.Parameter.empty`` where there is no default."""
+    names = inspect.signature(function).parameters
+    if not names or next(iter(names)) != "x":
+        raise TypeError(f"a formula's first argument must be called x; {function.__name__} has {list(names)}")
+    return {name: p.default for name, p in list(names.items())[1:]}
+
+
+def topological(*roots: Expression) -> Iterator[Expression]:
+    """Every expression below the roots, operands before what uses them."""
+    seen: set[Expression] = set()
+    stack = [(root, False) for root in reversed(roots)]
+    while stack:
+        node, expanded = stack.pop()
+        if expanded:
+            yield node
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((o, False) for o in reversed(node.operands) if isinstance(o, Expression))
+
+
+def differentiate(result: Expression, by: Expression) -> Expression:
+    """The chain rule, in reverse: one sweep from the result down to ``by``."""
+    adjoint: dict[Expression, Expression] = {result: constant(1.0)}
+    for node in reversed(list(topological(result))):
+        outer = adjoint.get(node)
+        if outer is None or node is by or node.operation in ("variable", "constant") or node.operation in TRUTH_VALUED:
+            continue
+        if node.operation == "where":  # keep the branch not taken out of the result: 0 * inf is NaN
+            condition, a, b = node.operands
+            zero = constant(0.0)
+            inner = [(a, apply("where", condition, outer, zero)), (b, apply("where", condition, zero, outer))]
+        else:
+            partials = DERIVATIVES[node.operation](*node.operands, node)
+            inner = [(o, outer * p) for o, p in zip(node.operands, partials) if p is not None]
+        for operand, contribution in inner:
+            adjoint[operand] = adjoint[operand] + contribution if operand in adjoint else contribution
+    return adjoint.get(by, constant(0.0))

@@ -1,0 +1,58 @@
+"""Numbers that compiled code and Python agree on; loads no compiler. Named tuples, because Numba reads their
+fields as constants."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+#: Operands a loop can have: the gradient, x, parameters and two outputs.
+MAX_OPERANDS = 8
+
+
+class _Loop(NamedTuple):
+    """Slots (of 8 bytes) in the record that NumPy hands to a ufunc's loop as ``data``."""
+
+    FUNCTION: int = 0  # address of the compiled serial loop; 0 until its first call
+    RESOLVE: int = 1  # address of the callback that compiles it
+    INDEX: int = 2  # which loop this is, for the callbacks into Python
+    OPERANDS: int = 3  # inputs and outputs together
+    PARALLEL_FROM: int = 4  # elements from which threads pay
+    GRAIN: int = 5  # elements per chunk
+    POOL: int = 6  # address of the pool's record
+    SIZE: int = 8
+
+
+Loop = _Loop()
+
+
+class _Pool(NamedTuple):
+    """Slots in the record that all threads of the process share.
+
+    What one thread writes while others read stands on a cache line (8 slots) of its own.
+    """
+
+    PROCESS: int = 0  # the process whose threads these are; another one is a forked child
+    THREADS: int = 1  # how many threads may work, the caller included
+    SPIN: int = 2  # how often an idle worker looks for work before it sleeps
+    WORKER: int = 3  # address of the workers' function
+    SIGNAL_MASK: int = 4  # the platform's SIG_SETMASK
+    RUN_CHUNK: int = 5  # address of the task that runs part of a ufunc's loop
+    BUSY: int = 8  # 1 while a caller owns the pool
+    CREATED: int = 9  # workers started so far; only the owner writes it
+    STARTED: int = 10  # workers that have taken their number
+    TASK: int = 16  # the job: these four are written by the owner while OPEN is 0
+    CONTEXT: int = 17
+    COUNT: int = 18
+    TASK_GRAIN: int = 19
+    NEXT: int = 24  # first element nobody has taken yet
+    OPEN: int = 32  # 1 while workers may join the job
+    ACTIVE: int = 40  # workers inside the job
+    GENERATION: int = 48  # jobs published so far
+    SLEEPING: int = 56  # workers waiting on the condition
+    MUTEX: int = 64  # pthread_mutex_t, 40 bytes on Linux and 64 on macOS
+    CONDITION: int = 80  # pthread_cond_t, 48 bytes on both
+    SIGNALS: int = 96  # two sigset_t of up to 128 bytes
+    SIZE: int = 128
+
+
+Pool = _Pool()

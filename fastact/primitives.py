@@ -1,0 +1,396 @@
+"""The functions that formulas are made of, and what each means in NumPy and in a compiled kernel.
+
+A formula's author calls ``exp(x)`` and the like. On arrays these are NumPy's functions; while a
+formula is traced they become nodes of its graph. For each node there are up to three rules here:
+
+* ``DERIVATIVES`` (in :mod:`fastact.formula`): its partial derivatives, for the chain rule;
+* ``NUMPY_NAMES`` or, where NumPy has no such function, ``NUMPY_FORMULAS``: the fallback;
+* ``KERNELS``: branch-free arithmetic on the bits of a float, which LLVM vectorises. Numba alone
+  would call the C library, one element at a time.
+
+Kernels follow the plan shared by every vector mathematics library (W. J. Cody and W. Waite,
+Software Manual for the Elementary Functions, 1980; P. T. P. Tang, ACM TOMS 15, 1989): reduce the
+argument, evaluate a polynomial, scale by powers of two. The polynomials are in
+:mod:`fastact.coefficients`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastact import coefficients
+from fastact.formula import DERIVATIVES, TRUTH_VALUED, Expression, apply, constant
+
+__all__ = [
+    "absolute", "arctan", "cos", "exp", "exp_times", "expm1", "gauss_times", "gelu_slope", "log", "log1p",
+    "maximum", "minimum", "normal_tail", "product_error", "sin", "sqrt", "tanh", "where",
+]  # fmt: skip
+
+
+class Precision(NamedTuple):
+    """What a kernel must know of the floating-point format it computes in."""
+
+    name: str
+    type: type[np.floating[Any]]
+    size: int  # bits in all
+    digits: int  # bits of the significand that are stored
+    bias: int  # of the exponent
+    log_max: float  # exp of a little less than this is finite, of this infinite
+    log_min: float  # exp of this is zero
+    log2_high: float  # log(2), its last bits cleared so that k * log2_high is exact
+    log2_low: float  # log(2) - log2_high
+
+    @property
+    def round_shift(self) -> float:
+        """Added to a float of moderate size, this leaves the nearest integer in the low bits of the sum."""
+        return 1.5 * 2.0**self.digits
+
+
+LOG2_E = 1.4426950408889634
+
+FLOAT32 = Precision("float32", np.float32, 32, 23, 127, 89.0, -104.0, 0.693145751953125, 1.42860682030941723212e-6)
+FLOAT64 = Precision(
+    "float64", np.float64, 64, 52, 1023, 709.9, -746.0, 0.6931471803691238165, 1.90821492927058770002e-10
+)
+
+ARITY = dict.fromkeys(["add", "subtract", "multiply", "divide", "maximum", "minimum", "logical_and", "logical_or"], 2)
+ARITY |= dict.fromkeys(TRUTH_VALUED - {"logical_not"}, 2) | {"logical_not": 1, "where": 3}
+ARITY |= dict.fromkeys(["negative", "absolute", "sqrt", "exp", "expm1", "log", "log1p", "tanh", "sign"], 1)
+ARITY |= dict.fromkeys(["sin", "cos", "arctan"], 1)  # in kernels, the C library's
+ARITY |= {"normal_tail": 1, "gelu_slope": 1, "gauss_times": 2, "product_error": 2, "exp_times": 3}
+
+#: Other names under which NumPy, SciPy and Python know these operations.
+ALIASES = {"true_divide": "divide", "fabs": "absolute", "abs": "absolute", "bitwise_and": "logical_and"}
+ALIASES |= {"bitwise_or": "logical_or", "invert": "logical_not", "fmax": "maximum", "fmin": "minimum", "atan": "arctan"}
+
+NUMPY_NAMES = {name: f"np.{name}" for name in ARITY} | {"rint": "np.rint"}
+
+
+# -- what authors of formulas call ----------------------------------------------------------------
+
+
+def _function(name: str, on_arrays: Callable[..., Any]) -> Callable[..., Any]:
+    def function(*operands: Any) -> Any:
+        traced = any(isinstance(o, Expression) for o in operands)
+        return apply(name, *operands) if traced else on_arrays(*operands)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"``{name}`` of expressions (in a formula) or of arrays."
+    return function
+
+
+exp, expm1, log, log1p, sqrt, tanh, sin, cos, arctan, absolute, maximum, minimum, where = (
+    _function(name, getattr(np, name))
+    for name in "exp expm1 log log1p sqrt tanh sin cos arctan absolute maximum minimum where".split()
+)
+
+
+def exp_times(factor: Any, x: Any, low: Any = 0.0) -> Any:
+    """``factor * exp(x + low)``, rounded once where that is subnormal though exp alone would have vanished.
+
+    ``low`` is the rounding error of x: exp amplifies it by x.
+    """
+    return apply("exp_times", factor, x, low)
+
+
+def gauss_times(factor: Any, z: Any) -> Any:
+    """``factor * exp(-z * z / 2)``, likewise, with z squared exactly."""
+    return apply("gauss_times", factor, z)
+
+
+def product_error(a: Any, b: Any) -> Any:
+    """What rounding takes away from ``a * b``."""
+    return apply("product_error", a, b)
+
+
+def normal_tail(z: Any) -> Any:
+    """P(z) with Phi(-z) = exp(-z * z / 2) * P(z), for z >= 0; Phi is the standard normal distribution."""
+    return apply("normal_tail", z)
+
+
+def gelu_slope(z: Any) -> Any:
+    """S(z) with Phi(-z) - z phi(z) = exp(-z * z / 2) * S(z), for z >= 0: exact to the last bits at its root too."""
+    return apply("gelu_slope", z)
+
+
+# -- kernel arithmetic ----------------------------------------------------------------------------
+
+
+def _operation(name: str) -> Callable[..., Expression]:
+    ARITY[name] = 3 if name == "fma" else 2
+    return lambda *operands: apply(name, *operands)
+
+
+fma, copysign, ldexp, integer_sub, shift_left, shift_right = map(
+    _operation, ["fma", "copysign", "ldexp", "integer_sub", "shift_left", "shift_right"]
+)
+ARITY |= {"bits": 1, "float_from_bits": 1, "to_float": 1, "rint": 1}
+
+
+def bits(x: Expression) -> Expression:
+    return apply("bits", x)
+
+
+def float_from_bits(i: Expression) -> Expression:
+    return apply("float_from_bits", i)
+
+
+def integer(value: int, precision: Precision) -> Expression:
+    return Expression("integer", (value, precision.size))
+
+
+def polynomial(x: Expression, coefficients: Sequence[float]) -> Expression:
+    """Estrin's scheme: pairs, then pairs of pairs. As many multiplications as Horner's and a few squares, but
+    a chain a third as long, and a core can keep only so many waiting instructions in sight."""
+    terms: list[Any] = list(reversed(coefficients))
+    while len(terms) > 1:
+        pairs = zip(terms[::2], terms[1::2])
+        terms = [fma(high, x, low) for low, high in pairs] + terms[len(terms) - len(terms) % 2 :]
+        x = x * x
+    return terms[0]  # type: ignore[no-any-return]
+
+
+def clip(x: Expression, low: float | None, high: float | None) -> Expression:
+    """Bound an argument; NaN stays. An argument that is visibly not positive needs no upper bound."""
+    if low is not None:
+        x = where(x < low, low, x)
+    if high is not None and not is_nonpositive(x):
+        x = where(x > high, high, x)
+    return x
+
+
+def is_nonpositive(x: Expression) -> bool:
+    if x.operation == "where":
+        return all(is_nonpositive(branch) for branch in x.operands[1:])
+    if x.operation == "constant":
+        return bool(x.operands[0] <= 0)
+    if x.operation == "multiply":
+        a, b = x.operands
+        return (is_nonpositive(a) and b.operation == "absolute") or (is_nonpositive(b) and a.operation == "absolute")
+    return x.operation == "negative" and x.operands[0].operation == "absolute"
+
+
+def reduce_exp(x: Expression, low: Any, precision: Precision) -> tuple[Expression, Expression]:
+    """A whole number k and r with x + low = k log(2) + r and abs(r) <= log(2) / 2."""
+    k = fma(x, LOG2_E, precision.round_shift) - precision.round_shift
+    r = fma(k, -precision.log2_high, x)  # exact
+    if low is not None:
+        r = r + low
+    return k, fma(k, -precision.log2_low, r)
+
+
+def _bits_of(value: float, precision: Precision) -> int:
+    return int(np.asarray(value, precision.type).view(f"int{precision.size}"))
+
+
+def exp_kernel(precision: Precision, x: Expression) -> Expression:
+    k, r = reduce_exp(clip(x, precision.log_min, precision.log_max), None, precision)
+    return ldexp(_exp_of_remainder(r, precision), k)
+
+
+def exp_times_kernel(precision: Precision, factor: Expression, x: Expression, low: Expression) -> Expression:
+    k, r = reduce_exp(
+        clip(x, 2 * precision.log_min, precision.log_max), None if low is constant(0.0) else low, precision
+    )
+    return ldexp(factor * _exp_of_remainder(r, precision), k)
+
+
+def gauss_times_kernel(precision: Precision, factor: Expression, z: Expression) -> Expression:
+    """exp amplifies the rounding of z * z / 2 by its own size, so the square is never rounded: reduced inside
+    one fused multiply-add, from a multiple of log(2) that is exact."""
+    half = -0.5 * z
+    k = fma(half * z, LOG2_E, precision.round_shift) - precision.round_shift
+    r = fma(k, -precision.log2_low, fma(half, z, k * -precision.log2_high))
+    return ldexp(factor * _exp_of_remainder(r, precision), k)
+
+
+def _exp_of_remainder(r: Expression, precision: Precision) -> Expression:
+    return fma(polynomial(r, coefficients.EXP[precision.name]), r * r, r) + 1.0
+
+
+def expm1_kernel(precision: Precision, x: Expression) -> Expression:
+    """2**k * (1 + p) - 1 without cancellation: 2**k * p + (2**k - 1), halved so that 2**k stays finite."""
+    saturated = -(precision.digits + 3) / LOG2_E  # -1 to the last bit from here on down
+    k, r = reduce_exp(clip(x, saturated, precision.log_max), None, precision)
+    p = fma(polynomial(r, coefficients.EXP[precision.name]), r * r, r)
+    half = ldexp(constant(1.0), k - 1.0)
+    result = 2.0 * fma(half, p, half - 0.5)
+    return where(absolute(x) < 2.0 ** -(precision.digits + 2), x, result)  # keeps -0.0 and the subnormals
+
+
+def log1p_kernel(precision: Precision, x: Expression) -> Expression:
+    """Split 1 + x into 2**k * (1 + f) with f from -1/4 to 1/2, f exact however small x is.
+
+    After N. Juffa's answer "How to compute log1p accurately" in the numerical-methods literature of
+    GPU libraries: the exponent comes from the bits of 1 + x, f from a fused multiply-add of x itself.
+    """
+    fraction = integer(_bits_of(0.75, precision), precision)
+    exponent = shift_right(integer_sub(bits(x + 1.0), fraction), integer(precision.digits, precision))
+    k = apply("to_float", exponent)
+    scale = float_from_bits(
+        integer_sub(
+            integer(_bits_of(1.0, precision), precision),
+            shift_left(exponent, integer(precision.digits, precision)),
+        )
+    )
+    f = fma(scale, x, scale - 1.0)
+    if precision is FLOAT32:
+        log = fma(polynomial(f, coefficients.LOG1P["float32"]), f * f, f)
+    else:
+        s = f / (2.0 + f)
+        w = s * s
+        # f - s * f is 2 s, but f is exact: only the small correction is rounded.
+        log = f - s * (f - 2.0 * w * polynomial(w, coefficients.ATANH["float64"]))
+    result = fma(k, precision.log2_high, fma(k, precision.log2_low, log))
+    result = where(x > -1.0, result, where(x == -1.0, -np.inf, np.nan))
+    return where((absolute(x) < 2.0**-precision.digits) | (x == np.inf) | (x != x), x, result)
+
+
+def log_kernel(precision: Precision, x: Expression) -> Expression:
+    """log(x) as log1p(x - 1) on a rescaled x; subnormal x is scaled up first."""
+    tiny = x < 2.0 ** (2 - precision.bias)
+    scaled = where(tiny, x * 2.0 ** (precision.digits + 2), x)
+    fraction = integer(_bits_of(0.75, precision), precision)
+    exponent = shift_right(integer_sub(bits(scaled), fraction), integer(precision.digits, precision))
+    m = float_from_bits(integer_sub(bits(scaled), shift_left(exponent, integer(precision.digits, precision))))
+    k = apply("to_float", exponent) - where(tiny, float(precision.digits + 2), 0.0)
+    f = m - 1.0
+    if precision is FLOAT32:
+        log = fma(polynomial(f, coefficients.LOG1P["float32"]), f * f, f)
+    else:
+        s = f / (2.0 + f)
+        w = s * s
+        log = f - s * (f - 2.0 * w * polynomial(w, coefficients.ATANH["float64"]))
+    result = fma(k, precision.log2_high, fma(k, precision.log2_low, log))
+    result = where(x > 0.0, result, where(x == 0.0, -np.inf, np.nan))
+    return where((x == np.inf) | (x != x), x, result)
+
+
+def tanh_kernel(precision: Precision, x: Expression) -> Expression:
+    """-expm1(-2a) / (2 + expm1(-2a)) with a = abs(x): exact as a goes to 0, 1 as it grows."""
+    u = expm1_kernel(precision, -2.0 * absolute(x))
+    return copysign(u / (2.0 + u), x)
+
+
+def _tail_variable(precision: Precision, z: Expression) -> tuple[Expression, Expression]:
+    """t = (z - a) / (z + a), the variable in which the tails are polynomials, and 1 / (z + a)."""
+    a = TAIL_CENTRE[precision.name]
+    reciprocal = 1.0 / (z + a)
+    return fma(reciprocal, -2.0 * a, 1.0), reciprocal
+
+
+TAIL_CENTRE = {"float32": 4.0, "float64": 5.0}
+
+
+def normal_tail_kernel(precision: Precision, z: Expression) -> Expression:
+    t, reciprocal = _tail_variable(precision, z)
+    return polynomial(t, coefficients.NORMAL_TAIL[precision.name]) * reciprocal
+
+
+def gelu_slope_kernel(precision: Precision, z: Expression) -> Expression:
+    t, _ = _tail_variable(precision, z)
+    high, low = coefficients.GELU_ROOT[precision.name]
+    return ((high - z) + low) * polynomial(t, coefficients.GELU_SLOPE[precision.name])
+
+
+def _larger(precision: Precision, a: Expression, b: Expression) -> Expression:
+    """NaN in either operand gives NaN. A constant is not NaN, and saves the question."""
+    if b.operation == "constant":
+        return where(a < b, b, a)
+    return where((a > b) | (a != a), a, b)
+
+
+def _smaller(precision: Precision, a: Expression, b: Expression) -> Expression:
+    if b.operation == "constant":
+        return where(a > b, b, a)
+    return where((a < b) | (a != a), a, b)
+
+
+KERNELS: dict[str, Callable[..., Expression]] = {
+    "exp": exp_kernel,
+    "exp_times": exp_times_kernel,
+    "expm1": expm1_kernel,
+    "gauss_times": gauss_times_kernel,
+    "gelu_slope": gelu_slope_kernel,
+    "log": log_kernel,
+    "log1p": log1p_kernel,
+    "maximum": _larger,
+    "minimum": _smaller,
+    "normal_tail": normal_tail_kernel,
+    "product_error": lambda precision, a, b: fma(a, b, -(a * b)),
+    "sign": lambda precision, x: where(x > 0.0, 1.0, where(x < 0.0, -1.0, x)),
+    "tanh": tanh_kernel,
+}
+
+# -- the same in NumPy, always in float64 -------------------------------------------------------------
+
+
+def _exp_times_numpy(factor: Expression, x: Expression, low: Expression) -> Expression:
+    """exp(x) in two halves where it alone would be subnormal."""
+    deep = x < -700.0
+    product = factor * exp(where(deep, x * 0.5, x)) * where(deep, exp(x * 0.5), 1.0)
+    return product if low is constant(0.0) else product + product * low
+
+
+def _product_error_numpy(a: Expression, b: Expression) -> Expression:
+    """T. J. Dekker's product, Numerische Mathematik 18, 1971: halves of 26 bits multiply exactly."""
+
+    def halves(x: Expression) -> tuple[Expression, Expression]:
+        shifted = x * 134217729.0
+        high = shifted - (shifted - x)
+        return high, x - high
+
+    (a_high, a_low), (b_high, b_low) = halves(a), halves(b)
+    return ((a_high * b_high - a * b) + a_high * b_low + a_low * b_high) + a_low * b_low
+
+
+def _gauss_times_numpy(factor: Expression, z: Expression) -> Expression:
+    return exp_times(factor, -0.5 * (z * z), -0.5 * product_error(z, z))
+
+
+def _polynomial_numpy(x: Expression, table: Sequence[float]) -> Expression:
+    result: Any = table[0]
+    for c in table[1:]:
+        result = result * x + c
+    return result  # type: ignore[no-any-return]
+
+
+def _normal_tail_numpy(z: Expression) -> Expression:
+    return _polynomial_numpy((z - 5.0) / (z + 5.0), coefficients.NORMAL_TAIL["float64"]) / (z + 5.0)
+
+
+def _gelu_slope_numpy(z: Expression) -> Expression:
+    high, low = coefficients.GELU_ROOT["float64"]
+    return ((high - z) + low) * _polynomial_numpy((z - 5.0) / (z + 5.0), coefficients.GELU_SLOPE["float64"])
+
+
+NUMPY_FORMULAS: dict[str, Callable[..., Expression]] = {
+    "exp_times": _exp_times_numpy,
+    "gauss_times": _gauss_times_numpy,
+    "gelu_slope": _gelu_slope_numpy,
+    "normal_tail": _normal_tail_numpy,
+    "product_error": _product_error_numpy,
+}
+
+# -- derivatives, for the chain rule --------------------------------------------------------------
+
+DERIVATIVES |= {
+    "absolute": lambda a, y: (apply("sign", a),),
+    "sqrt": lambda a, y: (0.5 / y,),
+    "exp": lambda a, y: (y,),
+    "expm1": lambda a, y: (exp(a),),
+    "log": lambda a, y: (1.0 / a,),
+    "log1p": lambda a, y: (1.0 / (1.0 + a),),
+    "tanh": lambda a, y: (1.0 - y * y,),
+    "sin": lambda a, y: (cos(a),),
+    "cos": lambda a, y: (-sin(a),),
+    "arctan": lambda a, y: (1.0 / (1.0 + a * a),),
+    "sign": lambda a, y: (0.0,),
+    "normal_cdf": lambda a, y: (exp(-0.5 * a * a) * (1 / math.sqrt(2 * math.pi)),),
+    # torch and jax share a tie evenly between the two sides
+    "maximum": lambda a, b, y: (where(a > b, 1.0, where(a < b, 0.0, 0.5)), where(b > a, 1.0, where(b < a, 0.0, 0.5))),
+    "minimum": lambda a, b, y: (where(a < b, 1.0, where(a > b, 0.0, 0.5)), where(b < a, 1.0, where(b > a, 0.0, 0.5))),
+}

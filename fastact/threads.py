@@ -1,0 +1,125 @@
+"""How many threads loops may use, and the record through which the compiled pool (fastact.parallel) is governed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from fastact import compiler
+from fastact.layout import Pool
+
+__all__ = ["set_num_threads", "get_num_threads", "driver", "pool"]
+
+#: Turns of an idle worker before it sleeps: about 20 us, less than waking it costs. Back-to-back
+#: calls find it awake; a program that has gone on to something else soon has its core back.
+SPIN = 1000
+
+
+def available_cores() -> int:
+    """Cores this process may run on, which in a container can be fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _initial_threads() -> int:
+    setting = os.environ.get("FASTACT_NUM_THREADS", "").strip()
+    if not setting:
+        return available_cores()
+    if not setting.isdecimal() or int(setting) < 1:
+        raise ValueError(f"FASTACT_NUM_THREADS must be a whole number of at least 1, not {setting!r}")
+    return int(setting)
+
+
+@cache
+def compiled() -> dict[str, int]:
+    """Addresses of the driver, its task and the workers' function."""
+
+    def functions() -> dict[str, tuple[object, object]]:
+        from fastact import parallel
+
+        return parallel.ENTRY_POINTS
+
+    return compiler.load((Path(__file__).parent / "parallel.py").read_text(), functions)
+
+
+@cache
+def pool() -> np.ndarray:
+    """The pool's record, aligned to cache lines and never freed: workers may hold on to it until the process ends."""
+    memory = np.zeros(Pool.SIZE + 8, np.int64)
+    start = (-memory.ctypes.data % 64) // 8
+    record = memory[start : start + Pool.SIZE]
+    _fill(record, _initial_threads())
+    if hasattr(os, "register_at_fork"):
+        # The child has none of the parent's workers; with an empty record it starts its own.
+        os.register_at_fork(after_in_child=lambda: _fill(record, int(record[Pool.THREADS])))
+    return record
+
+
+def _fill(record: np.ndarray, threads: int) -> None:
+    record[:] = 0
+    record[Pool.PROCESS] = os.getpid()
+    record[Pool.SPIN] = SPIN
+    record[Pool.WORKER] = compiled()["worker"]
+    record[Pool.RUN_CHUNK] = compiled()["run_chunk"]
+    record[Pool.SIGNAL_MASK] = getattr(signal, "SIG_SETMASK", 0)
+    record[Pool.THREADS] = threads if hasattr(signal, "pthread_sigmask") else 1  # POSIX threads only
+
+
+def driver() -> int:
+    """Address of the loop that NumPy is given for every ufunc."""
+    return compiled()["drive"]
+
+
+def set_num_threads(n: int) -> None:
+    """Let loops use up to ``n`` threads, the caller's included.
+
+    Parameters
+    ----------
+    n : int
+        At least 1. The default is ``FASTACT_NUM_THREADS`` or, without it, the cores this process may use.
+
+    Raises
+    ------
+    TypeError
+        If ``n`` is not an integer.
+    ValueError
+        If ``n`` is less than 1.
+
+    Examples
+    --------
+    >>> import fastact
+    >>> fastact.set_num_threads(1)
+    >>> fastact.get_num_threads()
+    1
+    """
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
+        raise TypeError(f"the number of threads must be an integer, not {type(n).__name__}")
+    if n < 1:
+        raise ValueError(f"the number of threads must be at least 1, not {n}")
+    from fastact.backends import backend
+
+    if backend() == "numba":
+        pool()[Pool.THREADS] = n
+    _chosen[:] = [int(n)]
+
+
+_chosen: list[int] = []
+
+
+def get_num_threads() -> int:
+    """How many threads loops may use; 1 in the NumPy backend.
+
+    Examples
+    --------
+    >>> import fastact
+    >>> fastact.get_num_threads() >= 1
+    True
+    """
+    from fastact.backends import backend
+
+    return int(pool()[Pool.THREADS]) if backend() == "numba" else 1

@@ -1,0 +1,219 @@
+"""Genuine NumPy ufuncs, made at run time around our own loops.
+
+NumPy offers C code a public function for that, ``PyUFunc_FromFuncAndData``, and puts its address in
+a capsule; ctypes can call it. What comes back is an ``np.ufunc`` like ``np.exp``: NumPy itself
+looks after broadcasting, casting, ``out``, ``where``, ``dtype``, overlap, subclasses and protocols.
+
+Loops are compiled when they are first called, each for the one dtype it is called with. Until then
+the ufunc's record holds the address of a callback into Python that compiles and fills it in.
+"""
+
+from __future__ import annotations
+
+import _thread
+import ctypes
+import threading
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastact.formula import Expression
+from fastact.layout import Loop
+
+__all__ = ["Definition", "make_ufunc", "STORAGES"]
+
+Words = ctypes.POINTER(ctypes.c_ssize_t)
+LOOP = ctypes.CFUNCTYPE(None, Words, Words, Words, Words)
+RESOLVE = ctypes.CFUNCTYPE(None, Words)
+
+#: Element types in the order in which NumPy looks for the first that the operands can be cast to.
+#: Integers come first, or int8 would become float16; the result of both integer loops is float64.
+STORAGES = ("int64", "uint64", "float16", "float32", "float64")
+
+#: Elements from which threads pay, and how many a thread takes at a time. Waking a worker costs the
+#: caller a few microseconds, which must be lost in the work; chunks of this size stay in L2.
+PARALLEL_FROM = 100_000
+GRAIN = 32_768
+
+#: The fallback computes this many elements at a time: its temporaries stay in the cache.
+FALLBACK_BLOCK = 16_384
+
+
+class Definition(NamedTuple):
+    """What a ufunc computes."""
+
+    name: str
+    inputs: list[str]
+    results: tuple[Expression, ...]
+    doc: str
+
+    def source(self, storage: str) -> str:
+        from fastact.emit import loop_source
+
+        return loop_source(self.name, self.inputs, self.results, storage)
+
+
+class _LoopEntry(NamedTuple):
+    """One loop of one ufunc; its index in ``_entries`` is in its record."""
+
+    definition: Definition
+    storage: str
+    record: np.ndarray
+
+
+_entries: list[_LoopEntry] = []
+_keep: list[Any] = []  # what NumPy only points to
+_resolve_lock = threading.Lock()
+
+
+def make_ufunc(definition: Definition, backend: str) -> np.ufunc:
+    """A ufunc of that definition, computed by ``"numba"`` or ``"numpy"``."""
+    outputs = len(definition.results)
+    count = len(STORAGES)
+    operands = len(definition.inputs) + outputs
+    records = np.zeros((count, Loop.SIZE), np.int64)
+    numbers = []
+    for record, storage in zip(records, STORAGES):
+        record[Loop.INDEX] = len(_entries)
+        record[Loop.OPERANDS] = operands
+        _entries.append(_LoopEntry(definition, storage, record))
+        result = storage if storage.startswith("float") else "float64"
+        numbers += [np.dtype(storage).num] * len(definition.inputs) + [np.dtype(result).num] * outputs
+    if backend == "numba":
+        from fastact import threads
+
+        loop = threads.driver()
+        records[:, Loop.RESOLVE] = ctypes.cast(_resolve, ctypes.c_void_p).value
+        records[:, Loop.POOL] = threads.pool().ctypes.data
+        records[:, Loop.PARALLEL_FROM] = PARALLEL_FROM
+        records[:, Loop.GRAIN] = GRAIN
+    else:
+        loop = _address(_fallback_loop)
+    functions = (ctypes.c_void_p * count)(*[loop] * count)
+    data = (ctypes.c_void_p * count)(*[record.ctypes.data for record in records])
+    types = (ctypes.c_char * len(numbers))(*numbers)
+    name, doc = definition.name.encode(), definition.doc.encode()
+    _keep.append((records, functions, data, types, name, doc))
+    none = -1  # PyUFunc_None: no identity, reduce over nothing is an error
+    return _from_function_and_data()(  # type: ignore[no-any-return]
+        functions, data, types, count, len(definition.inputs), outputs, none, name, doc, 0
+    )
+
+
+@cache
+def _from_function_and_data() -> Callable[..., Any]:
+    """The second entry of NumPy's table of ufunc functions; part of its stable C interface."""
+    from numpy._core import _multiarray_umath
+
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    table = ctypes.cast(pointer(_multiarray_umath._UFUNC_API, None), ctypes.POINTER(ctypes.c_void_p))
+    integer, text, address = ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p
+    prototype = ctypes.PYFUNCTYPE(
+        ctypes.py_object, address, address, address, integer, integer, integer, integer, text, text, integer
+    )
+    return prototype(table[1])
+
+
+def _address(callback: Any) -> int:
+    return ctypes.cast(callback, ctypes.c_void_p).value or 0
+
+
+# -- compiled loops -------------------------------------------------------------------------------
+
+
+def compile_loop(definition: Definition, storage: str) -> int:
+    """The address of a loop's machine code, compiled now if nothing is cached."""
+    from fastact import compiler
+
+    source = definition.source(storage)
+
+    def functions() -> dict[str, tuple[Any, Any]]:
+        from fastact.blocks import LOOP_SIGNATURE
+
+        namespace: dict[str, Any] = {}
+        exec(compile(source, f"<fastact {definition.name} {storage}>", "exec"), namespace)
+        return {"loop": (LOOP_SIGNATURE, namespace["loop"])}
+
+    return compiler.load(source, functions)["loop"]
+
+
+@RESOLVE
+def _resolve(record: Any) -> None:
+    """Called by the driver, once per loop: compile it and put its address where the driver looks."""
+    entry = _entries[record[Loop.INDEX]]
+    interrupted = False
+    with _resolve_lock:
+        while not entry.record[Loop.FUNCTION]:
+            try:
+                entry.record[Loop.FUNCTION] = compile_loop(entry.definition, entry.storage)
+            except KeyboardInterrupt:  # the driver is waiting for an address to jump to; finish first
+                interrupted = True
+            except BaseException:
+                # Python code can compute too. The report that ctypes prints says what went wrong.
+                entry.record[Loop.PARALLEL_FROM] = np.iinfo(np.int64).max
+                entry.record[Loop.FUNCTION] = _address(_fallback_loop)
+                raise
+    if interrupted:
+        _thread.interrupt_main()
+
+
+# -- the fallback ---------------------------------------------------------------------------------
+
+_memory = ctypes.pythonapi.PyMemoryView_FromMemory
+_memory.restype, _memory.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int]
+_WRITABLE = 0x200  # PyBUF_WRITE
+
+
+def _operand(address: int, size: int, stride: int, storage: str) -> np.ndarray:
+    """An operand of a loop as an array over the same memory."""
+    dtype = np.dtype(storage)
+    span = (size - 1) * stride
+    low = address + min(span, 0)
+    memory = _memory(low, abs(span) + dtype.itemsize, _WRITABLE)
+    return np.ndarray((size,), dtype, memory, address - low, (stride,))
+
+
+@cache
+def _numpy_function(index: int) -> Callable[..., Any]:
+    from fastact.emit import numpy_function
+
+    definition = _entries[index].definition
+    return numpy_function(definition.name, definition.inputs, definition.results)
+
+
+@LOOP
+def _fallback_loop(pointers: Any, dimensions: Any, steps: Any, record: Any) -> None:
+    """A loop in plain NumPy, in float64 whatever the dtype: float32 and float16 results then have
+    no dead tails, and one rounding."""
+    try:
+        index = record[Loop.INDEX]
+        entry, size = _entries[index], dimensions[0]
+        if size == 0:
+            return
+        inputs = len(entry.definition.inputs)
+        result = entry.storage if entry.storage.startswith("float") else "float64"
+        arrays = [
+            _operand(pointers[i], size, steps[i], entry.storage if i < inputs else result)
+            for i in range(record[Loop.OPERANDS])
+        ]
+        run_blocks(_numpy_function(index), arrays[:inputs], arrays[inputs:])
+    except KeyboardInterrupt:  # ctypes would print and forget it
+        _thread.interrupt_main()
+
+
+def run_blocks(function: Callable[..., Any], inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
+    """Apply a function of float64 arrays, a cacheful at a time."""
+    with np.errstate(all="ignore"):
+        for start in range(0, len(outputs[0]), FALLBACK_BLOCK):
+            part = slice(start, start + FALLBACK_BLOCK)
+            results = function(*(array[part].astype(np.float64) for array in inputs))
+            for output, values in zip(outputs, results if isinstance(results, tuple) else (results,)):
+                output[part] = values
+        # Every ufunc clears the floating-point flags before it starts: nothing is left for the caller to see.
+        np.add(_ONE, _ONE)
+
+
+_ONE = np.ones(1)

@@ -1,0 +1,251 @@
+"""The language that emitted kernels are written in: Numba, with a SIMD vector as its number.
+
+Numba compiles kernels on scalars and hopes that LLVM will vectorise the loop around them. Here the
+values in a kernel *are* vectors: LLVM's ``<64 x float>``, four registers of the host side by side,
+with Python's operators and a dozen functions defined on them. That buys, by construction:
+
+* SIMD always, and four independent chains of instructions next to each other, which is what an
+  out-of-order core needs to hide the latency of a polynomial (gelu: 0.53 to 0.35 ns per element);
+* the same bits for the same x: every element of every array goes through these instructions,
+  wherever it stands (see :mod:`fastact.blocks` for how it gets there).
+
+A plain float32 or float64 constant beside a vector means that number in every lane.
+This module imports Numba; nothing imports it until something has to be compiled.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import typing as numba_typing
+from numba.core.imputils import lower_builtin
+from numba.core.typing.templates import AbstractTemplate, infer_global
+from numba.extending import intrinsic, models, register_model
+
+from fastact.registers import host_features, register_bytes
+
+__all__ = ["LANES", "Vector", "bits", "float32", "float64", "int32", "int64", "logical_not", "select", "to_float"]
+
+float32, float64, int32, int64 = np.float32, np.float64, np.int32, np.int64  # constants in emitted code
+
+
+#: Elements in a vector. Four registers: with two the core idles, with eight it runs out of registers.
+LANES = {"float32": register_bytes(), "float64": register_bytes() // 2}
+
+
+class Vector(types.Type):
+    """``lanes`` numbers or truth values, computed on as one."""
+
+    def __init__(self, element: types.Type, lanes: int) -> None:
+        self.element, self.lanes = element, lanes
+        super().__init__(f"vector({element} x {lanes})")
+
+    def of(self, element: types.Type) -> Vector:
+        """The vector of as many elements of another type."""
+        return Vector(element, self.lanes)
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, manager: Any, kind: Vector) -> None:
+        element = manager.lookup(kind.element).get_value_type()
+        super().__init__(manager, kind, ir.VectorType(element, kind.lanes))
+
+
+def splat(builder: ir.IRBuilder, value: Any, lanes: int) -> Any:
+    """A scalar in every lane."""
+    one = ir.VectorType(value.type, lanes)
+    first = builder.insert_element(ir.Constant(one, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+    indices = ir.Constant(ir.VectorType(ir.IntType(32), lanes), None)
+    return builder.shuffle_vector(first, ir.Constant(one, ir.Undefined), indices)
+
+
+def _widest(operands: Any) -> Vector | None:
+    return next((o for o in operands if isinstance(o, Vector)), None)
+
+
+def _as_vectors(builder: ir.IRBuilder, values: Any, kinds: Any) -> list[Any]:
+    widest = _widest(kinds)
+    if widest is None:
+        return list(values)
+    return [v if isinstance(k, Vector) else splat(builder, v, widest.lanes) for v, k in zip(values, kinds)]
+
+
+# -- operators ----------------------------------------------------------------------------------
+
+
+def _operator(function: Any, generate: Any, element: Any = None) -> None:
+    """Define a Python operator on vectors, and on a vector and a number."""
+
+    class Template(AbstractTemplate):  # type: ignore[misc]
+        def generic(self, args: Any, kws: Any) -> Any:
+            widest = _widest(args)
+            if widest is None:
+                return None
+            result = Vector(element, widest.lanes) if element else widest
+            return numba_typing.signature(result, *args)
+
+    infer_global(function)(Template)
+
+    def lower(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        return generate(builder, *_as_vectors(builder, args, signature.args))
+
+    for kinds in ((Vector, Vector), (Vector, types.Any), (types.Any, Vector)):
+        lower_builtin(function, *kinds)(lower)
+
+
+def _comparison(symbol: str) -> Any:
+    # Ordered comparisons are false on NaN; != must be true there.
+    compare = "fcmp_unordered" if symbol == "!=" else "fcmp_ordered"
+    return lambda builder, a, b: getattr(builder, compare)(symbol, a, b)
+
+
+for _function, _name in (
+    (operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul"), (operator.truediv, "fdiv"),
+    (operator.and_, "and_"), (operator.or_, "or_"),
+):  # fmt: skip
+    _operator(_function, lambda builder, a, b, name=_name: getattr(builder, name)(a, b))
+for _function, _name in (
+    (operator.lt, "<"), (operator.le, "<="), (operator.gt, ">"), (operator.ge, ">="), (operator.eq, "=="),
+    (operator.ne, "!="),
+):  # fmt: skip
+    _operator(_function, _comparison(_name), types.boolean)
+
+
+@infer_global(operator.neg)
+class _Negative(AbstractTemplate):  # type: ignore[misc]
+    def generic(self, args: Any, kws: Any) -> Any:
+        return numba_typing.signature(args[0], args[0]) if isinstance(args[0], Vector) else None
+
+
+@lower_builtin(operator.neg, Vector)
+def _negative(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+    return builder.fneg(args[0])
+
+
+# -- functions ----------------------------------------------------------------------------------
+
+
+def llvm_call(builder: ir.IRBuilder, name: str, result: ir.Type, *arguments: Any) -> Any:
+    """Call a function of LLVM's or the C library's."""
+    function_type = ir.FunctionType(result, [argument.type for argument in arguments])
+    function = builder.module.globals.get(name) or ir.Function(builder.module, function_type, name)
+    return builder.call(function, arguments)
+
+
+def _suffix(kind: ir.Type) -> str:
+    """``v64f32``: how LLVM names a type in an overloaded intrinsic."""
+    if isinstance(kind, ir.VectorType):
+        return f"v{kind.count}{_suffix(kind.element)}"
+    return {"float": "f32", "double": "f64", "i32": "i32", "i64": "i64"}[str(kind)]
+
+
+def _elementwise(name: str, operands: int) -> Any:
+    """LLVM's intrinsic of that name on one to three vectors."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        vectors = _as_vectors(builder, args, signature.args)
+        return llvm_call(builder, f"llvm.{name}.{_suffix(vectors[0].type)}", vectors[0].type, *vectors)
+
+    def one(typing_context, a):  # type: ignore[no-untyped-def]
+        return a(a), generate
+
+    def two(typing_context, a, b):  # type: ignore[no-untyped-def]
+        return (_widest((a, b)) or a)(a, b), generate
+
+    def three(typing_context, a, b, c):  # type: ignore[no-untyped-def]
+        return (_widest((a, b, c)) or a)(a, b, c), generate
+
+    return intrinsic((one, two, three)[operands - 1])
+
+
+FUNCTIONS = {"fma": 3, "copysign": 2, "sqrt": 1, "rint": 1, "sin": 1, "cos": 1}
+for _name, _operands in FUNCTIONS.items():
+    globals()[_name] = _elementwise(_name, _operands)
+absolute, arctan = _elementwise("fabs", 1), _elementwise("atan", 1)
+__all__ += [*FUNCTIONS, "absolute", "arctan"]
+
+
+@intrinsic
+def select(typing_context, condition, a, b):  # type: ignore[no-untyped-def]
+    """``a`` where the condition holds, ``b`` elsewhere; both have been computed."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return builder.select(*_as_vectors(builder, args, signature.args))
+
+    element = a.element if isinstance(a, Vector) else b.element if isinstance(b, Vector) else a
+    return condition.of(element)(condition, a, b), generate
+
+
+@intrinsic
+def logical_not(typing_context, condition):  # type: ignore[no-untyped-def]
+    return condition(condition), lambda context, builder, signature, args: builder.not_(args[0])
+
+
+_SAME_SIZE = {types.float32: types.int32, types.float64: types.int64}
+_SAME_SIZE |= {integer: real for real, integer in _SAME_SIZE.items()}
+
+
+@intrinsic
+def bits(typing_context, a):  # type: ignore[no-untyped-def]
+    """The bits of floats as integers of their size, or the other way round."""
+    result = a.of(_SAME_SIZE[a.element])
+    return result(a), lambda context, builder, signature, args: builder.bitcast(
+        args[0], context.get_value_type(result)
+    )
+
+
+@intrinsic
+def to_float(typing_context, a):  # type: ignore[no-untyped-def]
+    """The values of integers as floats of their size."""
+    result = a.of(_SAME_SIZE[a.element])
+    return result(a), lambda context, builder, signature, args: builder.sitofp(args[0], context.get_value_type(result))
+
+
+def _integer_operation(name: str) -> Any:
+    @intrinsic
+    def operation(typing_context, a, b):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            return getattr(builder, name)(*_as_vectors(builder, args, signature.args))
+
+        return (_widest((a, b)) or a)(a, b), generate
+
+    return operation
+
+
+integer_sub, shift_left, shift_right = (_integer_operation(name) for name in ("sub", "shl", "ashr"))
+__all__ += ["integer_sub", "shift_left", "shift_right", "ldexp"]
+
+
+@intrinsic
+def ldexp(typing_context, a, k):  # type: ignore[no-untyped-def]
+    """``a * 2**k`` for whole numbers k held in floats, rounded once even where the result is subnormal.
+
+    AVX-512 has an instruction for it (vscalef). Elsewhere the power is applied in two halves: each
+    is a normal number, so only the second multiplication rounds. Powers below what that can do give zero.
+    """
+    size = k.element.bitwidth
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        value, power = _as_vectors(builder, args, signature.args)
+        scalef = "+avx512f" in host_features()
+        whole = ir.VectorType(ir.IntType(32 if scalef else size), k.lanes)
+        if not scalef:
+            lowest = splat(builder, ir.Constant(value.type.element, -250.0 if size == 32 else -2040.0), k.lanes)
+            power = builder.select(builder.fcmp_ordered("<", power, lowest), lowest, power)
+        # k is NaN only where a is, and NaN times whatever this conversion makes of it is NaN.
+        power = builder.fptosi(power, whole)
+        if scalef:
+            return llvm_call(builder, f"llvm.ldexp.{_suffix(value.type)}.{_suffix(whole)}", value.type, value, power)
+        digits, bias = (splat(builder, ir.Constant(whole.element, n), k.lanes) for n in ((23, 127), (52, 1023))[size > 32])
+        half = builder.ashr(power, splat(builder, ir.Constant(whole.element, 1), k.lanes))
+        for part in (half, builder.sub(power, half)):
+            biased = builder.shl(builder.add(part, bias), digits)
+            value = builder.fmul(value, builder.bitcast(biased, value.type))
+        return value
+
+    return k(a, k), generate
