@@ -79,7 +79,10 @@ def tables() -> dict[str, tuple[str, dict[str, list[mp.mpf]]]]:
     return {
         "EXP": (
             "exp(r) = 1 + r + r**2 P(r) for abs(r) <= log(2) / 2",
-            {name: interpolate(exp_remainder, -half_log2, half_log2, n) for name, n in (("float32", 4), ("float64", 9))},
+            {
+                name: interpolate(exp_remainder, -half_log2, half_log2, n)
+                for name, n in (("float32", 4), ("float64", 9))
+            },
         ),
         "LOG1P": (
             "log1p(f) = f + f**2 P(f) for -1/4 <= f <= 1/2",

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from fastact.formula import Expression, constant, differentiate, parameters_of, trace, variable
+from fastact.formula import Expression, differentiate, parameters_of, trace, variable
 from fastact.ufunc import Definition, make_ufunc
 
-__all__ = ["Activation", "activation", "ACTIVATIONS", "KINDS"]
+__all__ = ["ACTIVATIONS", "KINDS", "Activation", "activation"]
 
 #: What every activation offers, by the suffix of the name.
 KINDS = {"": "value", "_derivative": "derivative", "_backward": "backward", "_with_derivative": "with_derivative"}
@@ -262,7 +262,7 @@ class _Registry(Mapping[str, Activation]):
     def add(self, function: Callable[..., Any], **details: Any) -> Activation:
         entry = Activation(function, **details)
         self._by_name[entry.name] = entry
-        self._aliases |= {alias: entry.name for alias in entry.aliases}
+        self._aliases |= dict.fromkeys(entry.aliases, entry.name)
         return entry
 
     def _load(self) -> None:

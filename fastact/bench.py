@@ -16,7 +16,7 @@ import fastact
 from fastact.activations import ACTIVATIONS, Activation
 from fastact.commands import UsageError
 
-__all__ = ["run_bench", "parallel_copy", "interleaved", "plain_numpy"]
+__all__ = ["interleaved", "parallel_copy", "plain_numpy", "run_bench"]
 
 Timed = Callable[[], object]
 
@@ -34,7 +34,9 @@ def parallel_copy(target: np.ndarray, source: np.ndarray, threads: int) -> Timed
     return run
 
 
-def interleaved(functions: dict[str, Timed], repeat: int, progress: Callable[[], object] = lambda: None) -> dict[str, float]:
+def interleaved(
+    functions: dict[str, Timed], repeat: int, progress: Callable[[], object] = lambda: None
+) -> dict[str, float]:
     """Median seconds of each, all taking turns: a machine that slows down slows all of them down."""
     times: dict[str, list[float]] = {name: [] for name in functions}
     for turn in range(repeat + 1):
@@ -89,7 +91,14 @@ def run_bench(names: Sequence[str], size: int, dtype: str, backward: bool, repea
 
 
 def _row(
-    entry: Activation, x: np.ndarray, grad: np.ndarray, out: np.ndarray, backward: bool, repeat: int, threads: int, progress: Any
+    entry: Activation,
+    x: np.ndarray,
+    grad: np.ndarray,
+    out: np.ndarray,
+    backward: bool,
+    repeat: int,
+    threads: int,
+    progress: Any,
 ) -> str:
     parameters = sample_parameters(entry)
     arguments = (grad, x) if backward else (x,)

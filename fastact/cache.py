@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-__all__ = ["directory", "read", "write", "lock"]
+__all__ = ["directory", "lock", "read", "write"]
 
 DIGEST = hashlib.sha256().digest_size
 

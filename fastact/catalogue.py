@@ -11,9 +11,22 @@ from __future__ import annotations
 from typing import Any
 
 from fastact.activations import ACTIVATIONS
-from fastact.formula import Expression
-from fastact.primitives import exp, exp_times, expm1, gauss_times, gelu_slope, log1p, maximum, minimum, normal_tail
-from fastact.primitives import product_error, tanh, where
+from fastact.primitives import (
+    exp,
+    exp_times,
+    expm1,
+    gauss_times,
+    gelu_slope,
+    log1p,
+    maximum,
+    minimum,
+    normal_tail,
+    product_error,
+    sum_error,
+    tanh,
+    two_parts,
+    where,
+)  # fmt: skip
 
 Values = tuple[Any, Any]
 
@@ -43,7 +56,11 @@ def relu(x: Any) -> Values:
     return where(x <= 0, 0, x), where(x > 0, 1, where(x <= 0, 0, x))
 
 
-@catalogued(formula="minimum(maximum(x, 0), 6)", range="[0, 6]", reference="Krizhevsky, Convolutional deep belief networks, 2010")
+@catalogued(
+    formula="minimum(maximum(x, 0), 6)",
+    range="[0, 6]",
+    reference="Krizhevsky, Convolutional deep belief networks, 2010",
+)
 def relu6(x: Any) -> Values:
     """Rectified linear unit that saturates at 6."""
     inside = (x > 0) & (x < 6)
@@ -84,7 +101,7 @@ def tanh_(x: Any) -> Values:
     return tanh(x), exp_times(4 / (1 + e) ** 2, -2 * abs(x))
 
 
-@catalogued(formula="log(1 + exp(beta * x)) / beta", range="(0, inf)", reference="Dugas et al., NIPS 2000")
+@catalogued(formula="logaddexp(0, beta * x) / beta", range="(0, inf)", reference="Dugas et al., NIPS 2000")
 def softplus(x: Any, beta: Any = 1.0) -> Values:
     """Smooth rectifier."""
     z = beta * x
@@ -92,22 +109,44 @@ def softplus(x: Any, beta: Any = 1.0) -> Values:
     return (maximum(z, 0) + log1p(e)) / beta, where(z < 0, e, 1) / (1 + e)
 
 
-@catalogued(formula="where(x > 0, x, alpha * (exp(x) - 1))", range="(-alpha, inf)", reference="Clevert et al., 2015, arXiv:1511.07289")
+@catalogued(
+    formula="where(x > 0, x, alpha * (exp(x) - 1))",
+    range="(-alpha, inf)",
+    reference="Clevert et al., 2015, arXiv:1511.07289",
+)
 def elu(x: Any, alpha: Any = 1.0) -> Values:
     """Exponential linear unit."""
     return where(x > 0, x, alpha * expm1(minimum(x, 0))), where(x > 0, 1, alpha * exp(minimum(x, 0)))
 
 
+def gate(x: Any, z: Any, distance: Any, low: Any, slope: Any) -> Values:
+    """``x * s`` and ``s + slope * s * (1 - s)`` for s = sigmoid(z).
+
+    ``distance + low`` is abs(z), bounded; ``slope`` is x * z', bounded too. On the negative side both results are a
+    multiple of exp(z), which may vanish long before its multiple does. The derivative there is n, on the other side
+    1 - n; near its root, 1 - slope is exact.
+    """
+    e = exp(-distance)
+    near = where(distance < 800, x, 0)  # beyond, the product is zero, and not inf * 0
+    value = where(z < 0, exp_times(near / (1 + e), -distance, -low), x / (1 + e))
+    n = exp_times(((1 - slope) + e) / (1 + e) ** 2, -distance, -low)
+    return value, where(z < 0, n, 1 - n)
+
+
 @catalogued(formula="x / (1 + exp(-x))", range="[-0.2785, inf)", reference="Elfwing et al., 2017, arXiv:1702.03118")
 def silu(x: Any) -> Values:
     """Sigmoid-weighted linear unit."""
-    return x_times_sigmoid(x, x)
+    z = minimum(abs(x), 1000)
+    return gate(x, x, z, 0.0, z)
 
 
-@catalogued(formula="x / (1 + exp(-beta * x))", range="(-inf, inf)", reference="Ramachandran et al., 2017, arXiv:1710.05941")
+@catalogued(
+    formula="x / (1 + exp(-beta * x))", range="(-inf, inf)", reference="Ramachandran et al., 2017, arXiv:1710.05941"
+)
 def swish(x: Any, beta: Any = 1.0) -> Values:
     """Silu with a slope inside."""
-    return x_times_sigmoid(x, beta * x)
+    z = minimum(abs(beta * x), 1000)
+    return gate(x, beta * x, z, 0.0, z)
 
 
 @catalogued(
@@ -116,14 +155,15 @@ def swish(x: Any, beta: Any = 1.0) -> Values:
     reference="Hendrycks and Gimpel, 2016, arXiv:1606.08415",
 )
 def gelu_tanh(x: Any) -> Values:
-    """The approximation of gelu that BERT and GPT-2 use; as a sigmoid, x * sigmoid(x * (a + b * x**2))."""
-    a, b = 1.5957691216057308, 0.07135481282052053  # sqrt(8 / pi) and 0.044715 times that
-    x = maximum(x, -50)
-    square = x * x
+    """The approximation of gelu that BERT and GPT-2 use; as a gate, x * sigmoid(a * x + b * x**3)."""
+    # The cube multiplies rounding errors, and exp does so again: all of them are kept.
+    a, a_low = two_parts("1.59576912160573071175978423973752747")  # sqrt(8 / pi)
+    b, b_low = two_parts("0.07135481627260024877633875227986354")  # 0.044715 times that
+    u = minimum(abs(x), 23)
+    square = u * u
     q = a + b * square
-    z = x * q
-    low = product_error(x, q) + x * (b * product_error(x, x) + ((a - q) + b * square) + product_error(b, square))
-    return x_times_sigmoid(x, z, low, x * (a + 3 * b * square))
+    q_low = sum_error(a, b * square) + (product_error(b, square) + b * product_error(u, u) + (b_low * square + a_low))
+    return gate(x, x, u * q, product_error(u, q) + u * q_low, u * (a + 3 * b * square))
 
 
 @catalogued(
@@ -137,18 +177,3 @@ def gelu(x: Any) -> Values:
     z = minimum(abs(x), 40)
     slope = gauss_times(gelu_slope(z), z)
     return where(x > 0, x, 0) - gauss_times(z * normal_tail(z), z), where(x < 0, slope, 1 - slope)
-
-
-def x_times_sigmoid(x: Any, z: Any, low: Any = 0.0, slope: Any = None) -> Values:
-    """x * s and s + x * z' * s * (1 - s) with s = sigmoid(z + low); ``slope`` is x * z', or z where z is linear.
-
-    On the negative side both are a multiple of exp(z), which may vanish long before its multiple does.
-    """
-    slope = z if slope is None else slope
-    e = exp(-abs(z))
-    tail = -minimum(abs(z), 1000)
-    low = where(z < 0, low, 0) if isinstance(low, Expression) else 0.0
-    x = maximum(x, -1e4)
-    value = where(z < 0, exp_times(x / (1 + e), tail, low), x / (1 + e))
-    negative = exp_times((1 + e + slope) / (1 + e) ** 2, tail, low)
-    return value, where(z < 0, negative, (1 + e * (1 + slope)) / (1 + e) ** 2)

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import fastact
 
-__all__ = ["main", "UsageError"]
+__all__ = ["UsageError", "main"]
 
 
 class UsageError(Exception):
@@ -33,7 +33,9 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--size", type=_size, default=10_000_000, metavar="N", help="elements (default: 1e7)")
     bench.add_argument("--dtype", choices=("float16", "float32", "float64"), default="float32")
     bench.add_argument("--backward", action="store_true", help="time grad * f'(x) instead of f(x)")
-    bench.add_argument("--repeat", type=_size, default=15, metavar="N", help="rounds; medians are printed (default: 15)")
+    bench.add_argument(
+        "--repeat", type=_size, default=15, metavar="N", help="rounds; medians are printed (default: 15)"
+    )
 
     apply = commands.add_parser("apply", help="apply a function to an array in a .npy file, however large")
     apply.add_argument("name", metavar="NAME", help="function, such as sigmoid or gelu_derivative")

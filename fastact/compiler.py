@@ -21,7 +21,7 @@ import llvmlite.binding as llvm
 
 from fastact import cache as object_cache
 
-__all__ = ["load", "host"]
+__all__ = ["host", "load"]
 
 #: Which Numba and llvmlite run, and what their compiler is made to know: part of every cache key.
 SOURCES = ("blocks.py", "compiler.py", "layout.py", "parallel.py", "registers.py", "vectors.py")

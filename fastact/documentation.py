@@ -54,7 +54,10 @@ def docstring(entry: Activation, kind: str) -> str:
     if kind == "with_derivative":
         lines += ["value, derivative : ndarray or scalar", "    Each of the shape of the inputs broadcast together."]
     elif backward and entry.learned:
-        lines += [f"dx, d{entry.learned} : ndarray or scalar", f"    The second is summed to the shape of {entry.learned}."]
+        lines += [
+            f"dx, d{entry.learned} : ndarray or scalar",
+            f"    The second is summed to the shape of {entry.learned}.",
+        ]
     else:
         lines += ["ndarray or scalar", "    Of the shape of the inputs broadcast together."]
         if kind == "value" and entry.range:

@@ -11,7 +11,7 @@ import numpy as np
 from fastact.formula import Expression, topological
 from fastact.primitives import FLOAT32, FLOAT64, KERNELS, NUMPY_FORMULAS, NUMPY_NAMES, Precision
 
-__all__ = ["inline_text", "numpy_source", "numpy_function", "kernel_source", "loop_source"]
+__all__ = ["inline_text", "kernel_source", "loop_source", "numpy_function", "numpy_source"]
 
 #: Binary operators and how tightly they bind.
 OPERATORS = {
@@ -117,7 +117,9 @@ def _lower(roots: tuple[Expression, ...], rules: dict[str, Callable[..., Express
 
 def numpy_source(name: str, inputs: list[str], results: tuple[Expression, ...]) -> str:
     """A function on float64 arrays."""
-    writer = _Writer(lambda value: repr(value).replace("inf", "np.inf").replace("nan", "np.nan"), NUMPY_NAMES.__getitem__)
+    writer = _Writer(
+        lambda value: repr(value).replace("inf", "np.inf").replace("nan", "np.nan"), NUMPY_NAMES.__getitem__
+    )
     texts = writer.write(*_lower(results, NUMPY_FORMULAS))
     return _function(name, inputs, writer.lines, texts)
 

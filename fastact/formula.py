@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-__all__ = ["Expression", "Number", "variable", "constant", "apply", "trace", "differentiate", "topological"]
+__all__ = ["Expression", "Number", "apply", "constant", "differentiate", "topological", "trace", "variable"]
 
 Number = Union["Expression", float]
 

@@ -81,4 +81,6 @@ def _blas_hint(kernels: str) -> str | None:
     forced = os.environ.get("OPENBLAS_CORETYPE")
     if forced:
         return f"this CPU has AVX-512, but OPENBLAS_CORETYPE={forced} holds NumPy's BLAS to 256 bits; unset it"
-    return "this CPU has AVX-512 but NumPy's BLAS chose 256 bits; OPENBLAS_CORETYPE=SkylakeX may speed up matrix products"
+    return (
+        "this CPU has AVX-512 but NumPy's BLAS chose 256 bits; OPENBLAS_CORETYPE=SkylakeX may speed up matrix products"
+    )

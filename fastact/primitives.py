@@ -17,6 +17,7 @@ argument, evaluate a polynomial, scale by powers of two. The polynomials are in
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +27,8 @@ from fastact.formula import DERIVATIVES, TRUTH_VALUED, Expression, apply, consta
 
 __all__ = [
     "absolute", "arctan", "cos", "exp", "exp_times", "expm1", "gauss_times", "gelu_slope", "log", "log1p",
-    "maximum", "minimum", "normal_tail", "product_error", "sin", "sqrt", "tanh", "where",
+    "maximum", "minimum", "normal_tail", "product_error", "sin", "sqrt", "sum_error", "tanh",
+    "two_parts", "where",
 ]  # fmt: skip
 
 
@@ -84,7 +86,21 @@ def _function(name: str, on_arrays: Callable[..., Any]) -> Callable[..., Any]:
 
 exp, expm1, log, log1p, sqrt, tanh, sin, cos, arctan, absolute, maximum, minimum, where = (
     _function(name, getattr(np, name))
-    for name in "exp expm1 log log1p sqrt tanh sin cos arctan absolute maximum minimum where".split()
+    for name in [
+        "exp",
+        "expm1",
+        "log",
+        "log1p",
+        "sqrt",
+        "tanh",
+        "sin",
+        "cos",
+        "arctan",
+        "absolute",
+        "maximum",
+        "minimum",
+        "where",
+    ]
 )
 
 
@@ -104,6 +120,22 @@ def gauss_times(factor: Any, z: Any) -> Any:
 def product_error(a: Any, b: Any) -> Any:
     """What rounding takes away from ``a * b``."""
     return apply("product_error", a, b)
+
+
+def sum_error(a: Any, b: Any) -> Any:
+    """What rounding takes away from ``a + b``, whichever is larger (D. E. Knuth, TAOCP 2, 4.2.2)."""
+    s = a + b
+    part = s - a
+    return (a - (s - part)) + (b - part)
+
+
+def two_parts(digits: str) -> tuple[float, Expression]:
+    """A constant, and what each precision's rounding of it lacks."""
+    return float(digits), Expression("constant_error", (digits,))
+
+
+def _constant_error(kind: type[np.floating[Any]], digits: str) -> Expression:
+    return constant(float(Fraction(digits) - Fraction(float(kind(digits)))))
 
 
 def normal_tail(z: Any) -> Any:
@@ -310,6 +342,7 @@ def _smaller(precision: Precision, a: Expression, b: Expression) -> Expression:
 
 
 KERNELS: dict[str, Callable[..., Expression]] = {
+    "constant_error": lambda precision, digits: _constant_error(precision.type, digits),
     "exp": exp_kernel,
     "exp_times": exp_times_kernel,
     "expm1": expm1_kernel,
@@ -368,6 +401,7 @@ def _gelu_slope_numpy(z: Expression) -> Expression:
 
 
 NUMPY_FORMULAS: dict[str, Callable[..., Expression]] = {
+    "constant_error": lambda digits: _constant_error(np.float64, digits),
     "exp_times": _exp_times_numpy,
     "gauss_times": _gauss_times_numpy,
     "gelu_slope": _gelu_slope_numpy,

@@ -12,7 +12,7 @@ import numpy as np
 from fastact import compiler
 from fastact.layout import Pool
 
-__all__ = ["set_num_threads", "get_num_threads", "driver", "pool"]
+__all__ = ["driver", "get_num_threads", "pool", "set_num_threads"]
 
 #: Turns of an idle worker before it sleeps: about 20 us, less than waking it costs. Back-to-back
 #: calls find it awake; a program that has gone on to something else soon has its core back.

@@ -22,7 +22,7 @@ import numpy as np
 from fastact.formula import Expression
 from fastact.layout import Loop
 
-__all__ = ["Definition", "make_ufunc", "STORAGES"]
+__all__ = ["STORAGES", "Definition", "make_ufunc"]
 
 Words = ctypes.POINTER(ctypes.c_ssize_t)
 LOOP = ctypes.CFUNCTYPE(None, Words, Words, Words, Words)

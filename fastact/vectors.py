@@ -194,9 +194,7 @@ _SAME_SIZE |= {integer: real for real, integer in _SAME_SIZE.items()}
 def bits(typing_context, a):  # type: ignore[no-untyped-def]
     """The bits of floats as integers of their size, or the other way round."""
     result = a.of(_SAME_SIZE[a.element])
-    return result(a), lambda context, builder, signature, args: builder.bitcast(
-        args[0], context.get_value_type(result)
-    )
+    return result(a), lambda context, builder, signature, args: builder.bitcast(args[0], context.get_value_type(result))
 
 
 @intrinsic
@@ -218,7 +216,7 @@ def _integer_operation(name: str) -> Any:
 
 
 integer_sub, shift_left, shift_right = (_integer_operation(name) for name in ("sub", "shl", "ashr"))
-__all__ += ["integer_sub", "shift_left", "shift_right", "ldexp"]
+__all__ += ["integer_sub", "ldexp", "shift_left", "shift_right"]
 
 
 @intrinsic
@@ -241,7 +239,9 @@ def ldexp(typing_context, a, k):  # type: ignore[no-untyped-def]
         power = builder.fptosi(power, whole)
         if scalef:
             return llvm_call(builder, f"llvm.ldexp.{_suffix(value.type)}.{_suffix(whole)}", value.type, value, power)
-        digits, bias = (splat(builder, ir.Constant(whole.element, n), k.lanes) for n in ((23, 127), (52, 1023))[size > 32])
+        digits, bias = (
+            splat(builder, ir.Constant(whole.element, n), k.lanes) for n in ((23, 127), (52, 1023))[size > 32]
+        )
         half = builder.ashr(power, splat(builder, ir.Constant(whole.element, 1), k.lanes))
         for part in (half, builder.sub(power, half)):
             biased = builder.shl(builder.add(part, bias), digits)

@@ -1,0 +1,37 @@
+"""What the tests iterate over: the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import fastact
+from fastact.activations import ACTIVATIONS, KINDS, Activation
+
+BACKENDS = ["fallback"] if fastact.backend() == "numpy" else ["compiled", "fallback"]
+
+
+def parameters(entry: Activation) -> dict[str, float]:
+    """Its defaults, and 0.25 for a parameter that must be given."""
+    return {name: default if isinstance(default, float) else 0.25 for name, default in entry.parameters.items()}
+
+
+def callable_of(entry: Activation, kind: str, backend: str) -> Callable[..., Any]:
+    return entry.callable(kind, "numpy" if backend == "fallback" else "numba")
+
+
+@pytest.fixture(params=list(ACTIVATIONS))
+def entry(request: pytest.FixtureRequest) -> Activation:
+    return ACTIVATIONS[request.param]
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=list(KINDS.values()))
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)

@@ -1,0 +1,69 @@
+"""Exact values: the registry's formulas as text, evaluated by mpmath, and distances from them in ulp."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import mpmath as mp
+import numpy as np
+
+from fastact.activations import Activation
+
+#: Enough that 1 + erf(-38) and exp(1e-320) - 1 keep twenty digits.
+DIGITS = 400
+
+#: What a formula's words mean to mpmath.
+WORDS: dict[str, Any] = {
+    "abs": abs,
+    "where": lambda condition, a, b: mp.mpf(a if condition else b),
+    "maximum": lambda a, b: mp.mpf(max(a, b)),
+    "minimum": lambda a, b: mp.mpf(min(a, b)),
+    "logaddexp": lambda a, b: mp.log(mp.exp(a) + mp.exp(b)),
+    "log2": lambda a: mp.log(a, 2),
+} | {name: getattr(mp, name) for name in ["mpf", "exp", "log", "log1p", "expm1", "sqrt", "tanh", "cosh", "erf", "pi"]}
+
+
+def formula(entry: Activation, **parameters: float) -> Callable[[Any], Any]:
+    # 0.044715 means that decimal, not the float next to it
+    code = compile(re.sub(r"(\d+\.\d+)", r"mpf('\1')", entry.formula), entry.name, "eval")
+    given = {name: mp.mpf(value) for name, value in parameters.items()}
+    return lambda x: mp.mpf(eval(code, WORDS | {"x": x} | given))
+
+
+def exact(entry: Activation, x: float, kind: str = "value", **parameters: float) -> Any:
+    """The value or derivative at x, right to far more digits than any float has."""
+    with mp.workdps(DIGITS):
+        function = formula(entry, **parameters)
+        if kind == "value":
+            return function(mp.mpf(float(x)))
+        # one-sided, away from zero: a step of 1e-200 across the kink of relu would see both sides
+        return mp.diff(function, mp.mpf(float(x)), direction=1 if x > 0 else -1)
+
+
+def ulp_distance(result: Any, truth: Any) -> float:
+    """How many units in the last place of its type lie between a result and the truth."""
+    kind = np.dtype(type(result))
+    information = np.finfo(kind)
+    with mp.workdps(50):
+        largest = mp.mpf(float(information.max))
+        if abs(truth) > largest * (1 + mp.mpf(float(information.epsneg)) / 2):
+            return 0.0 if np.isinf(result) and (result > 0) == (truth > 0) else float("inf")
+        if not np.isfinite(result):
+            return float("inf")
+        smallest = int(information.minexp - information.nmant)
+        exponent = int(mp.frexp(truth)[1]) - 1 if truth else smallest
+        spacing = mp.mpf(2) ** max(exponent - int(information.nmant), smallest)
+        return float(abs(mp.mpf(float(result)) - truth) / spacing)
+
+
+def every_exponent(dtype: Any, seed: int = 0, per_exponent: int = 1) -> np.ndarray:
+    """Random significands at every exponent a dtype has, of both signs, subnormals included."""
+    information = np.finfo(dtype)
+    exponents = np.arange(int(information.minexp) - int(information.nmant) - 1, int(information.maxexp))
+    rng = np.random.default_rng(seed)
+    exponents = np.repeat(exponents, per_exponent)
+    with np.errstate(under="ignore"):
+        magnitudes = np.ldexp(1 + rng.random(exponents.size), exponents).astype(dtype)
+    return np.concatenate([-magnitudes, magnitudes])

@@ -1,0 +1,55 @@
+"""Every value and derivative against mpmath, over the whole range of its dtype."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fastact.activations import Activation
+from tests.conftest import callable_of, parameters
+from tests.reference import every_exponent, exact, ulp_distance
+
+#: Where most functions bend, and where exp overflows, vanishes or becomes subnormal.
+CRITICAL = [0.3, 0.75, 1.0, 1.3, 3.0, 6.5, 9.0, 10.5, 13.9, 14.4, 17.4, 25.0, 36.9, 38.3, 88.5, 89.1, 101.0, 103.5]
+CRITICAL += [350.3, 372.0, 709.5, 710.1, 744.0, 745.3]
+
+ULP = 4.0
+
+
+def points(dtype: type) -> np.ndarray:
+    rng = np.random.default_rng(7)
+    spread = rng.uniform(-12, 12, 60)
+    around = np.concatenate([np.array(CRITICAL), -np.array(CRITICAL), spread])
+    return np.concatenate([every_exponent(dtype)[:: 2 if dtype is np.float32 else 12], around.astype(dtype)])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", ["value", "derivative"])
+def test_within_bound(entry: Activation, kind: str, dtype: type, backend: str) -> None:
+    x = points(dtype)
+    given = parameters(entry)
+    results = callable_of(entry, kind, backend)(x, **{name: dtype(value) for name, value in given.items()})
+    rounded = {name: float(dtype(value)) for name, value in given.items()}
+    worst = (0.0, 0.0, 0.0, "")
+    for value, result in zip(x, results):
+        truth = exact(entry, value, kind, **rounded)
+        near_zero = kind == "derivative" and 1e-9 < abs(truth) < 0.04 and -4 < value < 0
+        if near_zero and abs(float(result) - truth) <= (1.2e-7 if dtype is np.float32 else 2.3e-16):
+            continue
+        worst = max(worst, (ulp_distance(result, truth), float(value), float(result), str(truth)[:20]))
+    assert worst[0] <= ULP, f"{worst[0]:.3g} ulp at {worst[1]!r}: {worst[2]!r} instead of {worst[3]}"
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_limits(entry: Activation, dtype: type, backend: str) -> None:
+    """Infinities give the limit of the formula, NaN gives NaN, and nothing warns (warnings are errors here)."""
+    value = callable_of(entry, "value", backend)
+    slope = callable_of(entry, "derivative", backend)
+    given = parameters(entry)
+    far = dtype(np.finfo(dtype).max)
+    for x, large in ((dtype(np.inf), far), (dtype(-np.inf), -far)):
+        limit, near = value(x, **given), value(large, **given)
+        assert limit == near or (np.isinf(limit) and abs(near) > abs(float(far)) / 200)
+        assert slope(x, **given) == slope(large, **given)
+    assert np.isnan(value(dtype(np.nan), **given))
+    assert np.isnan(slope(dtype(np.nan), **given))
