@@ -123,7 +123,7 @@ def two_parts(value: mp.mpf, digits: int) -> list[mp.mpf]:
 def source() -> str:
     with mp.workdps(60):
         parts = [
-            '"""Polynomial coefficients, highest power first. Written by benchmarks/coefficients.py, which says how."""',
+            '"""Polynomial coefficients, highest power first. Written by benchmarks/coefficients.py: see there."""',
             "from __future__ import annotations",
         ]
         for name, (meaning, precisions) in tables().items():

@@ -95,7 +95,8 @@ class Activation:
         """What the ufunc of that kind computes."""
         value, derivative = self.expressions
         grad = variable("grad")
-        inputs, results = ["x", *self.parameters], (value,)
+        inputs = ["x", *self.parameters]
+        results: tuple[Expression, ...] = (value,)
         if kind == "derivative":
             results = (derivative,)
         elif kind == "backward":
@@ -177,13 +178,12 @@ class Activation:
         body = f"return ufunc({', '.join(names)}, **keywords)"
         if self.choice:
             signature.append("approximate='none'")
-            for option, name in self.choice.items():
-                namespace[option] = ACTIVATIONS[name].callable(kind, backend)
-            namespace |= {"options": {option: namespace[option] for option in self.choice} | {"none": ufunc}}
+            others = {option: ACTIVATIONS[name].callable(kind, backend) for option, name in self.choice.items()}
+            namespace["options"] = {"none": ufunc, **others}
+            namespace["refuse"] = _refuse
             body = (
-                "try:\n        chosen = options[approximate]\n    except (KeyError, TypeError):\n        "
-                f"raise ValueError(f'approximate must be one of {{sorted(options)}}, not {{approximate!r}}') from None\n"
-                f"    return chosen({', '.join(names)}, **keywords)"
+                "if approximate not in options: refuse(approximate, options)\n"
+                f"    return options[approximate]({', '.join(names)}, **keywords)"
             )
         elif self.learned and kind == "backward":
             body = (
@@ -197,6 +197,10 @@ class Activation:
         function.__doc__ = self.documentation(kind)
         function.__module__ = "fastact" if backend == "numba" else "fastact.fallback"
         return function
+
+
+def _refuse(approximate: Any, options: Mapping[str, Any]) -> None:
+    raise ValueError(f"approximate must be one of {', '.join(options)}, not {approximate!r}")
 
 
 def _sum_to(gradient: Any, parameter: Any) -> Any:

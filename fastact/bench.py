@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ def parallel_copy(target: np.ndarray, source: np.ndarray, threads: int) -> Timed
     """A copy by as many threads as the functions have: what memory allows, the limit for every function."""
     pool = ThreadPoolExecutor(threads)
     bounds = [len(source) * i // threads for i in range(threads + 1)]
-    parts = [slice(*pair) for pair in zip(bounds, bounds[1:])]
+    parts = [slice(*pair) for pair in pairwise(bounds)]
 
     def run() -> None:
         for done in [pool.submit(np.copyto, target[part], source[part]) for part in parts]:

@@ -62,24 +62,24 @@ def _movers(name: str) -> tuple[Any, Any]:
         return builder.inttoptr(address, kind.as_pointer())
 
     @intrinsic
-    def load_whole(typing_context, address):  # type: ignore[no-untyped-def]
-        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def load_whole(typing_context, address):
+        def generate(context, builder, signature, args):
             value = builder.load(at(builder, args[0], ir.VectorType(memory, lanes)), align=1)
             return _to_kernel(builder, value, name, context.get_value_type(vector))
 
         return vector(address), generate
 
     @intrinsic
-    def load_scalar(typing_context, address):  # type: ignore[no-untyped-def]
-        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def load_scalar(typing_context, address):
+        def generate(context, builder, signature, args):
             value = builder.load(at(builder, args[0], memory), align=1)
             return splat(builder, _to_kernel(builder, value, name, context.get_value_type(element)), lanes)
 
         return vector(address), generate
 
     @intrinsic
-    def store_whole(typing_context, value, address):  # type: ignore[no-untyped-def]
-        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def store_whole(typing_context, value, address):
+        def generate(context, builder, signature, args):
             stored = _from_kernel(builder, args[0], name, ir.VectorType(memory, lanes))
             builder.store(stored, at(builder, args[1], stored.type), align=1)
             return context.get_dummy_value()
@@ -112,8 +112,8 @@ def _movers(name: str) -> tuple[Any, Any]:
         builder.call(function, [builder.bitcast(place, raw.as_pointer()), address, stride, count])
 
     @intrinsic
-    def gather(typing_context, address, stride, count):  # type: ignore[no-untyped-def]
-        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def gather(typing_context, address, stride, count):
+        def generate(context, builder, signature, args):
             place = buffer(builder)
             builder.store(ir.Constant(place.type.pointee, None), place)  # lanes beyond count
             move_each(builder, "gather", place, *args)
@@ -122,8 +122,8 @@ def _movers(name: str) -> tuple[Any, Any]:
         return vector(address, stride, count), generate
 
     @intrinsic
-    def scatter(typing_context, value, address, stride, count):  # type: ignore[no-untyped-def]
-        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def scatter(typing_context, value, address, stride, count):
+        def generate(context, builder, signature, args):
             place = buffer(builder)
             builder.store(_from_kernel(builder, args[0], name, place.type.pointee), place)
             move_each(builder, "scatter", place, *args[1:])
@@ -132,7 +132,7 @@ def _movers(name: str) -> tuple[Any, Any]:
         return types.void(value, address, stride, count), generate
 
     @kernel
-    def load(address, stride, start, count):  # type: ignore[no-untyped-def]
+    def load(address, stride, start, count):
         if stride == size and count == lanes:
             return load_whole(address + start * size)
         if stride == 0:
@@ -140,7 +140,7 @@ def _movers(name: str) -> tuple[Any, Any]:
         return gather(address + start * stride, stride, count)
 
     @kernel
-    def store(value, address, stride, start, count):  # type: ignore[no-untyped-def]
+    def store(value, address, stride, start, count):
         if stride == size and count == lanes:
             store_whole(value, address + start * size)
         else:

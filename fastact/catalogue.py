@@ -8,9 +8,10 @@ that decides between pieces is written to let NaN through to a piece that contai
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from fastact.activations import ACTIVATIONS
+from fastact.activations import ACTIVATIONS, Activation
 from fastact.primitives import (
     exp,
     exp_times,
@@ -31,7 +32,7 @@ from fastact.primitives import (
 Values = tuple[Any, Any]
 
 
-def catalogued(**details: Any) -> Any:
+def catalogued(**details: Any) -> Callable[[Callable[..., Values]], Activation]:
     return lambda function: ACTIVATIONS.add(function, **details)
 
 

@@ -127,7 +127,7 @@ def numpy_source(name: str, inputs: list[str], results: tuple[Expression, ...]) 
 def numpy_function(name: str, inputs: list[str], results: tuple[Expression, ...]) -> Callable[..., Any]:
     namespace: dict[str, Any] = {"np": np}
     exec(compile(numpy_source(name, inputs, results), f"<fastact {name}>", "exec"), namespace)
-    return namespace[name]  # type: ignore[no-any-return]
+    return namespace[name]
 
 
 # -- compiled loops -------------------------------------------------------------------------------

@@ -171,7 +171,7 @@ def apply(operation: str, *operands: Any) -> Expression:
     nodes = []
     for operand in operands:
         if isinstance(operand, (bool, int, float, np.floating, np.integer, np.bool_)):
-            operand = constant(operand)
+            operand = constant(float(operand))
         if not isinstance(operand, Expression):
             raise TypeError(f"a formula is made of x, its parameters and numbers, not of {type(operand).__name__}")
         nodes.append(operand)

@@ -48,15 +48,15 @@ def _slot(builder: ir.IRBuilder, record: Any, index: Any) -> Any:
 
 
 @intrinsic
-def atomic_load(typing_context, record, slot):  # type: ignore[no-untyped-def]
+def atomic_load(typing_context, record, slot):
     return types.intp(record, slot), lambda context, builder, signature, args: builder.load_atomic(
         _slot(builder, *args), "seq_cst", 8
     )
 
 
 @intrinsic
-def atomic_store(typing_context, record, slot, value):  # type: ignore[no-untyped-def]
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+def atomic_store(typing_context, record, slot, value):
+    def generate(context, builder, signature, args):
         builder.store_atomic(args[2], _slot(builder, *args[:2]), "seq_cst", 8)
         return context.get_dummy_value()
 
@@ -64,7 +64,7 @@ def atomic_store(typing_context, record, slot, value):  # type: ignore[no-untype
 
 
 @intrinsic
-def atomic_add(typing_context, record, slot, value):  # type: ignore[no-untyped-def]
+def atomic_add(typing_context, record, slot, value):
     """Add and return what stood there before."""
     return types.intp(record, slot, types.intp), lambda context, builder, signature, args: builder.atomic_rmw(
         "add", _slot(builder, *args[:2]), args[2], "seq_cst"
@@ -72,17 +72,17 @@ def atomic_add(typing_context, record, slot, value):  # type: ignore[no-untyped-
 
 
 @intrinsic
-def atomic_exchange(typing_context, record, slot, value):  # type: ignore[no-untyped-def]
+def atomic_exchange(typing_context, record, slot, value):
     return types.intp(record, slot, types.intp), lambda context, builder, signature, args: builder.atomic_rmw(
         "xchg", _slot(builder, *args[:2]), args[2], "seq_cst"
     )
 
 
 @intrinsic
-def stack_record(typing_context):  # type: ignore[no-untyped-def]
+def stack_record(typing_context):
     """Room for one value per operand, and three more."""
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, args):
         with builder.goto_entry_block():
             return builder.bitcast(
                 builder.alloca(ir.ArrayType(ir.IntType(64), 2 * MAX_OPERANDS + 3)), ir.IntType(64).as_pointer()
@@ -92,7 +92,7 @@ def stack_record(typing_context):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def offset(typing_context, record, slot):  # type: ignore[no-untyped-def]
+def offset(typing_context, record, slot):
     return Address(record, slot), lambda context, builder, signature, args: _slot(builder, *args)
 
 
@@ -102,10 +102,10 @@ def _call(builder: ir.IRBuilder, function: Any, arguments: Any) -> None:
 
 
 @intrinsic
-def call_resolve(typing_context, function, data):  # type: ignore[no-untyped-def]
+def call_resolve(typing_context, function, data):
     """Call the function at an address, here and in the two below."""
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, args):
         _call(builder, args[0], args[1:])
         return context.get_dummy_value()
 
@@ -113,8 +113,8 @@ def call_resolve(typing_context, function, data):  # type: ignore[no-untyped-def
 
 
 @intrinsic
-def call_task(typing_context, function, begin, end, context):  # type: ignore[no-untyped-def]
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+def call_task(typing_context, function, begin, end, context):
+    def generate(context, builder, signature, args):
         _call(builder, args[0], args[1:])
         return context.get_dummy_value()
 
@@ -122,8 +122,8 @@ def call_task(typing_context, function, begin, end, context):  # type: ignore[no
 
 
 @intrinsic
-def call_loop(typing_context, function, pointers, dimensions, steps, data):  # type: ignore[no-untyped-def]
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+def call_loop(typing_context, function, pointers, dimensions, steps, data):
+    def generate(context, builder, signature, args):
         _call(builder, args[0], args[1:])
         return context.get_dummy_value()
 
@@ -131,10 +131,10 @@ def call_loop(typing_context, function, pointers, dimensions, steps, data):  # t
 
 
 @intrinsic
-def relax(typing_context):  # type: ignore[no-untyped-def]
+def relax(typing_context):
     """Tell the core that this thread only waits."""
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, args):
         if platform.machine() in X86:
             _declared(builder, "llvm.x86.sse2.pause", ir.VoidType())
         elif platform.machine() in ("aarch64", "arm64"):
@@ -145,14 +145,14 @@ def relax(typing_context):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def clear_floating_point_flags(typing_context):  # type: ignore[no-untyped-def]
+def clear_floating_point_flags(typing_context):
     """Polynomials overflow and underflow on lanes that are not selected; NumPy must not warn of that.
 
     On x86 only the SSE status word is cleared: the C library's feclearexcept also reloads the x87
     environment, which costs more than a one-element kernel.
     """
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, args):
         if platform.machine() in X86:
             with builder.goto_entry_block():
                 word = builder.alloca(ir.IntType(32))
@@ -186,12 +186,12 @@ pthread_cond_broadcast = _c_function("pthread_cond_broadcast", 1)
 
 
 @intrinsic
-def address_of(typing_context, record):  # type: ignore[no-untyped-def]
+def address_of(typing_context, record):
     return types.intp(record), lambda context, builder, signature, args: builder.ptrtoint(args[0], ir.IntType(64))
 
 
 @intrinsic
-def record_at(typing_context, address):  # type: ignore[no-untyped-def]
+def record_at(typing_context, address):
     return Address(address), lambda context, builder, signature, args: builder.inttoptr(
         args[0], ir.IntType(64).as_pointer()
     )
@@ -201,7 +201,7 @@ def record_at(typing_context, address):  # type: ignore[no-untyped-def]
 
 
 @inline
-def take_chunks(pool):  # type: ignore[no-untyped-def]
+def take_chunks(pool):
     count, grain = pool[Pool.COUNT], pool[Pool.TASK_GRAIN]
     begin = atomic_add(pool, Pool.NEXT, grain)
     while begin < count:
@@ -210,7 +210,7 @@ def take_chunks(pool):  # type: ignore[no-untyped-def]
 
 
 @inline
-def wait_for_job(pool, seen):  # type: ignore[no-untyped-def]
+def wait_for_job(pool, seen):
     for _ in range(pool[Pool.SPIN]):
         if atomic_load(pool, Pool.GENERATION) != seen:
             return atomic_load(pool, Pool.GENERATION)
@@ -226,7 +226,7 @@ def wait_for_job(pool, seen):  # type: ignore[no-untyped-def]
     return atomic_load(pool, Pool.GENERATION)
 
 
-def worker(pool):  # type: ignore[no-untyped-def]
+def worker(pool):
     """What each thread of the pool runs, for as long as the process lives."""
     index = atomic_add(pool, Pool.STARTED, 1)
     seen = 0
@@ -242,7 +242,7 @@ def worker(pool):  # type: ignore[no-untyped-def]
 
 
 @inline
-def start_workers(pool):  # type: ignore[no-untyped-def]
+def start_workers(pool):
     """Bring the number of workers up to what is wanted, or to what the system allows."""
     if pool[Pool.CREATED] == 0:
         pthread_mutex_init(address_of(offset(pool, Pool.MUTEX)), 0)
@@ -262,7 +262,7 @@ def start_workers(pool):  # type: ignore[no-untyped-def]
 
 
 @inline
-def publish(pool):  # type: ignore[no-untyped-def]
+def publish(pool):
     atomic_add(pool, Pool.GENERATION, 1)
     if atomic_load(pool, Pool.SLEEPING) > 0:
         mutex = address_of(offset(pool, Pool.MUTEX))
@@ -272,7 +272,7 @@ def publish(pool):  # type: ignore[no-untyped-def]
 
 
 @inline
-def parallel_for(pool, task, context, count, grain):  # type: ignore[no-untyped-def]
+def parallel_for(pool, task, context, count, grain):
     """Call ``task(begin, end, context)`` on chunks of ``range(count)``, in any order, on all free threads."""
     alone = pool[Pool.THREADS] < 2 or pool[Pool.PROCESS] != getpid()
     if alone or atomic_exchange(pool, Pool.BUSY, 1) == 1:
@@ -300,7 +300,7 @@ def parallel_for(pool, task, context, count, grain):  # type: ignore[no-untyped-
 # -- the driver of every ufunc ------------------------------------------------------------------
 
 
-def run_chunk(begin, end, context):  # type: ignore[no-untyped-def]
+def run_chunk(begin, end, context):
     """A ufunc's loop over part of its range. ``context``: loop, number of operands, steps, pointers."""
     operands = context[1]
     pointers = stack_record()
@@ -311,7 +311,7 @@ def run_chunk(begin, end, context):  # type: ignore[no-untyped-def]
     call_loop(context[0], pointers, size, offset(context, 3), context)
 
 
-def drive(pointers, dimensions, steps, data):  # type: ignore[no-untyped-def]
+def drive(pointers, dimensions, steps, data):
     """The loop that NumPy calls for every ufunc: alone on few elements, with the pool on many."""
     if data[Loop.FUNCTION] == 0:
         call_resolve(data[Loop.RESOLVE], data)

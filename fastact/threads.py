@@ -6,6 +6,7 @@ import os
 import signal
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def _initial_threads() -> int:
 def compiled() -> dict[str, int]:
     """Addresses of the driver, its task and the workers' function."""
 
-    def functions() -> dict[str, tuple[object, object]]:
+    def functions() -> dict[str, tuple[Any, Any]]:
         from fastact import parallel
 
         return parallel.ENTRY_POINTS
@@ -105,10 +106,6 @@ def set_num_threads(n: int) -> None:
 
     if backend() == "numba":
         pool()[Pool.THREADS] = n
-    _chosen[:] = [int(n)]
-
-
-_chosen: list[int] = []
 
 
 def get_num_threads() -> int:

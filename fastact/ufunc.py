@@ -15,6 +15,7 @@ import ctypes
 import threading
 from collections.abc import Callable, Sequence
 from functools import cache
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,7 +86,7 @@ def make_ufunc(definition: Definition, backend: str) -> np.ufunc:
         from fastact import threads
 
         loop = threads.driver()
-        records[:, Loop.RESOLVE] = ctypes.cast(_resolve, ctypes.c_void_p).value
+        records[:, Loop.RESOLVE] = _address(_resolve)
         records[:, Loop.POOL] = threads.pool().ctypes.data
         records[:, Loop.PARALLEL_FROM] = PARALLEL_FROM
         records[:, Loop.GRAIN] = GRAIN
@@ -93,19 +94,17 @@ def make_ufunc(definition: Definition, backend: str) -> np.ufunc:
         loop = _address(_fallback_loop)
     functions = (ctypes.c_void_p * count)(*[loop] * count)
     data = (ctypes.c_void_p * count)(*[record.ctypes.data for record in records])
-    types = (ctypes.c_char * len(numbers))(*numbers)
+    types = (ctypes.c_ubyte * len(numbers))(*numbers)
     name, doc = definition.name.encode(), definition.doc.encode()
     _keep.append((records, functions, data, types, name, doc))
     none = -1  # PyUFunc_None: no identity, reduce over nothing is an error
-    return _from_function_and_data()(  # type: ignore[no-any-return]
-        functions, data, types, count, len(definition.inputs), outputs, none, name, doc, 0
-    )
+    return _from_function_and_data()(functions, data, types, count, len(definition.inputs), outputs, none, name, doc, 0)
 
 
 @cache
 def _from_function_and_data() -> Callable[..., Any]:
     """The second entry of NumPy's table of ufunc functions; part of its stable C interface."""
-    from numpy._core import _multiarray_umath
+    _multiarray_umath: Any = import_module("numpy._core._multiarray_umath")
 
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
     pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
@@ -115,6 +114,11 @@ def _from_function_and_data() -> Callable[..., Any]:
         ctypes.py_object, address, address, address, integer, integer, integer, integer, text, text, integer
     )
     return prototype(table[1])
+
+
+def _as_c(prototype: Any) -> Callable[[Callable[..., None]], Any]:
+    """A decorator: the function as C code can call it."""
+    return lambda function: prototype(function)
 
 
 def _address(callback: Any) -> int:
@@ -140,7 +144,7 @@ def compile_loop(definition: Definition, storage: str) -> int:
     return compiler.load(source, functions)["loop"]
 
 
-@RESOLVE
+@_as_c(RESOLVE)
 def _resolve(record: Any) -> None:
     """Called by the driver, once per loop: compile it and put its address where the driver looks."""
     entry = _entries[record[Loop.INDEX]]
@@ -184,7 +188,7 @@ def _numpy_function(index: int) -> Callable[..., Any]:
     return numpy_function(definition.name, definition.inputs, definition.results)
 
 
-@LOOP
+@_as_c(LOOP)
 def _fallback_loop(pointers: Any, dimensions: Any, steps: Any, record: Any) -> None:
     """A loop in plain NumPy, in float64 whatever the dtype: float32 and float16 results then have
     no dead tails, and one rounding."""

@@ -50,7 +50,7 @@ class Vector(types.Type):
 
 
 @register_model(Vector)
-class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
+class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Vector) -> None:
         element = manager.lookup(kind.element).get_value_type()
         super().__init__(manager, kind, ir.VectorType(element, kind.lanes))
@@ -81,7 +81,7 @@ def _as_vectors(builder: ir.IRBuilder, values: Any, kinds: Any) -> list[Any]:
 def _operator(function: Any, generate: Any, element: Any = None) -> None:
     """Define a Python operator on vectors, and on a vector and a number."""
 
-    class Template(AbstractTemplate):  # type: ignore[misc]
+    class Template(AbstractTemplate):
         def generic(self, args: Any, kws: Any) -> Any:
             widest = _widest(args)
             if widest is None:
@@ -117,7 +117,7 @@ for _function, _name in (
 
 
 @infer_global(operator.neg)
-class _Negative(AbstractTemplate):  # type: ignore[misc]
+class _Negative(AbstractTemplate):
     def generic(self, args: Any, kws: Any) -> Any:
         return numba_typing.signature(args[0], args[0]) if isinstance(args[0], Vector) else None
 
@@ -151,13 +151,13 @@ def _elementwise(name: str, operands: int) -> Any:
         vectors = _as_vectors(builder, args, signature.args)
         return llvm_call(builder, f"llvm.{name}.{_suffix(vectors[0].type)}", vectors[0].type, *vectors)
 
-    def one(typing_context, a):  # type: ignore[no-untyped-def]
+    def one(typing_context, a):
         return a(a), generate
 
-    def two(typing_context, a, b):  # type: ignore[no-untyped-def]
+    def two(typing_context, a, b):
         return (_widest((a, b)) or a)(a, b), generate
 
-    def three(typing_context, a, b, c):  # type: ignore[no-untyped-def]
+    def three(typing_context, a, b, c):
         return (_widest((a, b, c)) or a)(a, b, c), generate
 
     return intrinsic((one, two, three)[operands - 1])
@@ -171,10 +171,10 @@ __all__ += [*FUNCTIONS, "absolute", "arctan"]
 
 
 @intrinsic
-def select(typing_context, condition, a, b):  # type: ignore[no-untyped-def]
+def select(typing_context, condition, a, b):
     """``a`` where the condition holds, ``b`` elsewhere; both have been computed."""
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, args):
         return builder.select(*_as_vectors(builder, args, signature.args))
 
     element = a.element if isinstance(a, Vector) else b.element if isinstance(b, Vector) else a
@@ -182,7 +182,7 @@ def select(typing_context, condition, a, b):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def logical_not(typing_context, condition):  # type: ignore[no-untyped-def]
+def logical_not(typing_context, condition):
     return condition(condition), lambda context, builder, signature, args: builder.not_(args[0])
 
 
@@ -191,14 +191,14 @@ _SAME_SIZE |= {integer: real for real, integer in _SAME_SIZE.items()}
 
 
 @intrinsic
-def bits(typing_context, a):  # type: ignore[no-untyped-def]
+def bits(typing_context, a):
     """The bits of floats as integers of their size, or the other way round."""
     result = a.of(_SAME_SIZE[a.element])
     return result(a), lambda context, builder, signature, args: builder.bitcast(args[0], context.get_value_type(result))
 
 
 @intrinsic
-def to_float(typing_context, a):  # type: ignore[no-untyped-def]
+def to_float(typing_context, a):
     """The values of integers as floats of their size."""
     result = a.of(_SAME_SIZE[a.element])
     return result(a), lambda context, builder, signature, args: builder.sitofp(args[0], context.get_value_type(result))
@@ -206,8 +206,8 @@ def to_float(typing_context, a):  # type: ignore[no-untyped-def]
 
 def _integer_operation(name: str) -> Any:
     @intrinsic
-    def operation(typing_context, a, b):  # type: ignore[no-untyped-def]
-        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def operation(typing_context, a, b):
+        def generate(context, builder, signature, args):
             return getattr(builder, name)(*_as_vectors(builder, args, signature.args))
 
         return (_widest((a, b)) or a)(a, b), generate
@@ -220,7 +220,7 @@ __all__ += ["integer_sub", "ldexp", "shift_left", "shift_right"]
 
 
 @intrinsic
-def ldexp(typing_context, a, k):  # type: ignore[no-untyped-def]
+def ldexp(typing_context, a, k):
     """``a * 2**k`` for whole numbers k held in floats, rounded once even where the result is subnormal.
 
     AVX-512 has an instruction for it (vscalef). Elsewhere the power is applied in two halves: each
@@ -228,7 +228,7 @@ def ldexp(typing_context, a, k):  # type: ignore[no-untyped-def]
     """
     size = k.element.bitwidth
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, args):
         value, power = _as_vectors(builder, args, signature.args)
         scalef = "+avx512f" in host_features()
         whole = ir.VectorType(ir.IntType(32 if scalef else size), k.lanes)
