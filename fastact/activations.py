@@ -46,7 +46,7 @@ class Activation:
     >>> import fastact
     >>> fastact.ACTIVATIONS["elu"].parameters
     {'alpha': 1.0}
-    >>> fastact.ACTIVATIONS["relu"](-3.0)
+    >>> float(fastact.ACTIVATIONS["relu"](-3.0))
     0.0
     """
 
@@ -246,7 +246,7 @@ def activation(function: Callable[..., Any] | None = None, /, **details: Any) ->
     ...     return x + slope * (np.sqrt(x * x + 1) - 1) / 2
     >>> bent(np.array([-0.75, 0.0, 0.75]))
     array([-0.625,  0.   ,  0.875])
-    >>> bent.derivative(0.0, slope=2.0)
+    >>> float(bent.derivative(0.0, slope=2.0))
     1.0
     """
     if function is None:

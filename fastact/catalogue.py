@@ -18,8 +18,7 @@ from fastact.primitives import (
     expm1,
     gauss_times,
     gelu_slope,
-    log1p,
-    maximum,
+    log1p_exp,
     minimum,
     normal_tail,
     product_error,
@@ -107,7 +106,7 @@ def softplus(x: Any, beta: Any = 1.0) -> Values:
     """Smooth rectifier."""
     z = beta * x
     e = exp(-abs(z))
-    return (maximum(z, 0) + log1p(e)) / beta, where(z < 0, e, 1) / (1 + e)
+    return (where(z > 0, z, 0) + log1p_exp(-abs(z))) / beta, where(z < 0, e, 1) / (1 + e)
 
 
 @catalogued(

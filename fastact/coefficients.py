@@ -1,4 +1,4 @@
-"""Polynomial coefficients, highest power first. Written by benchmarks/coefficients.py, which says how."""
+"""Polynomial coefficients, highest power first. Written by benchmarks/coefficients.py: see there."""
 
 from __future__ import annotations
 

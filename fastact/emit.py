@@ -61,7 +61,7 @@ class _Writer:
     def text_of(self, node: Expression) -> tuple[str, int]:
         operation = node.operation
         if operation == "variable":
-            return str(node.operands[0]), TIGHTEST
+            return variable_text(node.operands[0]), TIGHTEST
         if operation == "integer":
             return f"int{node.operands[1]}({node.operands[0]})", TIGHTEST
         if operation == "constant":
@@ -75,6 +75,8 @@ class _Writer:
             left, right = node.operands
             inside = binding if binding > 2 else 3
             return f"{self.operand(left, inside)} {symbol} {self.operand(right, inside + 1)}", binding
+        if operation == "constant_error":  # only on the way into readable text
+            return "0", TIGHTEST
         arguments = ", ".join(self.operand(o, 0) for o in node.operands)
         return f"{self.function_name(operation)}({arguments})", TIGHTEST
 
@@ -83,17 +85,22 @@ class _Writer:
         return text if binding >= at_least else f"({text})"
 
 
+def variable_text(name: str) -> str:
+    """A parameter's name with an underscore behind it, which no word of the emitted languages has."""
+    return name if name in ("x", "grad") else f"{name}_"
+
+
 def inline_text(node: Expression) -> str:
     """A formula on one line, for people."""
     writer = _Writer(lambda value: f"{value:g}", lambda name: name)
     for part in topological(node):
-        writer.texts[part] = writer.text_of(part)
+        writer.texts[part] = (part.operands[0], TIGHTEST) if part.operation == "variable" else writer.text_of(part)
     return writer.texts[node][0]
 
 
 def _function(name: str, inputs: list[str], lines: list[str], results: list[str]) -> str:
     body = "".join(f"    {line}\n" for line in [*lines, "return " + ", ".join(results)])
-    return f"def {name}({', '.join(inputs)}):\n{body}"
+    return f"def {name}({', '.join(map(variable_text, inputs))}):\n{body}"
 
 
 # -- the fallback ---------------------------------------------------------------------------------
@@ -145,7 +152,7 @@ def kernel_source(name: str, inputs: list[str], results: tuple[Expression, ...],
     writer = _Writer(constant_text, lambda operation: KERNEL_NAMES.get(operation, operation))
     with np.errstate(over="ignore"):
         texts = writer.write(*_lower(results, rules))
-    function = _function(name, inputs, writer.lines, texts)
+    function = _function(f"{name}_kernel", inputs, writer.lines, texts)
     constants = "".join(f"{text} = {_literal(value)}\n" for value, text in names.items())
     return f"{constants}\n\n@kernel\n{function}"
 
@@ -162,10 +169,11 @@ def loop_source(name: str, inputs: list[str], results: tuple[Expression, ...], s
     out_storage = storage if storage.startswith("float") else "float64"
     outputs = ["y"] if len(results) == 1 else [f"y{i}" for i in range(len(results))]
     lanes = f"lanes_{precision.name}"
-    place = {operand: f"pointers[{i}], steps[{i}], start, count" for i, operand in enumerate([*inputs, *outputs])}
+    names = list(map(variable_text, inputs))
+    place = {operand: f"pointers[{i}], steps[{i}], start, count" for i, operand in enumerate([*names, *outputs])}
     steps = [f"count = min({lanes}, size - start)"]
-    steps += [f"{o} = load_{storage}({place[o]})" for o in inputs]
-    steps += [f"{', '.join(outputs)} = {name}({', '.join(inputs)})"]
+    steps += [f"{o} = load_{storage}({place[o]})" for o in names]
+    steps += [f"{', '.join(outputs)} = {name}_kernel({', '.join(names)})"]
     steps += [f"store_{out_storage}({o}, {place[o]})" for o in outputs]
     steps += [f"start += {lanes}"]
     body = "".join(f"        {line}\n" for line in steps)

@@ -21,18 +21,21 @@ Number = Union["Expression", float]
 
 #: Derivative of each operation: given its operands and its own result, the partial derivative with
 #: respect to each operand. Primitives add theirs (see fastact.primitives).
-DERIVATIVES: dict[str, Callable[..., tuple[Number | None, ...]]] = {
+DERIVATIVES: dict[str, Callable[..., tuple[Number, ...]]] = {
     "add": lambda a, b, y: (1.0, 1.0),
     "subtract": lambda a, b, y: (1.0, -1.0),
     "multiply": lambda a, b, y: (b, a),
     "divide": lambda a, b, y: (1.0 / b, -y / b),
     "negative": lambda a, y: (-1.0,),
-    "where": lambda c, a, b, y: (None, apply("where", c, 1.0, 0.0), apply("where", c, 0.0, 1.0)),
 }
 
 #: Operations whose result is a truth value; they have no derivative.
 TRUTH_VALUED = {"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"}
 TRUTH_VALUED |= {"logical_and", "logical_or", "logical_not"}
+
+
+#: Operations that stand for a number by themselves.
+LEAVES = {"variable", "constant", "constant_error"}
 
 
 class Expression:
@@ -175,7 +178,8 @@ def apply(operation: str, *operands: Any) -> Expression:
         if not isinstance(operand, Expression):
             raise TypeError(f"a formula is made of x, its parameters and numbers, not of {type(operand).__name__}")
         nodes.append(operand)
-    return _simplified(operation, nodes) or Expression(operation, tuple(nodes))
+    simpler = _simplified(operation, nodes)
+    return Expression(operation, tuple(nodes)) if simpler is None else simpler
 
 
 def _simplified(operation: str, nodes: list[Expression]) -> Expression | None:
@@ -227,19 +231,26 @@ def topological(*roots: Expression) -> Iterator[Expression]:
 
 
 def differentiate(result: Expression, by: Expression) -> Expression:
-    """The chain rule, in reverse: one sweep from the result down to ``by``."""
-    adjoint: dict[Expression, Expression] = {result: constant(1.0)}
-    for node in reversed(list(topological(result))):
-        outer = adjoint.get(node)
-        if outer is None or node is by or node.operation in ("variable", "constant") or node.operation in TRUTH_VALUED:
+    """The chain rule, forwards: the derivative of every part by one variable, operands first.
+
+    Forwards, because a choice then chooses between finished derivatives: the branch not taken can be
+    infinite or NaN without spoiling the other.
+    """
+    zero = constant(0.0)
+    slopes: dict[Expression, Expression] = {by: constant(1.0)}
+    for node in topological(result):
+        if node in slopes:
             continue
-        if node.operation == "where":  # keep the branch not taken out of the result: 0 * inf is NaN
-            condition, a, b = node.operands
-            zero = constant(0.0)
-            inner = [(a, apply("where", condition, outer, zero)), (b, apply("where", condition, zero, outer))]
-        else:
-            partials = DERIVATIVES[node.operation](*node.operands, node)
-            inner = [(o, outer * p) for o, p in zip(node.operands, partials) if p is not None]
-        for operand, contribution in inner:
-            adjoint[operand] = adjoint[operand] + contribution if operand in adjoint else contribution
-    return adjoint.get(by, constant(0.0))
+        slopes[node] = zero
+        if node.operation in LEAVES or node.operation in TRUTH_VALUED:
+            continue
+        inner = [slopes[operand] for operand in node.operands]
+        if all(slope is zero for slope in inner):
+            continue
+        if node.operation == "where":
+            slopes[node] = apply("where", node.operands[0], *inner[1:])
+            continue
+        partials = DERIVATIVES[node.operation](*node.operands, node)
+        terms = [partial * slope for partial, slope in zip(partials, inner) if slope is not zero]
+        slopes[node] = sum(terms[1:], start=terms[0])
+    return slopes[result]

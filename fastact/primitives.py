@@ -26,9 +26,8 @@ from fastact import coefficients
 from fastact.formula import DERIVATIVES, TRUTH_VALUED, Expression, apply, constant
 
 __all__ = [
-    "absolute", "arctan", "cos", "exp", "exp_times", "expm1", "gauss_times", "gelu_slope", "log", "log1p",
-    "maximum", "minimum", "normal_tail", "product_error", "sin", "sqrt", "sum_error", "tanh",
-    "two_parts", "where",
+    "absolute", "arctan", "cos", "exp", "exp_times", "expm1", "gauss_times", "gelu_slope", "log", "log1p", "log1p_exp",
+    "maximum", "minimum", "normal_tail", "product_error", "sin", "sqrt", "sum_error", "tanh", "two_parts", "where",
 ]  # fmt: skip
 
 
@@ -52,6 +51,7 @@ class Precision(NamedTuple):
 
 
 LOG2_E = 1.4426950408889634
+NORMAL_PEAK = 0.3989422804014327  # 1 / sqrt(2 pi)
 
 FLOAT32 = Precision("float32", np.float32, 32, 23, 127, 89.0, -104.0, 0.693145751953125, 1.42860682030941723212e-6)
 FLOAT64 = Precision(
@@ -62,7 +62,7 @@ ARITY = dict.fromkeys(["add", "subtract", "multiply", "divide", "maximum", "mini
 ARITY |= dict.fromkeys(TRUTH_VALUED - {"logical_not"}, 2) | {"logical_not": 1, "where": 3}
 ARITY |= dict.fromkeys(["negative", "absolute", "sqrt", "exp", "expm1", "log", "log1p", "tanh", "sign"], 1)
 ARITY |= dict.fromkeys(["sin", "cos", "arctan"], 1)  # in kernels, the C library's
-ARITY |= {"normal_tail": 1, "gelu_slope": 1, "gauss_times": 2, "product_error": 2, "exp_times": 3}
+ARITY |= {"log1p_exp": 1, "normal_tail": 1, "gelu_slope": 1, "gauss_times": 2, "product_error": 2, "exp_times": 3}
 
 #: Other names under which NumPy, SciPy and Python know these operations.
 ALIASES = {"true_divide": "divide", "fabs": "absolute", "abs": "absolute", "bitwise_and": "logical_and"}
@@ -110,6 +110,11 @@ def exp_times(factor: Any, x: Any, low: Any = 0.0) -> Any:
     ``low`` is the rounding error of x: exp amplifies it by x.
     """
     return apply("exp_times", factor, x, low)
+
+
+def log1p_exp(x: Any) -> Any:
+    """``log(1 + exp(x))`` for x <= 0."""
+    return apply("log1p_exp", x)
 
 
 def gauss_times(factor: Any, z: Any) -> Any:
@@ -253,22 +258,14 @@ def expm1_kernel(precision: Precision, x: Expression) -> Expression:
     return where(absolute(x) < 2.0 ** -(precision.digits + 2), x, result)  # keeps -0.0 and the subnormals
 
 
-def log1p_kernel(precision: Precision, x: Expression) -> Expression:
-    """Split 1 + x into 2**k * (1 + f) with f from -1/4 to 1/2, f exact however small x is.
-
-    After N. Juffa's answer "How to compute log1p accurately" in the numerical-methods literature of
-    GPU libraries: the exponent comes from the bits of 1 + x, f from a fused multiply-add of x itself.
-    """
+def _split_exponent(x: Expression, precision: Precision) -> Expression:
+    """The integer-typed exponent k for which x / 2**k lies between 3/4 and 3/2."""
     fraction = integer(_bits_of(0.75, precision), precision)
-    exponent = shift_right(integer_sub(bits(x + 1.0), fraction), integer(precision.digits, precision))
-    k = apply("to_float", exponent)
-    scale = float_from_bits(
-        integer_sub(
-            integer(_bits_of(1.0, precision), precision),
-            shift_left(exponent, integer(precision.digits, precision)),
-        )
-    )
-    f = fma(scale, x, scale - 1.0)
+    return shift_right(integer_sub(bits(x), fraction), integer(precision.digits, precision))
+
+
+def _log_of_sum(f: Expression, k: Expression, precision: Precision) -> Expression:
+    """log(2**k * (1 + f)) for -1/4 <= f <= 1/2: near f where that is small and k is 0."""
     if precision is FLOAT32:
         log = fma(polynomial(f, coefficients.LOG1P["float32"]), f * f, f)
     else:
@@ -276,27 +273,37 @@ def log1p_kernel(precision: Precision, x: Expression) -> Expression:
         w = s * s
         # f - s * f is 2 s, but f is exact: only the small correction is rounded.
         log = f - s * (f - 2.0 * w * polynomial(w, coefficients.ATANH["float64"]))
-    result = fma(k, precision.log2_high, fma(k, precision.log2_low, log))
+    return fma(k, precision.log2_high, fma(k, precision.log2_low, log))
+
+
+def log1p_kernel(precision: Precision, x: Expression) -> Expression:
+    """Split 1 + x into 2**k * (1 + f) with f from -1/4 to 1/2, f exact however small x is.
+
+    The exponent comes from the bits of 1 + x, f from a fused multiply-add of x itself (W. Kahan's way of
+    not losing x, made branch-free).
+    """
+    k = apply("to_float", _split_exponent(x + 1.0, precision))
+    scale = ldexp(constant(1.0), -k)
+    result = _log_of_sum(fma(scale, x, scale - 1.0), k, precision)
     result = where(x > -1.0, result, where(x == -1.0, -np.inf, np.nan))
     return where((absolute(x) < 2.0**-precision.digits) | (x == np.inf) | (x != x), x, result)
 
 
+def log1p_exp_kernel(precision: Precision, x: Expression) -> Expression:
+    """log1p of e = exp(x) <= 1: k is 0 or 1, and nothing can go wrong."""
+    e = exp_kernel(precision, x)
+    large = e > 0.5
+    return _log_of_sum(where(large, fma(e, 0.5, -0.5), e), where(large, 1.0, 0.0), precision)
+
+
 def log_kernel(precision: Precision, x: Expression) -> Expression:
-    """log(x) as log1p(x - 1) on a rescaled x; subnormal x is scaled up first."""
+    """log(x) from the exponent and the significand; subnormal x is scaled up first."""
     tiny = x < 2.0 ** (2 - precision.bias)
     scaled = where(tiny, x * 2.0 ** (precision.digits + 2), x)
-    fraction = integer(_bits_of(0.75, precision), precision)
-    exponent = shift_right(integer_sub(bits(scaled), fraction), integer(precision.digits, precision))
+    exponent = _split_exponent(scaled, precision)
     m = float_from_bits(integer_sub(bits(scaled), shift_left(exponent, integer(precision.digits, precision))))
     k = apply("to_float", exponent) - where(tiny, float(precision.digits + 2), 0.0)
-    f = m - 1.0
-    if precision is FLOAT32:
-        log = fma(polynomial(f, coefficients.LOG1P["float32"]), f * f, f)
-    else:
-        s = f / (2.0 + f)
-        w = s * s
-        log = f - s * (f - 2.0 * w * polynomial(w, coefficients.ATANH["float64"]))
-    result = fma(k, precision.log2_high, fma(k, precision.log2_low, log))
+    result = _log_of_sum(m - 1.0, k, precision)
     result = where(x > 0.0, result, where(x == 0.0, -np.inf, np.nan))
     return where((x == np.inf) | (x != x), x, result)
 
@@ -350,6 +357,7 @@ KERNELS: dict[str, Callable[..., Expression]] = {
     "gelu_slope": gelu_slope_kernel,
     "log": log_kernel,
     "log1p": log1p_kernel,
+    "log1p_exp": log1p_exp_kernel,
     "maximum": _larger,
     "minimum": _smaller,
     "normal_tail": normal_tail_kernel,
@@ -401,6 +409,7 @@ def _gelu_slope_numpy(z: Expression) -> Expression:
 
 
 NUMPY_FORMULAS: dict[str, Callable[..., Expression]] = {
+    "log1p_exp": lambda x: log1p(exp(x)),
     "constant_error": lambda digits: _constant_error(np.float64, digits),
     "exp_times": _exp_times_numpy,
     "gauss_times": _gauss_times_numpy,
@@ -423,6 +432,12 @@ DERIVATIVES |= {
     "cos": lambda a, y: (-sin(a),),
     "arctan": lambda a, y: (1.0 / (1.0 + a * a),),
     "sign": lambda a, y: (0.0,),
+    "exp_times": lambda m, a, low, y: (exp_times(1.0, a, low), y, y),
+    "log1p_exp": lambda a, y: (exp(a) / (1.0 + exp(a)),),
+    "gauss_times": lambda m, z, y: (gauss_times(1.0, z), -z * y),
+    "normal_tail": lambda z, y: (z * y - NORMAL_PEAK,),
+    "gelu_slope": lambda z, y: (z * y + (z * z - 2.0) * NORMAL_PEAK,),
+    "product_error": lambda a, b, y: (0.0, 0.0),
     # torch and jax share a tie evenly between the two sides
     "maximum": lambda a, b, y: (where(a > b, 1.0, where(a < b, 0.0, 0.5)), where(b > a, 1.0, where(b < a, 0.0, 0.5))),
     "minimum": lambda a, b, y: (where(a < b, 1.0, where(a > b, 0.0, 0.5)), where(b < a, 1.0, where(b > a, 0.0, 0.5))),

@@ -1,0 +1,92 @@
+"""Write what the registry says a second time: the type stubs and the README's table of functions.
+
+``python -m benchmarks.generate`` writes them; a test compares.
+"""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+from fastact.activations import ACTIVATIONS, KINDS, Activation
+
+ROOT = Path(__file__).parent.parent
+STUBS, README = ROOT / "fastact" / "__init__.pyi", ROOT / "README.md"
+START, END = "<!-- functions: written by benchmarks/generate.py -->\n", "<!-- end of functions -->\n"
+
+STUB_HEADER = '''"""Type stubs of the public names. Written by benchmarks/generate.py from the registry."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastact import fallback as fallback
+from fastact.activations import Activation as Activation
+from fastact.activations import activation as activation
+from fastact.backends import backend as backend
+from fastact.threads import get_num_threads as get_num_threads
+from fastact.threads import set_num_threads as set_num_threads
+
+__version__: str
+__all__: list[str]
+ACTIVATIONS: Mapping[str, Activation]
+'''
+
+
+def stub(entry: Activation, name: str, kind: str) -> str:
+    """The declaration of one callable."""
+    suffix = next(suffix for suffix, known in KINDS.items() if known == kind)
+    if not entry.parameters and not entry.choice:
+        return f"{name}{suffix}: np.ufunc\n"
+    arguments = ["grad: ArrayLike"] if kind == "backward" else []
+    arguments.append("x: ArrayLike")
+    for parameter, default in entry.parameters.items():
+        arguments.append(f"{parameter}: ArrayLike" + ("" if default is inspect.Parameter.empty else f" = {default}"))
+    if entry.choice:
+        arguments.append('approximate: str = "none"')
+    pair = kind == "with_derivative" or (kind == "backward" and entry.learned)
+    result = "tuple[Any, Any]" if pair else "Any"
+    return f"def {name}{suffix}({', '.join(arguments)}, **keywords: Any) -> {result}: ...\n"
+
+
+def stubs() -> str:
+    declarations = [
+        stub(entry, name, kind)
+        for entry in ACTIVATIONS.values()
+        for name in (entry.name, *entry.aliases)
+        for kind in KINDS.values()
+    ]
+    header = STUB_HEADER.replace("from collections.abc import Callable, Mapping", "from collections.abc import Mapping")
+    return header.replace("ArrayLike, NDArray", "ArrayLike") + "\n" + "".join(declarations)
+
+
+def table() -> str:
+    """One row per activation."""
+    rows = ["| function | formula | range |", "|---|---|---|"]
+    for entry in ACTIVATIONS.values():
+        parameters = [p if d is inspect.Parameter.empty else f"{p}={d}" for p, d in entry.parameters.items()]
+        parameters += ['approximate="none"'] if entry.choice else []
+        aliases = "".join(f", `{alias}`" for alias in entry.aliases)
+        arguments = ", ".join(["x", *parameters])
+        rows.append(f"| `{entry.name}({arguments})`{aliases} | `{entry.formula}` | {entry.range} |")
+    return "\n".join(rows) + "\n"
+
+
+def generated() -> dict[Path, str]:
+    """The files and what they should hold."""
+    text = README.read_text()
+    before, _, rest = text.partition(START)
+    _, _, after = rest.partition(END)
+    return {STUBS: stubs(), README: before + START + table() + END + after}
+
+
+def main() -> None:
+    for path, text in generated().items():
+        path.write_text(text)
+        print(f"wrote {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""The package as such: what importing costs, documentation, and that what exists twice is in step."""
+
+from __future__ import annotations
+
+import doctest
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastact
+from benchmarks import coefficients, generate
+
+ROOT = Path(__file__).parent.parent
+
+
+def run(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_importing_loads_no_compiler() -> None:
+    heavy = "{'numba', 'llvmlite', 'inspect', 'ctypes.util', 'scipy', 'tqdm', 'filelock'}"
+    before = "import numpy, sys; before = set(sys.modules)"
+    assert run(f"{before}; import fastact; print((set(sys.modules) - before) & {heavy})") == "set()"
+
+
+def test_registry_needs_no_compiler() -> None:
+    code = "import fastact, sys; fastact.ACTIVATIONS['gelu'].source(); fastact.__all__; print('numba' in sys.modules)"
+    assert run(code) == "False"
+
+
+@pytest.mark.parametrize("name", fastact.__all__)
+def test_docstring_examples(name: str) -> None:
+    thing = getattr(fastact, name)
+    tests = doctest.DocTestFinder(recurse=False).find(thing, name, module=False, globs={"fastact": fastact, "np": np})
+    if not tests:  # the finder does not see ufuncs
+        parsed = doctest.DocTestParser().get_doctest(thing.__doc__, {"fastact": fastact, "np": np}, name, None, 0)
+        tests = [parsed]
+    if name != "ACTIVATIONS":
+        assert sum(len(test.examples) for test in tests) > 0, "no example"
+    for test in tests:
+        failures = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(test)
+        assert failures.failed == 0
+    fastact.set_num_threads(2)
+
+
+def test_module_examples() -> None:
+    for module in (fastact, fastact.fallback):
+        assert doctest.testmod(module).failed == 0
+
+
+def test_coefficients_are_in_step_with_their_derivation() -> None:
+    assert coefficients.TARGET.read_text() == coefficients.source()
+
+
+@pytest.mark.parametrize("path", generate.generated())
+def test_generated_files_are_in_step(path: Path) -> None:
+    assert path.read_text() == generate.generated()[path], "run python -m benchmarks.generate"
+
+
+def test_files_speak_of_the_project_alone() -> None:
+    tracked = [p for folder in ("fastact", "tests", "benchmarks") for p in (ROOT / folder).rglob("*.py")]
+    for path in [*tracked, ROOT / "README.md"]:
+        words = path.read_text().lower().replace("test_files_speak", "")
+        assert "pypi" + ".org" not in words, path

@@ -1,0 +1,268 @@
+"""Every callable behaves as ``np.exp`` does: NumPy's protocol, over every registered name and kind."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import fastact
+from fastact.activations import ACTIVATIONS, KINDS, Activation
+from tests.conftest import callable_of, parameters
+
+Call = Callable[..., tuple[Any, ...]]
+
+
+@pytest.fixture
+def call(entry: Activation, kind: str, backend: str) -> Call:
+    """The callable with its parameters bound, gradient first if it takes one, results always a tuple."""
+    function, given_parameters = callable_of(entry, kind, backend), parameters(entry)
+
+    def run(x: Any, grad: Any = 1.5, **keywords: Any) -> tuple[Any, ...]:
+        arguments = (grad, x) if kind == "backward" else (x,)
+        if isinstance(keywords.get("out"), list):  # one array per output
+            keywords["out"] = tuple(keywords["out"])
+        result = function(*arguments, **given_parameters, **keywords)
+        if kind == "backward" and entry.learned:
+            return result[:1]  # the second is summed to the parameter's shape
+        return result if isinstance(result, tuple) else (result,)
+
+    run.outputs = 2 if kind == "with_derivative" or (kind == "backward" and entry.learned) else 1  # type: ignore[attr-defined]
+    return run
+
+
+def outputs_like(call: Call, x: np.ndarray, **keywords: Any) -> list[np.ndarray]:
+    return [np.empty_like(x, **keywords) for _ in range(call.outputs)]  # type: ignore[attr-defined]
+
+
+def sample(size: int = 203, dtype: Any = np.float32) -> np.ndarray:
+    return (np.random.default_rng(3).standard_normal(size) * 4).astype(dtype)
+
+
+def same_bits(a: Any, b: Any) -> bool:
+    a, b = np.asarray(a), np.asarray(b)
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+def all_same(results: tuple[Any, ...], expected: Any) -> bool:
+    return all(same_bits(r, e) for r, e in zip(results, expected, strict=True))
+
+
+def test_layouts_give_the_same_bits(call: Call) -> None:
+    x = sample(240)
+    expected = call(x)
+    assert all_same(call(x[::-1]), [e[::-1] for e in expected])
+    assert all_same(call(x[1::3]), [e[1::3] for e in expected])
+    grid = x.reshape(12, 20)
+    assert all_same(call(grid.T), [e.reshape(12, 20).T for e in expected])
+    assert all_same(call(np.asfortranarray(grid)), [e.reshape(12, 20) for e in expected])
+    assert all_same(call(grid[::2, 1:7]), [e.reshape(12, 20)[::2, 1:7] for e in expected])
+    unaligned = np.frombuffer(b"\0" + x.tobytes(), np.uint8)[1:].view(np.float32)
+    assert all_same(call(unaligned), expected)
+    assert all_same(call(x.astype(">f4")), expected)
+    assert all(r.flags.f_contiguous for r in call(np.asfortranarray(grid)))
+    assert all(r.flags.c_contiguous for r in call(np.asfortranarray(grid), order="C"))
+
+
+def test_out_where_and_in_place(call: Call) -> None:
+    x = sample()
+    expected = call(x)
+    out = outputs_like(call, x)
+    results = call(x, out=out)
+    assert all(r is o for r, o in zip(results, out, strict=False))
+    assert all_same(results, expected)
+    mask = x > 0.5
+    out = [np.full_like(x, 77) for _ in out]
+    for result, whole in zip(call(x, out=out, where=mask), expected, strict=True):
+        assert same_bits(result, np.where(mask, whole, np.float32(77)))
+    spaced = [np.zeros(2 * x.size, np.float32)[::2] for _ in out]
+    assert all_same(call(x, out=spaced), expected)
+    in_place = x.copy()
+    call(in_place, out=[in_place, *outputs_like(call, x)[1:]])
+    assert same_bits(in_place, expected[0])
+    shifted = x.copy()
+    call(shifted[:-1], out=[shifted[1:], *outputs_like(call, x[1:])[1:]])
+    assert same_bits(shifted[1:], expected[0][:-1])
+
+
+def test_refusals_touch_nothing(call: Call) -> None:
+    x = sample()
+    frozen = outputs_like(call, x)
+    for array in frozen:
+        array.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        call(x, out=frozen)
+    for wrong in (np.zeros(x.size, np.int32), np.zeros(x.size + 1, np.float32)):
+        out = [wrong.copy() for _ in frozen]
+        with pytest.raises((TypeError, ValueError)):
+            call(x, out=out)
+        assert all(same_bits(o, wrong) for o in out)
+    x.flags.writeable = False
+    call(x)
+
+
+def test_dtypes(call: Call) -> None:
+    small = np.array([-3, 0, 1, 2, 7])
+    for dtype in (np.int8, np.int16, np.int32, np.int64, np.longlong):
+        assert all_same(call(small.astype(dtype), np.int8(2)), call(small.astype(float), 2.0))
+    for dtype in (np.bool_, np.uint8, np.uint16, np.uint64):
+        assert all_same(call(abs(small).astype(dtype), np.uint8(2)), call(abs(small).astype(dtype).astype(float), 2.0))
+    for dtype in (np.float16, np.float32, np.float64):
+        assert all(r.dtype == dtype for r in call(small.astype(dtype)))
+    x = sample()
+    assert all_same(call(x, dtype=np.float64), call(x.astype(float)))
+    assert all_same(call([1.0, -2.0]), call(np.array([1.0, -2.0])))
+    for refused in (
+        np.ones(3, complex),
+        np.array([1.0, None]),
+        np.array(["1"]),
+        np.ones(3, "M8[s]"),
+        np.ones(3, "m8[s]"),
+    ):
+        with pytest.raises(TypeError):
+            call(refused)
+
+
+def test_scalars_and_empty(call: Call) -> None:
+    whole = call(np.array([0.5], np.float32))
+    for x in (np.float32(0.5), np.array(0.5, np.float32)):
+        results = call(x)
+        assert all(isinstance(r, np.float32) for r in results)
+        assert all_same(results, [w[0] for w in whole])
+    assert all(isinstance(r, float) for r in call(0.5))
+    assert all(r.shape == (0, 3) for r in call(np.empty((0, 3), np.float32)))
+
+
+def test_blocks_of_a_cast(call: Call) -> None:
+    """NumPy casts through a buffer of 8192 elements; the pieces must fit together."""
+    x = sample(20_001)
+    assert all_same(call(x.astype(">f4")), call(x))
+
+
+FLOATS = st.sampled_from([np.float16, np.float32, np.float64])
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    x=hnp.arrays(st.sampled_from([np.float16, np.float32, np.float64]), hnp.array_shapes(min_side=0), fill=st.nothing())
+)
+@pytest.mark.parametrize("name", ["sigmoid", "gelu", "leaky_relu"])
+def test_any_array(name: str, x: np.ndarray) -> None:
+    """Whatever the shape and the values: one result per element, each the same as on its own."""
+    value = ACTIVATIONS[name].value
+    result = np.asarray(value(x))
+    assert result.shape == x.shape
+    assert result.dtype == x.dtype
+    alone = np.array([value(element) for element in x.flat], x.dtype).reshape(x.shape)
+    assert np.array_equal(result, alone, equal_nan=True)
+
+
+def test_pair_and_backward_match_the_single_ones(entry: Activation, backend: str) -> None:
+    x, grad = sample(), sample(203)[::-1].copy()
+    given_parameters = parameters(entry)
+    single = [callable_of(entry, kind, backend)(x, **given_parameters) for kind in ("value", "derivative")]
+    assert all_same(callable_of(entry, "with_derivative", backend)(x, **given_parameters), single)
+    backward = callable_of(entry, "backward", backend)(grad, x, **given_parameters)
+    if entry.learned:
+        backward = backward[0]
+    if backend == "compiled":
+        assert same_bits(backward, grad * single[1])
+    else:  # in float64 to the end
+        assert np.allclose(backward, grad * single[1], rtol=2e-7, atol=0)
+
+
+@pytest.mark.parametrize("name", [name for name, entry in ACTIVATIONS.items() if entry.parameters])
+def test_broadcasting_parameters(name: str, backend: str) -> None:
+    entry = ACTIVATIONS[name]
+    given_parameters = parameters(entry)
+    value = callable_of(entry, "value", backend)
+    x = sample(60).reshape(10, 6)
+    for parameter, default in given_parameters.items():
+        per_channel = (default + np.arange(6) / 8).astype(np.float32)
+        others = {n: v for n, v in given_parameters.items() if n != parameter}
+        together = value(x, **{parameter: per_channel}, **others)
+        assert together.dtype == np.float32
+        for i, one in enumerate(per_channel):
+            assert same_bits(together[:, i], value(x[:, i], **{parameter: one}, **others))
+        assert value(x, **{parameter: default}, **others).dtype == np.float32  # a Python number has no dtype to impose
+
+
+def test_parameter_free_names_are_ufuncs() -> None:
+    for name, (entry, _) in ACTIVATIONS.public_names().items():
+        for function in (getattr(fastact, name), getattr(fastact.fallback, name)):
+            if entry.parameters or entry.choice:
+                assert callable(function)
+                assert function.__name__ in name or entry.name in function.__name__
+            else:
+                assert isinstance(function, np.ufunc)
+    assert isinstance(fastact.sigmoid, np.ufunc)
+    assert fastact.expit is fastact.sigmoid
+
+
+def test_documented_with_a_true_signature() -> None:
+    import inspect
+
+    for name in ("leaky_relu", "leaky_relu_backward", "gelu"):
+        assert "Parameters" in getattr(fastact, name).__doc__
+    assert str(inspect.signature(fastact.leaky_relu)) == "(x, negative_slope=0.01, **keywords)"
+    assert str(inspect.signature(fastact.prelu_backward)) == "(grad, x, weight, **keywords)"
+    assert "1 / (1 + exp(-x))" in fastact.sigmoid.__doc__
+
+
+def test_pickle() -> None:
+    for name in ("sigmoid", "gelu_tanh_derivative", "leaky_relu", "prelu_backward"):
+        function = getattr(fastact, name)
+        assert pickle.loads(pickle.dumps(function)) is function
+
+
+def test_ufunc_methods() -> None:
+    x = sample(5)
+    counted = x.copy()
+    fastact.relu.at(counted, [0, 1])
+    assert same_bits(counted[:2], fastact.relu(x[:2]))
+    assert fastact.sigmoid_backward.outer(x, x).shape == (5, 5)
+
+
+def test_dask() -> None:
+    array = pytest.importorskip("dask.array")
+    x = sample(10_000)
+    lazy = array.from_array(x, chunks=1000)
+    assert same_bits(fastact.sigmoid(lazy).compute(), fastact.sigmoid(x))
+    assert same_bits(fastact.leaky_relu(lazy, 0.1).compute(), fastact.leaky_relu(x, 0.1))
+    assert same_bits(fastact.gelu_backward(lazy, lazy).compute(), fastact.gelu_backward(x, x))
+
+
+def test_no_such_option_or_name() -> None:
+    with pytest.raises(ValueError, match="approximate must be one of none, tanh, not 'erf'"):
+        fastact.gelu(1.0, approximate="erf")
+    assert fastact.gelu(1.0, approximate="tanh") == fastact.gelu_tanh(1.0)
+    with pytest.raises(AttributeError, match="has no attribute 'sigmoidd'"):
+        _ = fastact.sigmoidd
+    with pytest.raises(KeyError, match="no activation is called 'sigmoidd'"):
+        ACTIVATIONS["sigmoidd"]
+
+
+def test_prelu_backward_sums_over_what_was_broadcast() -> None:
+    grad, x = sample(60).reshape(10, 6), sample(60)[::-1].reshape(10, 6)
+    weight = np.linspace(0.1, 0.6, 6, dtype=np.float32)
+    dx, dweight = fastact.prelu_backward(grad, x, weight)
+    assert np.array_equal(dx, np.where(x > 0, grad, grad * weight))
+    assert dweight.shape == weight.shape
+    assert np.allclose(dweight, (grad * np.where(x > 0, 0, x)).sum(0), rtol=1e-5)
+    _, dscalar = fastact.prelu_backward(grad, x, 0.25)
+    assert np.ndim(dscalar) == 0
+    _, dcolumn = fastact.prelu_backward(grad, x, np.full((10, 1), 0.25, np.float32))
+    assert dcolumn.shape == (10, 1)
+
+
+def test_every_kind_is_public() -> None:
+    names = ACTIVATIONS.public_names()
+    assert all(name + suffix in names for name in ACTIVATIONS for suffix in KINDS)
+    assert set(names) <= set(fastact.__all__)
+    assert set(names) <= set(dir(fastact))
