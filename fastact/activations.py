@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from fastact.formula import Expression, differentiate, parameters_of, trace, variable
+from fastact.keywords import with_keywords
 from fastact.ufunc import Definition, make_ufunc
 
 __all__ = ["ACTIVATIONS", "KINDS", "Activation", "activation"]
 
 #: What every activation offers, by the suffix of the name.
 KINDS = {"": "value", "_derivative": "derivative", "_backward": "backward", "_with_derivative": "with_derivative"}
-
-REQUIRED = inspect.Parameter.empty
 
 
 class Activation:
@@ -91,8 +90,8 @@ class Activation:
     def formula(self) -> str:
         return self._formula or repr(self.expressions[0])
 
-    def definition(self, kind: str = "value") -> Definition:
-        """What the ufunc of that kind computes."""
+    def definition(self, kind: str = "value", fixed: bool = False) -> Definition:
+        """What the ufunc of that kind computes; ``fixed``: with the defaults as constants in place of parameters."""
         value, derivative = self.expressions
         grad = variable("grad")
         inputs = ["x", *self.parameters]
@@ -108,7 +107,9 @@ class Activation:
         elif kind != "value":
             raise ValueError(f"kind must be one of {', '.join(KINDS.values())}, not {kind!r}")
         suffix = next(suffix for suffix, name in KINDS.items() if name == kind)
-        return Definition(self.name + suffix, inputs, results, self.documentation(kind))
+        constants = self.parameters if fixed else {}
+        inputs = [name for name in inputs if name not in constants]
+        return Definition(self.name + suffix, inputs, results, self.documentation(kind), constants)
 
     def source(self, kind: str = "value", dtype: Any = "float32") -> str:
         """The emitted Python module that Numba compiles for one kind and dtype.
@@ -151,8 +152,9 @@ class Activation:
             backend = chosen()
         key = kind, backend
         if key not in self._callables:
-            ufunc = make_ufunc(self.definition(kind), backend)
-            self._callables[key] = self._with_defaults(ufunc, kind, backend)
+            plain = not self.parameters and not self.choice
+            made = make_ufunc(self.definition(kind), backend) if plain else with_keywords(self, kind, backend)
+            self._callables[key] = made
         return self._callables[key]
 
     value = property(lambda self: self.callable("value"))
@@ -165,53 +167,6 @@ class Activation:
 
     def __repr__(self) -> str:
         return f"<activation {self.name}: {self.formula}>"
-
-    def _with_defaults(self, ufunc: np.ufunc, kind: str, backend: str) -> Callable[..., Any]:
-        """A function with the parameters' keywords and defaults, where there are any. It is written out as
-        source so that it has a true signature and costs one plain call."""
-        if not self.parameters and not self.choice:
-            return ufunc
-        leading = ["grad", "x"] if kind == "backward" else ["x"]
-        names = [*leading, *self.parameters]
-        signature = leading + [n if d is REQUIRED else f"{n}={d!r}" for n, d in self.parameters.items()]
-        namespace: dict[str, Any] = {"ufunc": ufunc, "sum_to": _sum_to}
-        body = f"return ufunc({', '.join(names)}, **keywords)"
-        if self.choice:
-            signature.append("approximate='none'")
-            others = {option: ACTIVATIONS[name].callable(kind, backend) for option, name in self.choice.items()}
-            namespace["options"] = {"none": ufunc, **others}
-            namespace["refuse"] = _refuse
-            body = (
-                "if approximate not in options: refuse(approximate, options)\n"
-                f"    return options[approximate]({', '.join(names)}, **keywords)"
-            )
-        elif self.learned and kind == "backward":
-            body = (
-                f"dx, d{self.learned} = ufunc({', '.join(names)}, **keywords)\n"
-                f"    return dx, sum_to(d{self.learned}, {self.learned})"
-            )
-        function_name = ufunc.__name__
-        source = f"def {function_name}({', '.join(signature)}, **keywords):\n    {body}\n"
-        exec(compile(source, f"<fastact {function_name}>", "exec"), namespace)
-        function: Callable[..., Any] = namespace[function_name]
-        function.__doc__ = self.documentation(kind)
-        function.__module__ = "fastact" if backend == "numba" else "fastact.fallback"
-        return function
-
-
-def _refuse(approximate: Any, options: Mapping[str, Any]) -> None:
-    raise ValueError(f"approximate must be one of {', '.join(options)}, not {approximate!r}")
-
-
-def _sum_to(gradient: Any, parameter: Any) -> Any:
-    """Sum over the axes along which a parameter was broadcast."""
-    shape = np.shape(parameter)
-    gradient = np.asarray(gradient)
-    surplus = gradient.ndim - len(shape)
-    axes = tuple(range(surplus)) + tuple(
-        surplus + i for i, n in enumerate(shape) if n == 1 and gradient.shape[surplus + i] != 1
-    )
-    return gradient.sum(axis=axes).reshape(shape)[()] if axes else gradient[()]
 
 
 def activation(function: Callable[..., Any] | None = None, /, **details: Any) -> Any:

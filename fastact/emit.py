@@ -140,10 +140,24 @@ def numpy_function(name: str, inputs: list[str], results: tuple[Expression, ...]
 # -- compiled loops -------------------------------------------------------------------------------
 
 
+def _lower_for(precision: Precision, results: tuple[Expression, ...]) -> tuple[Expression, ...]:
+    rules = {operation: lambda *o, rule=rule: rule(precision, *o) for operation, rule in KERNELS.items()}
+    return _lower(results, rules)
+
+
+def precision_of(storage: str) -> Precision:
+    """What loops over a type in memory compute in."""
+    return FLOAT32 if storage in ("float16", "float32") else FLOAT64
+
+
+def operation_count(results: tuple[Expression, ...], storage: str) -> int:
+    """Machine operations per vector, about: what thresholds are guessed from."""
+    return sum(1 for _ in topological(*_lower_for(precision_of(storage), results)))
+
+
 def kernel_source(name: str, inputs: list[str], results: tuple[Expression, ...], precision: Precision) -> str:
     """A scalar function in one precision, every constant typed: a bare literal would be float64 to Numba
     and drag the whole kernel there, at half the speed."""
-    rules = {operation: lambda *o, rule=rule: rule(precision, *o) for operation, rule in KERNELS.items()}
     names: dict[str, str] = {}
 
     def constant_text(value: float) -> str:
@@ -151,7 +165,7 @@ def kernel_source(name: str, inputs: list[str], results: tuple[Expression, ...],
 
     writer = _Writer(constant_text, lambda operation: KERNEL_NAMES.get(operation, operation))
     with np.errstate(over="ignore"):
-        texts = writer.write(*_lower(results, rules))
+        texts = writer.write(*_lower_for(precision, results))
     function = _function(f"{name}_kernel", inputs, writer.lines, texts)
     constants = "".join(f"{text} = {_literal(value)}\n" for value, text in names.items())
     return f"{constants}\n\n@kernel\n{function}"
@@ -165,7 +179,7 @@ def _literal(number: str) -> str:
 
 def loop_source(name: str, inputs: list[str], results: tuple[Expression, ...], storage: str) -> str:
     """A kernel and the loop that brings it to a ufunc's operands; a whole Python module."""
-    precision = FLOAT32 if storage in ("float16", "float32") else FLOAT64
+    precision = precision_of(storage)
     out_storage = storage if storage.startswith("float") else "float64"
     outputs = ["y"] if len(results) == 1 else [f"y{i}" for i in range(len(results))]
     lanes = f"lanes_{precision.name}"

@@ -230,6 +230,16 @@ def topological(*roots: Expression) -> Iterator[Expression]:
             stack.extend((o, False) for o in reversed(node.operands) if isinstance(o, Expression))
 
 
+def substitute(results: tuple[Expression, ...], values: dict[Expression, Expression]) -> tuple[Expression, ...]:
+    """The same with other expressions in place of variables; what becomes simpler by that is simplified."""
+    made = dict(values)
+    for node in topological(*results):
+        if node not in made:
+            leaf = node.operation in LEAVES
+            made[node] = node if leaf else apply(node.operation, *(made[o] for o in node.operands))
+    return tuple(made[result] for result in results)
+
+
 def differentiate(result: Expression, by: Expression) -> Expression:
     """The chain rule, forwards: the derivative of every part by one variable, operands first.
 

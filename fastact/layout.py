@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+#: Threads the pool has room for.
+MAX_THREADS = 256
+
 #: Operands a loop can have: the gradient, x, parameters and two outputs.
 MAX_OPERANDS = 8
 
@@ -16,9 +19,10 @@ class _Loop(NamedTuple):
     RESOLVE: int = 1  # address of the callback that compiles it
     INDEX: int = 2  # which loop this is, for the callbacks into Python
     OPERANDS: int = 3  # inputs and outputs together
-    PARALLEL_FROM: int = 4  # elements from which threads pay
+    POOL: int = 4  # address of the pool's record
     GRAIN: int = 5  # elements per chunk
-    POOL: int = 6  # address of the pool's record
+    WORTH_SHARING: int = 6  # elements from which threads pay when they are awake
+    WORTH_WAKING: int = 7  # and when they must be woken first
     SIZE: int = 8
 
 
@@ -37,14 +41,14 @@ class _Pool(NamedTuple):
     WORKER: int = 3  # address of the workers' function
     SIGNAL_MASK: int = 4  # the platform's SIG_SETMASK
     RUN_CHUNK: int = 5  # address of the task that runs part of a ufunc's loop
+    RUN_ROWS: int = 6  # and of the task that runs some of its rows
     BUSY: int = 8  # 1 while a caller owns the pool
     CREATED: int = 9  # workers started so far; only the owner writes it
     STARTED: int = 10  # workers that have taken their number
-    TASK: int = 16  # the job: these four are written by the owner while OPEN is 0
+    TASK: int = 16  # the job: these are written by the owner while OPEN is 0
     CONTEXT: int = 17
-    COUNT: int = 18
-    TASK_GRAIN: int = 19
-    NEXT: int = 24  # first element nobody has taken yet
+    TASK_GRAIN: int = 18
+    SHARES: int = 19  # threads that the job was cut up for
     OPEN: int = 32  # 1 while workers may join the job
     ACTIVE: int = 40  # workers inside the job
     GENERATION: int = 48  # jobs published so far
@@ -52,7 +56,9 @@ class _Pool(NamedTuple):
     MUTEX: int = 64  # pthread_mutex_t, 40 bytes on Linux and 64 on macOS
     CONDITION: int = 80  # pthread_cond_t, 48 bytes on both
     SIGNALS: int = 96  # two sigset_t of up to 128 bytes
-    SIZE: int = 128
+    NEXT: int = 128  # of each thread's share of the job, the first element nobody has taken yet; 8 slots apart
+    END: int = 129  # and where the share ends
+    SIZE: int = 128 + 8 * MAX_THREADS
 
 
 Pool = _Pool()

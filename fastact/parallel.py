@@ -4,7 +4,7 @@ Why not ``prange``: its OpenMP layer kills a forked child, its workqueue layer a
 when two Python threads meet in it and needs 100 us to wake, and which one a user gets depends on
 what happens to be installed. This pool needs POSIX threads and nothing else:
 
-* Work is cut into chunks taken from an atomic counter, and the caller takes chunks too, so
+* Work is cut into chunks taken from atomic counters, and the caller takes chunks too, so
   nobody ever waits for a thread to wake up: one that comes too late finds nothing left to do.
 * A caller that finds the pool busy (another Python thread got there first), or that lives in a
   forked child, computes alone.
@@ -201,20 +201,49 @@ def record_at(typing_context, address):
 
 
 @inline
-def take_chunks(pool):
-    count, grain = pool[Pool.COUNT], pool[Pool.TASK_GRAIN]
-    begin = atomic_add(pool, Pool.NEXT, grain)
-    while begin < count:
-        call_task(pool[Pool.TASK], begin, min(begin + grain, count), record_at(pool[Pool.CONTEXT]))
-        begin = atomic_add(pool, Pool.NEXT, grain)
+def pause(turn):
+    """Wait a moment. Every now and then, let whoever else wants this core have it: on a busy machine that
+    may be the very thread one is waiting for."""
+    if turn % 16 == 15:
+        sched_yield()
+    else:
+        relax()
+
+
+@inline
+def take_chunks(pool, me):
+    """Work through one's own share, then help with the others'.
+
+    A share of its own, and not just the next chunk: repeated calls on the same array then find it in the
+    same core's cache.
+    """
+    grain, shares = pool[Pool.TASK_GRAIN], pool[Pool.SHARES]
+    for i in range(shares):
+        share = 8 * ((me + i) % shares)
+        end = pool[Pool.END + share]
+        begin = atomic_add(pool, Pool.NEXT + share, grain)
+        while begin < end:
+            call_task(pool[Pool.TASK], begin, min(begin + grain, end), record_at(pool[Pool.CONTEXT]))
+            begin = atomic_add(pool, Pool.NEXT + share, grain)
+
+
+@inline
+def deal_shares(pool, count, grain):
+    """Cut ``range(count)`` into one run of whole chunks per thread."""
+    shares = pool[Pool.THREADS]
+    pool[Pool.SHARES], pool[Pool.TASK_GRAIN] = shares, grain
+    chunks = (count + grain - 1) // grain
+    for i in range(shares):
+        atomic_store(pool, Pool.NEXT + 8 * i, chunks * i // shares * grain)
+        pool[Pool.END + 8 * i] = min(count, chunks * (i + 1) // shares * grain)
 
 
 @inline
 def wait_for_job(pool, seen):
-    for _ in range(pool[Pool.SPIN]):
+    for turn in range(pool[Pool.SPIN]):
         if atomic_load(pool, Pool.GENERATION) != seen:
             return atomic_load(pool, Pool.GENERATION)
-        relax()
+        pause(turn)
     mutex, condition = address_of(offset(pool, Pool.MUTEX)), address_of(offset(pool, Pool.CONDITION))
     pthread_mutex_lock(mutex)
     # SLEEPING before GENERATION here, GENERATION before SLEEPING in publish: one sees the other.
@@ -235,8 +264,8 @@ def worker(pool):
         # ACTIVE before OPEN here, OPEN before ACTIVE in parallel_for: either this thread sees the
         # job closed, or the owner sees it inside and waits.
         atomic_add(pool, Pool.ACTIVE, 1)
-        if atomic_load(pool, Pool.OPEN) == 1 and index < pool[Pool.THREADS] - 1:
-            take_chunks(pool)
+        if atomic_load(pool, Pool.OPEN) == 1 and index + 1 < pool[Pool.SHARES]:
+            take_chunks(pool, index + 1)
         atomic_add(pool, Pool.ACTIVE, -1)
     return 0
 
@@ -267,8 +296,8 @@ def publish(pool):
     if atomic_load(pool, Pool.SLEEPING) > 0:
         mutex = address_of(offset(pool, Pool.MUTEX))
         pthread_mutex_lock(mutex)
-        pthread_cond_broadcast(address_of(offset(pool, Pool.CONDITION)))
         pthread_mutex_unlock(mutex)
+        pthread_cond_broadcast(address_of(offset(pool, Pool.CONDITION)))
 
 
 @inline
@@ -281,19 +310,15 @@ def parallel_for(pool, task, context, count, grain):
     if pool[Pool.CREATED] < pool[Pool.THREADS] - 1:
         start_workers(pool)
     pool[Pool.TASK], pool[Pool.CONTEXT] = task, address_of(context)
-    pool[Pool.COUNT], pool[Pool.TASK_GRAIN] = count, grain
-    atomic_store(pool, Pool.NEXT, 0)
+    deal_shares(pool, count, grain)
     atomic_store(pool, Pool.OPEN, 1)
     publish(pool)
-    take_chunks(pool)
+    take_chunks(pool, 0)
     atomic_store(pool, Pool.OPEN, 0)
-    turns = 0
+    turn = 0
     while atomic_load(pool, Pool.ACTIVE) > 0:
-        turns += 1
-        if turns < 10_000:
-            relax()
-        else:  # a worker lost its core in the middle of a chunk
-            sched_yield()
+        pause(turn)
+        turn += 1
     atomic_store(pool, Pool.BUSY, 0)
 
 
@@ -315,21 +340,48 @@ def drive(pointers, dimensions, steps, data):
     """The loop that NumPy calls for every ufunc: alone on few elements, with the pool on many."""
     if data[Loop.FUNCTION] == 0:
         call_resolve(data[Loop.RESOLVE], data)
-    if dimensions[0] < data[Loop.PARALLEL_FROM]:
+    size, pool = dimensions[0], record_at(data[Loop.POOL])
+    if size < data[Loop.WORTH_SHARING] or (size < data[Loop.WORTH_WAKING] and atomic_load(pool, Pool.SLEEPING) > 0):
         call_loop(data[Loop.FUNCTION], pointers, dimensions, steps, data)
     else:
         context = stack_record()
         context[0], context[1] = data[Loop.FUNCTION], data[Loop.OPERANDS]
         for i in range(data[Loop.OPERANDS]):
             context[3 + i], context[3 + MAX_OPERANDS + i] = steps[i], pointers[i]
-        pool = record_at(data[Loop.POOL])
-        parallel_for(pool, pool[Pool.RUN_CHUNK], context, dimensions[0], data[Loop.GRAIN])
+        parallel_for(pool, pool[Pool.RUN_CHUNK], context, size, data[Loop.GRAIN])
+    clear_floating_point_flags()
+
+
+def run_rows(begin, end, context):
+    """Some rows of a nest of three loops. ``context``: loop, operands, then addresses of sizes, steps and pointers."""
+    operands = context[1]
+    sizes, steps, base = record_at(context[2]), record_at(context[3]), record_at(context[4])
+    pointers = stack_record()
+    for row in range(begin, end):
+        middle, outer = row % sizes[1], row // sizes[1]
+        for i in range(operands):
+            pointers[i] = base[i] + middle * steps[operands + i] + outer * steps[2 * operands + i]
+        call_loop(context[0], pointers, sizes, steps, context)
+
+
+def drive_nested(pointers, sizes, steps, data):
+    """A ufunc's loop over three nested ranges, innermost first, its rows shared between threads."""
+    if data[Loop.FUNCTION] == 0:
+        call_resolve(data[Loop.RESOLVE], data)
+    context = stack_record()
+    context[0], context[1] = data[Loop.FUNCTION], data[Loop.OPERANDS]
+    context[2], context[3], context[4] = address_of(sizes), address_of(steps), address_of(pointers)
+    pool = record_at(data[Loop.POOL])
+    grain = max(1, data[Loop.GRAIN] // sizes[0])
+    parallel_for(pool, pool[Pool.RUN_ROWS], context, sizes[1] * sizes[2], grain)
     clear_floating_point_flags()
 
 
 #: What is compiled: every function of this module that is called by address.
 ENTRY_POINTS = {
     "drive": (LOOP_SIGNATURE, drive),
+    "drive_nested": (LOOP_SIGNATURE, drive_nested),
     "run_chunk": (TASK_SIGNATURE, run_chunk),
+    "run_rows": (TASK_SIGNATURE, run_rows),
     "worker": (WORKER_SIGNATURE, worker),
 }

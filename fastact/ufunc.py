@@ -13,14 +13,15 @@ from __future__ import annotations
 import _thread
 import ctypes
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastact.formula import Expression
+from fastact.formula import Expression, constant, substitute, variable
 from fastact.layout import Loop
 
 __all__ = ["STORAGES", "Definition", "make_ufunc"]
@@ -33,10 +34,13 @@ RESOLVE = ctypes.CFUNCTYPE(None, Words)
 #: Integers come first, or int8 would become float16; the result of both integer loops is float64.
 STORAGES = ("int64", "uint64", "float16", "float32", "float64")
 
-#: Elements from which threads pay, and how many a thread takes at a time. Waking a worker costs the
-#: caller a few microseconds, which must be lost in the work; chunks of this size stay in L2.
-PARALLEL_FROM = 100_000
-GRAIN = 32_768
+#: Nanoseconds of work from which threads pay: measured as the break-even with workers that are awake, and
+#: with workers asleep. And of work that a thread takes at a time.
+WORTH_SHARING, WORTH_WAKING, CHUNK = 10_000, 65_000, 8_000
+
+#: Nanoseconds per element of a float32 loop: so much for the memory, and so much for each operation.
+#: float64 takes twice as long. Only thresholds depend on it, so a rough guess will do on any machine.
+MEMORY_COST, OPERATION_COST = 0.07, 0.006
 
 #: The fallback computes this many elements at a time: its temporaries stay in the cache.
 FALLBACK_BLOCK = 16_384
@@ -49,11 +53,18 @@ class Definition(NamedTuple):
     inputs: list[str]
     results: tuple[Expression, ...]
     doc: str
+    constants: Mapping[str, float] = MappingProxyType({})  # values of parameters that are no inputs
+
+    def results_for(self, storage: str) -> tuple[Expression, ...]:
+        """The results with the constants in place, rounded as an operand of that type would be."""
+        kind = np.dtype(storage if storage.startswith("float") else "float64").type
+        values = {variable(name): constant(float(kind(value))) for name, value in self.constants.items()}
+        return substitute(self.results, values) if values else self.results
 
     def source(self, storage: str) -> str:
         from fastact.emit import loop_source
 
-        return loop_source(self.name, self.inputs, self.results, storage)
+        return loop_source(self.name, self.inputs, self.results_for(storage), storage)
 
 
 class _LoopEntry(NamedTuple):
@@ -66,6 +77,7 @@ class _LoopEntry(NamedTuple):
 
 _entries: list[_LoopEntry] = []
 _keep: list[Any] = []  # what NumPy only points to
+_records: dict[np.ufunc, np.ndarray] = {}  # likewise
 _resolve_lock = threading.Lock()
 
 
@@ -88,17 +100,23 @@ def make_ufunc(definition: Definition, backend: str) -> np.ufunc:
         loop = threads.driver()
         records[:, Loop.RESOLVE] = _address(_resolve)
         records[:, Loop.POOL] = threads.pool().ctypes.data
-        records[:, Loop.PARALLEL_FROM] = PARALLEL_FROM
-        records[:, Loop.GRAIN] = GRAIN
     else:
         loop = _address(_fallback_loop)
     functions = (ctypes.c_void_p * count)(*[loop] * count)
     data = (ctypes.c_void_p * count)(*[record.ctypes.data for record in records])
     types = (ctypes.c_ubyte * len(numbers))(*numbers)
     name, doc = definition.name.encode(), definition.doc.encode()
-    _keep.append((records, functions, data, types, name, doc))
+    _keep.append((functions, data, types, name, doc))
     none = -1  # PyUFunc_None: no identity, reduce over nothing is an error
-    return _from_function_and_data()(functions, data, types, count, len(definition.inputs), outputs, none, name, doc, 0)
+    inputs = len(definition.inputs)
+    ufunc = _from_function_and_data()(functions, data, types, count, inputs, outputs, none, name, doc, 0)
+    _records[ufunc] = records
+    return ufunc
+
+
+def records_of(ufunc: np.ufunc) -> np.ndarray:
+    """The records of a ufunc's loops, in the order of STORAGES."""
+    return _records[ufunc]
 
 
 @cache
@@ -152,16 +170,28 @@ def _resolve(record: Any) -> None:
     with _resolve_lock:
         while not entry.record[Loop.FUNCTION]:
             try:
+                _set_thresholds(entry)
                 entry.record[Loop.FUNCTION] = compile_loop(entry.definition, entry.storage)
             except KeyboardInterrupt:  # the driver is waiting for an address to jump to; finish first
                 interrupted = True
             except BaseException:
                 # Python code can compute too. The report that ctypes prints says what went wrong.
-                entry.record[Loop.PARALLEL_FROM] = np.iinfo(np.int64).max
+                entry.record[[Loop.WORTH_SHARING, Loop.WORTH_WAKING]] = np.iinfo(np.int64).max
                 entry.record[Loop.FUNCTION] = _address(_fallback_loop)
                 raise
     if interrupted:
         _thread.interrupt_main()
+
+
+def _set_thresholds(entry: _LoopEntry) -> None:
+    from fastact.emit import operation_count
+
+    operations = operation_count(entry.definition.results_for(entry.storage), entry.storage)
+    nanoseconds = MEMORY_COST + OPERATION_COST * operations
+    if entry.storage not in ("float16", "float32"):
+        nanoseconds *= 2
+    for slot, work in ((Loop.WORTH_SHARING, WORTH_SHARING), (Loop.WORTH_WAKING, WORTH_WAKING), (Loop.GRAIN, CHUNK)):
+        entry.record[slot] = max(1024, int(work / nanoseconds) // 1024 * 1024)
 
 
 # -- the fallback ---------------------------------------------------------------------------------
@@ -184,8 +214,8 @@ def _operand(address: int, size: int, stride: int, storage: str) -> np.ndarray:
 def _numpy_function(index: int) -> Callable[..., Any]:
     from fastact.emit import numpy_function
 
-    definition = _entries[index].definition
-    return numpy_function(definition.name, definition.inputs, definition.results)
+    definition, storage, _ = _entries[index]
+    return numpy_function(definition.name, definition.inputs, definition.results_for(storage))
 
 
 @_as_c(LOOP)

@@ -266,3 +266,38 @@ def test_every_kind_is_public() -> None:
     assert all(name + suffix in names for name in ACTIVATIONS for suffix in KINDS)
     assert set(names) <= set(fastact.__all__)
     assert set(names) <= set(dir(fastact))
+
+
+@pytest.mark.parametrize("shape", [(1000, 320), (40, 16, 512), (320_000,), (16, 20_000)])
+def test_large_arrays_with_broadcast_parameters(shape: tuple[int, ...]) -> None:
+    """The nested loops, against NumPy's own iteration over the same ufunc in small pieces."""
+    x = sample(int(np.prod(shape))).reshape(shape)
+    weights = [np.linspace(0, 1, shape[-1], dtype=np.float32), np.float32(0.3), 0.3]
+    if len(shape) > 1:
+        weights += [np.linspace(0, 1, n, dtype=np.float32).reshape(-1, *[1] * (x.ndim - 1)) for n in shape[:1]]
+    if len(shape) == 3:
+        weights.append(np.linspace(0, 1, shape[1], dtype=np.float32)[:, None])
+    for weight in weights:
+        expected = np.where(x > 0, x, x * np.asarray(weight, np.float32))
+        assert same_bits(fastact.prelu(x, weight), expected)
+        out = np.empty_like(x)
+        assert fastact.prelu(x, weight, out=out) is out
+        assert same_bits(out, expected)
+        in_place = x.copy()
+        fastact.prelu(in_place, weight, out=in_place)
+        assert same_bits(in_place, expected)
+
+
+def test_large_arrays_that_numpy_must_see_to() -> None:
+    x, weight = sample(250_000).reshape(500, 500), np.linspace(0, 1, 500, dtype=np.float32)
+    expected = np.where(x > 0, x, x * weight)
+    assert np.allclose(fastact.prelu(x, weight.astype(float)), expected)
+    assert fastact.prelu(x, weight.astype(float)).dtype == np.float64
+    everywhere = np.ones((500, 1), bool)
+    assert same_bits(fastact.prelu(x, weight, where=everywhere, out=np.empty_like(x)), expected)
+    overlapping = np.concatenate([weight, x.ravel()])
+    view = overlapping[500:].reshape(500, 500)
+    assert same_bits(fastact.prelu(view, overlapping[:500], out=overlapping[:250_000].reshape(500, 500)), expected)
+    with pytest.raises(ValueError, match="broadcast"):
+        fastact.prelu(x, weight[:-1])
+    assert fastact.prelu(x, np.ones((2, 1, 500), np.float32)).shape == (2, 500, 500)

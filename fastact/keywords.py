@@ -1,0 +1,100 @@
+"""Functions with keyword defaults over ufuncs, for activations that have parameters.
+
+They are written out as source, so that each has a true signature and costs one plain call.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastact.ufunc import STORAGES, make_ufunc, records_of
+
+if TYPE_CHECKING:
+    from fastact.activations import Activation
+
+__all__ = ["REQUIRED", "with_keywords"]
+
+REQUIRED = inspect.Parameter.empty
+
+
+def with_keywords(entry: Activation, kind: str, backend: str) -> Callable[..., Any]:
+    """The callable of one kind, taking the parameters by position or keyword."""
+    definition = entry.definition(kind)
+    ufunc = make_ufunc(definition, backend)
+    names, defaults = definition.inputs, entry.parameters
+    signature = [n if defaults.get(n, REQUIRED) is REQUIRED else f"{n}=default_{n}" for n in names]
+    namespace: dict[str, Any] = {"ufunc": ufunc} | {f"default_{name}": default for name, default in defaults.items()}
+    body: list[str] = []
+    if entry.choice:
+        signature.append("approximate='none'")
+        body += _choose(entry, kind, backend, namespace, names)
+    if defaults and REQUIRED not in defaults.values():
+        body += _usual(entry, kind, backend, namespace, names)
+    if defaults and backend == "numba" and len(definition.results) == 1:
+        body += _nested(ufunc, namespace, names)
+    call = f"ufunc({', '.join(names)}, **keywords)"
+    if entry.learned and kind == "backward":
+        namespace["sum_to"] = _sum_to
+        body += [f"dx, dw = {call}", f"return dx, sum_to(dw, {entry.learned})"]
+    else:
+        body.append(f"return {call}")
+    text = "".join(f"    {line}\n" for line in body)
+    source = f"def {definition.name}({', '.join(signature)}, **keywords):\n{text}"
+    exec(compile(source, f"<fastact {definition.name}>", "exec"), namespace)
+    function: Callable[..., Any] = namespace[definition.name]
+    function.__doc__ = definition.doc
+    function.__module__ = "fastact" if backend == "numba" else "fastact.fallback"
+    return function
+
+
+def _choose(entry: Activation, kind: str, backend: str, namespace: dict[str, Any], names: list[str]) -> list[str]:
+    """``approximate="tanh"`` hands over to the activation that stands for it."""
+    from fastact.activations import ACTIVATIONS
+
+    options = {option: ACTIVATIONS[other].callable(kind, backend) for option, other in entry.choice.items()}
+    namespace |= {"options": options, "refuse": _refuse}
+    return [
+        "if approximate != 'none':",
+        "    if approximate not in options: refuse(approximate, options)",
+        f"    return options[approximate]({', '.join(names)}, **keywords)",
+    ]
+
+
+def _usual(entry: Activation, kind: str, backend: str, namespace: dict[str, Any], names: list[str]) -> list[str]:
+    """With all parameters left at their defaults, a ufunc in which they are constants: one operand less to
+    prepare for NumPy (half of a one-element call), and nothing to compute for a factor of one."""
+    definition = entry.definition(kind, fixed=True)
+    namespace["usual"] = make_ufunc(definition, backend)
+    given = " and ".join(f"{name} is default_{name}" for name in entry.parameters)
+    return [f"if {given}:", f"    return usual({', '.join(definition.inputs)}, **keywords)"]
+
+
+def _nested(ufunc: np.ufunc, namespace: dict[str, Any], names: list[str]) -> list[str]:
+    """Large arrays with a parameter per row or channel: all rows in one compiled call."""
+    from fastact import nested
+
+    namespace |= {"nested": nested, "records": records_of(ufunc), "storages": STORAGES, "array": np.ndarray}
+    return [
+        "if type(x) is array and x.size >= nested.LARGE:",
+        f"    result = nested.run_nested(records, storages, ({', '.join(names)},), keywords)",
+        "    if result is not NotImplemented: return result",
+    ]
+
+
+def _refuse(approximate: Any, options: Mapping[str, Any]) -> None:
+    raise ValueError(f"approximate must be one of {', '.join(['none', *options])}, not {approximate!r}")
+
+
+def _sum_to(gradient: Any, parameter: Any) -> Any:
+    """Sum over the axes along which a parameter was broadcast."""
+    shape = np.shape(parameter)
+    gradient = np.asarray(gradient)
+    surplus = gradient.ndim - len(shape)
+    axes = tuple(range(surplus)) + tuple(
+        surplus + i for i, n in enumerate(shape) if n == 1 and gradient.shape[surplus + i] != 1
+    )
+    return gradient.sum(axis=axes).reshape(shape)[()] if axes else gradient[()]
