@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import mpmath as mp
 
@@ -43,35 +44,52 @@ def atanh_remainder(w: mp.mpf) -> mp.mpf:
     return mp.hyp2f1(1, 1.5, 2.5, w) / 3
 
 
+def logcosh_over_square(w: mp.mpf) -> mp.mpf:
+    """log(cosh(x)) = x**2 * this, with w = x**2."""
+    x = mp.sqrt(w)
+    return mp.log(mp.cosh(x)) / w if w > mp.mpf("1e-25") else mp.mpf(1) / 2 - w / 12
+
+
+def tanhshrink_remainder(w: mp.mpf) -> mp.mpf:
+    """x - tanh(x) = x**3 / 3 - x**5 * this, with w = x**2."""
+    x = mp.sqrt(w)
+    return (mp.mpf(1) / 3 - (x - mp.tanh(x)) / x**3) / w if w > mp.mpf("1e-15") else mp.mpf(2) / 15 - 17 * w / 315
+
+
+class TailVariable(NamedTuple):
+    """v = (z - c) / (z + a): all of z >= 0 on a short interval, where the tails are smooth."""
+
+    a: int
+    c: int
+    limit: float  # of z, beyond which Phi(-z) vanishes in this precision
+
+    def z(self, v: mp.mpf) -> mp.mpf:
+        return (self.c + self.a * v) / (1 - v)
+
+    def fit(self, function: Callable[[mp.mpf], mp.mpf], degree: int) -> list[mp.mpf]:
+        """Coefficients in v of a function of z."""
+        low, high = ((mp.mpf(z) - self.c) / (mp.mpf(z) + self.a) for z in (0, self.limit))
+        return interpolate(lambda v: function(self.z(v)), low, high, degree)
+
+
+#: c = 0 keeps z = 0 free of cancellation, c = a shortens the sums at the far end; which matters more was measured.
+FLOAT32, FLOAT64 = TailVariable(2, 0, 14.6), TailVariable(5, 5, 38.7)
+
+
 def scaled_normal_tail(a: int) -> Callable[[mp.mpf], mp.mpf]:
-    """(z + a) * exp(z**2 / 2) * Phi(-z) as a function of t = (z - a) / (z + a): smooth over all of z >= 0."""
-
-    def function(t: mp.mpf) -> mp.mpf:
-        z = a * (1 + t) / (1 - t)
-        return (z + a) * mp.exp(z * z / 2) * mp.erfc(z / mp.sqrt(2)) / 2
-
-    return function
+    """(z + a) * exp(z**2 / 2) * Phi(-z)."""
+    return lambda z: (z + a) * mp.exp(z * z / 2) * mp.erfc(z / mp.sqrt(2)) / 2
 
 
-#: Where the derivative of gelu, Phi(x) + x phi(x), is zero: at minus this.
 def gelu_root() -> mp.mpf:
+    """The derivative of gelu, Phi(x) + x phi(x), is zero at minus this."""
     return -mp.findroot(lambda x: mp.ncdf(x) + x * mp.npdf(x), mp.mpf("-0.75"))
 
 
-def gelu_slope(a: int) -> Callable[[mp.mpf], mp.mpf]:
-    """exp(z**2 / 2) * (Phi(-z) - z phi(z)) / (root - z) as a function of t = (z - a) / (z + a)."""
+def gelu_slope() -> Callable[[mp.mpf], mp.mpf]:
+    """exp(z**2 / 2) * (Phi(-z) - z phi(z)) / (root - z)."""
     root = gelu_root()
-
-    def function(t: mp.mpf) -> mp.mpf:
-        z = a * (1 + t) / (1 - t)
-        return (mp.exp(z * z / 2) * mp.erfc(z / mp.sqrt(2)) / 2 - z / mp.sqrt(2 * mp.pi)) / (root - z)
-
-    return function
-
-
-def tail_interval(z: float, a: int) -> tuple[mp.mpf, mp.mpf]:
-    """The range of t for arguments from 0 to z, where Phi(-z) vanishes."""
-    return -mp.mpf(1), (mp.mpf(z) - a) / (mp.mpf(z) + a)
+    return lambda z: (mp.exp(z * z / 2) * mp.erfc(z / mp.sqrt(2)) / 2 - z / mp.sqrt(2 * mp.pi)) / (root - z)
 
 
 def tables() -> dict[str, tuple[str, dict[str, list[mp.mpf]]]]:
@@ -92,19 +110,37 @@ def tables() -> dict[str, tuple[str, dict[str, list[mp.mpf]]]]:
             "atanh(s) = s + s**3 P(s**2) for abs(s) <= 1/5",
             {"float64": interpolate(atanh_remainder, mp.mpf(0), mp.mpf(1) / 25, 8)},
         ),
-        "NORMAL_TAIL": (
-            "Phi(-z) = exp(-z**2 / 2) P((z - a) / (z + a)) / (z + a) for z >= 0; a is 4 in float32, 5 in float64",
+        "LOGCOSH": (
+            "log(cosh(x)) = x**2 P(x**2) for abs(x) <= 1",
             {
-                "float32": interpolate(scaled_normal_tail(4), *tail_interval(14.6, 4), degree=9),
-                "float64": interpolate(scaled_normal_tail(5), *tail_interval(38.7, 5), degree=22),
+                "float32": interpolate(logcosh_over_square, mp.mpf(0), mp.mpf(1), degree=8),
+                "float64": interpolate(logcosh_over_square, mp.mpf(0), mp.mpf(1), degree=17),
+            },
+        ),
+        "TANHSHRINK": (
+            "x - tanh(x) = x**3 / 3 - x**5 P(x**2) for abs(x) <= 1",
+            {
+                "float32": interpolate(tanhshrink_remainder, mp.mpf(0), mp.mpf(1), degree=7),
+                "float64": interpolate(tanhshrink_remainder, mp.mpf(0), mp.mpf(1), degree=16),
+            },
+        ),
+        "NORMAL_TAIL": (
+            "Phi(-z) = exp(-z**2 / 2) P((z - c) / (z + a)) / (z + a) for z >= 0, with TAIL_VARIABLE = a, c",
+            {
+                "float32": FLOAT32.fit(scaled_normal_tail(FLOAT32.a), degree=11),
+                "float64": FLOAT64.fit(scaled_normal_tail(FLOAT64.a), degree=22),
             },
         ),
         "GELU_SLOPE": (
-            "Phi(-z) - z phi(z) = exp(-z**2 / 2) (root - z) P((z - a) / (z + a)) for z >= 0, a as above",
+            "Phi(-z) - z phi(z) = exp(-z**2 / 2) (root - z) P((z - c) / (z + a)) for z >= 0",
             {
-                "float32": interpolate(gelu_slope(4), *tail_interval(14.6, 4), degree=9),
-                "float64": interpolate(gelu_slope(5), *tail_interval(38.7, 5), degree=22),
+                "float32": FLOAT32.fit(gelu_slope(), degree=10),
+                "float64": FLOAT64.fit(gelu_slope(), degree=22),
             },
+        ),
+        "TAIL_VARIABLE": (
+            "a and c of the two above",
+            {name: [mp.mpf(v.a), mp.mpf(v.c)] for name, v in (("float32", FLOAT32), ("float64", FLOAT64))},
         ),
         "GELU_ROOT": (
             "the root in two parts, in each precision",

@@ -37,6 +37,8 @@ class Activation:
         The interval of its values.
     reference : str
         Where it comes from.
+    ulp : float
+        How far values and derivatives may be from exact, in units in the last place.
     value, derivative, backward, with_derivative : callable
         ``f(x)``; ``f'(x)``; ``grad * f'(x)``; both ``f(x)`` and ``f'(x)``, each in one pass over memory.
 
@@ -59,12 +61,14 @@ class Activation:
         aliases: tuple[str, ...] = (),
         choice: Mapping[str, str] | None = None,
         learned: str | None = None,
+        ulp: float = 2.0,
     ) -> None:
         self.name: str = function.__name__.rstrip("_")  # as in tanh_, which would hide the primitive
         self.aliases = aliases
         self.parameters = parameters_of(function)
         self.range = range
         self.reference = reference
+        self.ulp = ulp
         self.summary = inspect.getdoc(function) or f"The activation {self.name}."
         self.learned = learned  # a parameter that backward also differentiates by
         self.choice = dict(choice or {})  # values of the option `approximate`: the activation each stands for

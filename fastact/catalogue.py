@@ -14,19 +14,27 @@ from typing import Any
 from fastact.activations import ACTIVATIONS, Activation
 from fastact.primitives import (
     exp,
+    exp_error,
     exp_times,
     expm1,
+    expm1_error,
+    fitted,
+    fma,
     gauss_times,
     gelu_slope,
     log1p_exp,
     minimum,
     normal_tail,
     product_error,
+    quick_sum_error,
+    quotient,
+    sqrt,
+    square,
     sum_error,
     tanh,
     two_parts,
     where,
-)  # fmt: skip
+)
 
 Values = tuple[Any, Any]
 
@@ -84,21 +92,155 @@ def prelu(x: Any, weight: Any) -> Values:
     return where(x > 0, x, weight * x), where(x > 0, 1, where(x <= 0, weight, x))
 
 
+@catalogued(formula="where(x > alpha, x, 0)", range="{0} or (alpha, inf)", reference="Konda et al., arXiv:1402.3337")
+def thresholded_relu(x: Any, alpha: Any = 1.0) -> Values:
+    """Rectified linear unit that opens at alpha."""
+    return where(x > alpha, x, where(x <= alpha, 0, x)), where(x > alpha, 1, where(x <= alpha, 0, x))
+
+
+@catalogued(formula="where(x > threshold, x, value)", range="{value} or (threshold, inf)", reference="torch.nn")
+def threshold(x: Any, threshold: Any, value: Any) -> Values:
+    """The input above the threshold, a given value below."""
+    above, below = x > threshold, x <= threshold
+    return where(above, x, where(below, value, x)), where(above, 1, where(below, 0, x))
+
+
+@catalogued(
+    formula="minimum(maximum(x, min_val), max_val)",
+    range="[min_val, max_val]",
+    reference="Collobert, Large scale machine learning, 2004",
+    aliases=("hard_tanh",),
+)
+def hardtanh(x: Any, min_val: Any = -1.0, max_val: Any = 1.0) -> Values:
+    """The identity between two bounds, constant beyond: a hyperbolic tangent of straight lines."""
+    slope = where((x > min_val) & (x < max_val), 1, where(x == x, 0, x))
+    return where(x <= min_val, min_val, where(x >= max_val, max_val, x)), slope
+
+
+@catalogued(
+    formula="minimum(maximum(x + 3, 0), 6) / 6",
+    range="[0, 1]",
+    reference="Courbariaux et al., arXiv:1511.00363",
+    aliases=("hard_sigmoid",),
+)
+def hardsigmoid(x: Any) -> Values:
+    """A logistic function of straight lines."""
+    inside = (x + 3) / 6
+    slope = where((x > -3) & (x < 3), 1 / 6, where(x == x, 0, x))
+    return where(x <= -3, 0, where(x >= 3, 1, inside)), slope
+
+
+@catalogued(
+    formula="x * minimum(maximum(x + 3, 0), 6) / 6",
+    range="[-0.375, inf)",
+    reference="Howard et al., arXiv:1905.02244",
+    aliases=("hard_silu",),
+)
+def hardswish(x: Any) -> Values:
+    """A silu of straight lines and one parabola."""
+    near = where(abs(x) >= 3, 0, x)
+    product = near * (near + 3)
+    inside = quotient(product, product_error(near, near + 3) + near * sum_error(near, 3), 6, 0)
+    slope = (2 * x + 3) / 6
+    return where(x <= -3, 0, where(x >= 3, x, inside)), where(x <= -3, 0, where(x >= 3, 1, slope))
+
+
+@catalogued(formula="where(abs(x) > lambd, x, 0)", range="(-inf, inf)", reference="torch.nn.Hardshrink")
+def hardshrink(x: Any, lambd: Any = 0.5) -> Values:
+    """Zero near zero, the input beyond."""
+    inside = abs(x) <= lambd
+    return where(inside, 0, x), where(inside, 0, where(x == x, 1, x))
+
+
+@catalogued(
+    formula="where(x > lambd, x - lambd, where(x < -lambd, x + lambd, 0))",
+    range="(-inf, inf)",
+    reference="Donoho, De-noising by soft-thresholding, 1995",
+)
+def softshrink(x: Any, lambd: Any = 0.5) -> Values:
+    """Zero near zero, and the rest moved towards it to meet that without a jump."""
+    inside = abs(x) <= lambd
+    return where(inside, 0, where(x > 0, x - lambd, x + lambd)), where(inside, 0, where(x == x, 1, x))
+
+
+@catalogued(
+    formula="where(x <= -1, 0, where(x >= 1, x, (x + 1)**2 / 4))",
+    range="[0, inf)",
+    reference="Sparse approximation of softplus, jax.nn.sparse_plus",
+)
+def sparse_plus(x: Any) -> Values:
+    """A softplus that is exactly 0 below -1 and exactly x above 1."""
+    s = x + 1
+    value = where(x <= -1, 0, where(x >= 1, x, fma(s, s, 2 * s * sum_error(x, 1)) / 4))
+    return value, where(x <= -1, 0, where(x >= 1, 1, (x + 1) / 2))
+
+
+@catalogued(
+    formula="minimum(maximum((x + 1) / 2, 0), 1)",
+    range="[0, 1]",
+    reference="Martins and Astudillo, arXiv:1602.02068, in one dimension",
+)
+def sparse_sigmoid(x: Any) -> Values:
+    """The derivative of sparse_plus: sparsemax for two classes."""
+    slope = where((x > -1) & (x < 1), 1 / 2, where(x == x, 0, x))
+    return where(x <= -1, 0, where(x >= 1, 1, (x + 1) / 2)), slope
+
+
 # -- smooth -----------------------------------------------------------------------------------------
+
+
+def inverse_square(a: Any, e: Any) -> Any:
+    """``a / (1 + e)**2``, rounded about once."""
+    return quotient(a, 0, *square(1 + e, quick_sum_error(1, e)))
 
 
 @catalogued(formula="1 / (1 + exp(-x))", range="(0, 1)", reference="Verhulst, 1838", aliases=("expit",))
 def sigmoid(x: Any) -> Values:
     """Logistic function: the probability that belongs to a logit."""
     e = exp(-abs(x))
-    return where(x < 0, e, 1) / (1 + e), e / (1 + e) ** 2
+    value = quotient(where(x < 0, e, 1), 0, 1 + e, quick_sum_error(1, e))
+    return value, exp_times(inverse_square(1, e), -abs(x))
 
 
 @catalogued(formula="tanh(x)", range="(-1, 1)", reference="LeCun et al., Efficient backprop, 1998")
 def tanh_(x: Any) -> Values:
     """Hyperbolic tangent."""
     e = exp(-2 * abs(x))
-    return tanh(x), exp_times(4 / (1 + e) ** 2, -2 * abs(x))
+    return tanh(x), exp_times(inverse_square(4, e), -2 * abs(x))
+
+
+@catalogued(
+    formula="-log(1 + exp(-x))", range="(-inf, 0)", reference="Verhulst, 1838", aliases=("log_sigmoid", "log_expit")
+)
+def logsigmoid(x: Any) -> Values:
+    """Logarithm of the logistic function."""
+    e = exp(-abs(x))
+    slope = quotient(where(x < 0, 1, e), 0, 1 + e, quick_sum_error(1, e))
+    return where(x < 0, x, 0) - log1p_exp(-abs(x)), slope
+
+
+@catalogued(formula="x / (1 + abs(x))", range="(-1, 1)", reference="Turian et al., Quadratic features, 2009")
+def softsign(x: Any) -> Values:
+    """A sigmoid that approaches its limits like 1 / x."""
+    far = abs(x) > 1e18  # where 1 + abs(x) is abs(x) in any precision, and abs(x) may be infinite
+    u = where(far, 1 / abs(x), quotient(1, 0, 1 + abs(x), sum_error(1, abs(x))))
+    return where(far, where(x < 0, -1, 1), x * u), u * u
+
+
+@catalogued(formula="x - tanh(x)", range="(-inf, inf)", reference="torch.nn.Tanhshrink")
+def tanhshrink(x: Any) -> Values:
+    """What tanh takes away."""
+    u = abs(x)
+    e = exp(-2 * u)
+    beyond = (u - 1) + 2 * e / (1 + e)
+    third, third_low = two_parts("0.33333333333333333333333333333333333")
+    w, correction = x * x, fitted("TANHSHRINK", x * x)
+    fit = third - w * correction
+    fit_low = quick_sum_error(third, -w * correction) - product_error(w, correction) + third_low
+    near = fma(x * fit, w, (x * fit) * product_error(x, x) + (product_error(x, fit) + x * fit_low) * w)
+    m, m_low = expm1(-2 * u), expm1_error(-2 * u)
+    slope = quotient(*square(m, m_low), *square(2 + m, quick_sum_error(2, m) + m_low))
+    return where(u < 1, near, where(x < 0, -beyond, beyond)), slope
 
 
 @catalogued(formula="logaddexp(0, beta * x) / beta", range="(0, inf)", reference="Dugas et al., NIPS 2000")
@@ -106,7 +248,48 @@ def softplus(x: Any, beta: Any = 1.0) -> Values:
     """Smooth rectifier."""
     z = beta * x
     e = exp(-abs(z))
-    return (where(z > 0, z, 0) + log1p_exp(-abs(z))) / beta, where(z < 0, e, 1) / (1 + e)
+    slope = quotient(where(z < 0, e, 1), 0, 1 + e, quick_sum_error(1, e))
+    return (where(z > 0, z, 0) + log1p_exp(-abs(z))) / beta, slope
+
+
+@catalogued(formula="(x + sqrt(x**2 + b)) / 2", range="(0, inf)", reference="Barron, arXiv:2112.11687")
+def squareplus(x: Any, b: Any = 4.0) -> Values:
+    """A smooth rectifier without exp; b is the size of its bend."""
+    u = abs(x)
+    near = minimum(u, 1e18)  # whose square is finite; beyond, b does not count
+    square_low = product_error(near, near) + sum_error(near * near, b)
+    root = sqrt(near * near + b)
+    root_low = (fma(-root, root, near * near + b) + square_low) * (0.5 / root)
+    larger, larger_low = near / 2 + root / 2, sum_error(near / 2, root / 2) + root_low / 2
+    # the product of (root + x) / 2 and (root - x) / 2 is b / 4
+    value = where(x < 0, quotient(b / 4, 0, larger, larger_low), larger)
+    slope = quotient(value, where(x < 0, 0, larger_low), root, root_low)
+    far = where(x < 0, b / 4 / u, u)
+    return where(u > 1e18, far, value), where(u > 1e18, where(x < 0, b / 4 / u / u, 1), slope)
+
+
+@catalogued(formula="log(cosh(x))", range="[0, inf)", reference="Saleh and Saleh, arXiv:2208.04564", ulp=4.0)
+def logcosh(x: Any) -> Values:
+    """A parabola that turns into abs(x) - log(2): its derivative is tanh."""
+    u = abs(x)
+    log2, log2_low = two_parts("0.69314718055994530941723212145817657")
+    beyond = (u - log2) + (log1p_exp(-2 * u) - log2_low)
+    return where(u < 1, x * x * fitted("LOGCOSH", x * x), beyond), tanh(x)
+
+
+@catalogued(formula="x * tanh(x)", range="[0, inf)", reference="Roy et al., arXiv:1901.05894")
+def lisht(x: Any) -> Values:
+    """Linearly scaled hyperbolic tangent."""
+    u = abs(x)
+    e, m = exp(-2 * u), expm1(-2 * u)
+    m_low = expm1_error(-2 * u)
+    value = quotient(-u * m, -(product_error(u, m) + u * m_low), 2 + m, quick_sum_error(2, m) + m_low)
+    z = minimum(u, 1000)
+    linear, rest = 4 * z * e, 4 * (product_error(z, e) + z * exp_error(-2 * u))
+    numerator = linear - expm1(-4 * u)
+    numerator_low = sum_error(linear, -expm1(-4 * u)) + rest
+    slope = quotient(numerator, numerator_low, *square(1 + e, quick_sum_error(1, e)))
+    return where(u > 25, u, value), where(x < 0, -slope, slope)
 
 
 @catalogued(
@@ -119,17 +302,42 @@ def elu(x: Any, alpha: Any = 1.0) -> Values:
     return where(x > 0, x, alpha * expm1(minimum(x, 0))), where(x > 0, 1, alpha * exp(minimum(x, 0)))
 
 
-def gate(x: Any, z: Any, distance: Any, low: Any, slope: Any) -> Values:
+@catalogued(
+    formula="where(x > 0, x, alpha * (exp(x / alpha) - 1))", range="(-alpha, inf)", reference="Barron, arXiv:1704.07483"
+)
+def celu(x: Any, alpha: Any = 1.0) -> Values:
+    """An elu whose derivative is continuous for every alpha."""
+    z = minimum(x, 0) / alpha
+    return where(x > 0, x, alpha * expm1(z)), where(x > 0, 1, exp(z))
+
+
+@catalogued(
+    formula="1.0507009873554804934193349852946 * where(x > 0, x, 1.6732632423543772848170429916717 * (exp(x) - 1))",
+    range="(-1.758, inf)",
+    reference="Klambauer et al., arXiv:1706.02515",
+)
+def selu(x: Any) -> Values:
+    """An elu scaled so that layers keep zero mean and unit variance."""
+    scale, product = 1.0507009873554804934193349852946, 1.7580993408473768599402175208123
+    z = minimum(x, 0)
+    return where(x > 0, scale * x, product * expm1(z)), where(x > 0, scale, product * exp(z))
+
+
+def gate(x: Any, z: Any, distance: Any, low: Any, slope: Any, slope_low: Any) -> Values:
     """``x * s`` and ``s + slope * s * (1 - s)`` for s = sigmoid(z).
 
-    ``distance + low`` is abs(z), bounded; ``slope`` is x * z', bounded too. On the negative side both results are a
-    multiple of exp(z), which may vanish long before its multiple does. The derivative there is n, on the other side
-    1 - n; near its root, 1 - slope is exact.
+    ``distance + low`` is abs(z), bounded; ``slope + slope_low`` is x * z', bounded too. On the negative side both
+    results are a multiple of exp(z), which may vanish long before its multiple does. The derivative there is n, on
+    the other side 1 - n; its root is where 1 - slope + e vanishes, so all of that is kept in two parts.
     """
     e = exp(-distance)
+    e_low = exp_error(-distance) - e * low
+    one_and_e, its_error = 1 + e, quick_sum_error(1, e)
     near = where(distance < 800, x, 0)  # beyond, the product is zero, and not inf * 0
-    value = where(z < 0, exp_times(near / (1 + e), -distance, -low), x / (1 + e))
-    n = exp_times(((1 - slope) + e) / (1 + e) ** 2, -distance, -low)
+    value = where(z < 0, exp_times(quotient(near, 0, one_and_e, its_error), -distance, -low), x / one_and_e)
+    numerator = (1 - slope) + e
+    rest = sum_error(1 - slope, e) + ((quick_sum_error(1, -slope) - slope_low) + e_low)
+    n = exp_times(quotient(numerator, rest, *square(one_and_e, its_error + e_low)), -distance, -low)
     return value, where(z < 0, n, 1 - n)
 
 
@@ -137,7 +345,7 @@ def gate(x: Any, z: Any, distance: Any, low: Any, slope: Any) -> Values:
 def silu(x: Any) -> Values:
     """Sigmoid-weighted linear unit."""
     z = minimum(abs(x), 1000)
-    return gate(x, x, z, 0.0, z)
+    return gate(x, x, z, 0.0, z, 0.0)
 
 
 @catalogued(
@@ -146,13 +354,54 @@ def silu(x: Any) -> Values:
 def swish(x: Any, beta: Any = 1.0) -> Values:
     """Silu with a slope inside."""
     z = minimum(abs(beta * x), 1000)
-    return gate(x, beta * x, z, 0.0, z)
+    low = where(z < 1000, where(beta * x < 0, -1, 1) * product_error(beta, x), 0)
+    return gate(x, beta * x, z, low, z, low)
+
+
+@catalogued(
+    formula="x / (1 + exp(-1.702 * x))",
+    range="[-0.164, inf)",
+    reference="Hendrycks and Gimpel, arXiv:1606.08415",
+    ulp=4.0,
+)
+def quick_gelu(x: Any) -> Values:
+    """The approximation of gelu by a single sigmoid."""
+    a, a_low = two_parts("1.702")
+    u = minimum(abs(x), 800)
+    low = product_error(a, u) + a_low * u
+    return gate(x, x, a * u, low, a * u, low)
+
+
+@catalogued(formula="x * tanh(log(1 + exp(x)))", range="[-0.309, inf)", reference="Misra, arXiv:1908.08681", ulp=4.0)
+def mish(x: Any) -> Values:
+    """x * tanh(softplus(x)), which is a ratio of polynomials in exp(x)."""
+    z = minimum(abs(x), 1000)
+    e = exp(-z)
+    near = where(z < 1000, x, 0)
+    part = e * (e + 2)
+    n, n_low = 2 + part, sum_error(2, part) + product_error(e, e + 2) + e * quick_sum_error(2, e)
+    m, m_low = 1 + 2 * e * (1 + e), sum_error(1, 2 * e * (1 + e))
+    value = where(x < 0, exp_times(quotient(near * (e + 2), 0, n, n_low), -z), x * quotient(1 + 2 * e, 0, m, m_low))
+    # falling is zero near z = 1.19: nothing may be lost there
+    e_low = exp_error(-z)
+    inner = (e + 4) * e + (6 - 4 * z)
+    inner_low = sum_error((e + 4) * e, 6 - 4 * z) + (product_error(e + 4, e) + e * quick_sum_error(4, e))
+    falling = fma(inner, e, 4 * (1 - z))
+    falling_low = inner_low * e + e_low * (inner + e * (2 * e + 4))
+    rising = fma(e, fma(e, fma(4 * (1 + z), e, 6 + 4 * z), 4), 1)
+    slope = quotient(
+        where(x < 0, falling, rising),
+        where(x < 0, falling_low, 0),
+        *square(where(x < 0, n, m), where(x < 0, n_low, m_low)),
+    )
+    return value, where(x < 0, exp_times(slope, -z), slope)
 
 
 @catalogued(
     formula="x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2",
     range="[-0.17, inf)",
     reference="Hendrycks and Gimpel, 2016, arXiv:1606.08415",
+    ulp=4.0,
 )
 def gelu_tanh(x: Any) -> Values:
     """The approximation of gelu that BERT and GPT-2 use; as a gate, x * sigmoid(a * x + b * x**3)."""
@@ -160,10 +409,13 @@ def gelu_tanh(x: Any) -> Values:
     a, a_low = two_parts("1.59576912160573071175978423973752747")  # sqrt(8 / pi)
     b, b_low = two_parts("0.07135481627260024877633875227986354")  # 0.044715 times that
     u = minimum(abs(x), 23)
-    square = u * u
-    q = a + b * square
-    q_low = sum_error(a, b * square) + (product_error(b, square) + b * product_error(u, u) + (b_low * square + a_low))
-    return gate(x, x, u * q, product_error(u, q) + u * q_low, u * (a + 3 * b * square))
+    square_of_u = u * u
+    q = a + b * square_of_u
+    rest = product_error(b, square_of_u) + b * product_error(u, u) + b_low * square_of_u
+    q_low = sum_error(a, b * square_of_u) + (rest + a_low)
+    slope = a + 3 * b * square_of_u
+    slope_low = sum_error(a, 3 * b * square_of_u) + (3 * rest + a_low)
+    return gate(x, x, u * q, product_error(u, q) + u * q_low, u * slope, product_error(u, slope) + u * slope_low)
 
 
 @catalogued(
@@ -171,9 +423,12 @@ def gelu_tanh(x: Any) -> Values:
     range="[-0.17, inf)",
     reference="Hendrycks and Gimpel, 2016, arXiv:1606.08415",
     choice={"tanh": "gelu_tanh"},
+    ulp=4.0,
 )
 def gelu(x: Any) -> Values:
     """Gaussian error linear unit; ``approximate="tanh"`` computes gelu_tanh instead."""
     z = minimum(abs(x), 40)
     slope = gauss_times(gelu_slope(z), z)
-    return where(x > 0, x, 0) - gauss_times(z * normal_tail(z), z), where(x < 0, slope, 1 - slope)
+    tail = gauss_times(normal_tail(z, where(x < 0, -z, 1)), z)
+    value = where(x < 0, tail, x * (1 - tail))
+    return value, where(x < 0, slope, 1 - slope)

@@ -194,6 +194,8 @@ def _simplified(operation: str, nodes: list[Expression]) -> Expression | None:
         return constant(-nodes[0].operands[0])
     if operation == "divide" and nodes[1] is constant(1.0):
         return nodes[0]
+    if operation == "product_error" and any(node is constant(1.0) for node in nodes):
+        return constant(0.0)
     return None
 
 

@@ -26,8 +26,9 @@ from fastact import coefficients
 from fastact.formula import DERIVATIVES, TRUTH_VALUED, Expression, apply, constant
 
 __all__ = [
-    "absolute", "arctan", "cos", "exp", "exp_times", "expm1", "gauss_times", "gelu_slope", "log", "log1p", "log1p_exp",
-    "maximum", "minimum", "normal_tail", "product_error", "sin", "sqrt", "sum_error", "tanh", "two_parts", "where",
+    "absolute", "arctan", "cos", "exp", "exp_error", "exp_times", "expm1", "expm1_error", "fitted", "fma",
+    "gauss_times", "gelu_slope", "log", "log1p", "log1p_exp", "maximum", "minimum", "normal_tail", "product_error",
+    "quick_sum_error", "quotient", "sin", "sqrt", "square", "sum_error", "tanh", "two_parts", "where",
 ]  # fmt: skip
 
 
@@ -62,7 +63,8 @@ ARITY = dict.fromkeys(["add", "subtract", "multiply", "divide", "maximum", "mini
 ARITY |= dict.fromkeys(TRUTH_VALUED - {"logical_not"}, 2) | {"logical_not": 1, "where": 3}
 ARITY |= dict.fromkeys(["negative", "absolute", "sqrt", "exp", "expm1", "log", "log1p", "tanh", "sign"], 1)
 ARITY |= dict.fromkeys(["sin", "cos", "arctan"], 1)  # in kernels, the C library's
-ARITY |= {"log1p_exp": 1, "normal_tail": 1, "gelu_slope": 1, "gauss_times": 2, "product_error": 2, "exp_times": 3}
+ARITY |= {"log1p_exp": 1, "normal_tail": 2, "gelu_slope": 1, "gauss_times": 2, "product_error": 2, "exp_times": 3}
+ARITY |= {"exp_error": 1, "expm1_error": 1, "quotient": 4}
 
 #: Other names under which NumPy, SciPy and Python know these operations.
 ALIASES = {"true_divide": "divide", "fabs": "absolute", "abs": "absolute", "bitwise_and": "logical_and"}
@@ -112,6 +114,31 @@ def exp_times(factor: Any, x: Any, low: Any = 0.0) -> Any:
     return apply("exp_times", factor, x, low)
 
 
+def exp_error(x: Any) -> Any:
+    """What the rounding of ``exp(x)`` lacks."""
+    return apply("exp_error", x)
+
+
+def expm1_error(x: Any) -> Any:
+    """What the rounding of ``expm1(x)`` lacks."""
+    return apply("expm1_error", x)
+
+
+def quotient(a: Any, a_low: Any, b: Any, b_low: Any) -> Any:
+    """``(a + a_low) / (b + b_low)``, rounded about once; the lows are rounding errors of a and b."""
+    return apply("quotient", a, a_low, b, b_low)
+
+
+def quick_sum_error(large: Any, small: Any) -> Any:
+    """What rounding takes away from ``large + small`` (T. J. Dekker, 1971)."""
+    return (large - (large + small)) + small
+
+
+def square(a: Any, a_low: Any) -> tuple[Any, Any]:
+    """``(a + a_low)**2`` and its rounding error."""
+    return a * a, product_error(a, a) + 2 * a * a_low
+
+
 def log1p_exp(x: Any) -> Any:
     """``log(1 + exp(x))`` for x <= 0."""
     return apply("log1p_exp", x)
@@ -143,9 +170,14 @@ def _constant_error(kind: type[np.floating[Any]], digits: str) -> Expression:
     return constant(float(Fraction(digits) - Fraction(float(kind(digits)))))
 
 
-def normal_tail(z: Any) -> Any:
-    """P(z) with Phi(-z) = exp(-z * z / 2) * P(z), for z >= 0; Phi is the standard normal distribution."""
-    return apply("normal_tail", z)
+def fitted(table: str, w: Any) -> Any:
+    """The polynomial of that name in :mod:`fastact.coefficients`, which says where it holds."""
+    return apply(f"fitted_{table}", w)
+
+
+def normal_tail(z: Any, factor: Any = 1.0) -> Any:
+    """``factor * P(z)`` with Phi(-z) = exp(-z * z / 2) * P(z), z >= 0; Phi is the standard normal distribution."""
+    return apply("normal_tail", z, factor)
 
 
 def gelu_slope(z: Any) -> Any:
@@ -179,6 +211,14 @@ def integer(value: int, precision: Precision) -> Expression:
     return Expression("integer", (value, precision.size))
 
 
+def horner(x: Expression, coefficients: Sequence[float]) -> Expression:
+    """A polynomial with the fewest roundings near the end of the sum."""
+    result: Any = coefficients[0]
+    for c in coefficients[1:]:
+        result = fma(result, x, c)
+    return result
+
+
 def polynomial(x: Expression, coefficients: Sequence[float]) -> Expression:
     """Estrin's scheme: pairs, then pairs of pairs. As many multiplications as Horner's and a few squares, but
     a chain a third as long, and a core can keep only so many waiting instructions in sight."""
@@ -210,13 +250,24 @@ def is_nonpositive(x: Expression) -> bool:
     return x.operation == "negative" and x.operands[0].operation == "absolute"
 
 
-def reduce_exp(x: Expression, low: Any, precision: Precision) -> tuple[Expression, Expression]:
-    """A whole number k and r with x + low = k log(2) + r and abs(r) <= log(2) / 2."""
+class Reduced(NamedTuple):
+    """x = k log(2) + r + low: a whole number k, abs(r) <= log(2) / 2, and what r's rounding lost."""
+
+    k: Expression
+    r: Expression
+    low: Expression
+
+
+def reduce_exp(x: Expression, low: Expression | None, precision: Precision) -> Reduced:
     k = fma(x, LOG2_E, precision.round_shift) - precision.round_shift
-    r = fma(k, -precision.log2_high, x)  # exact
-    if low is not None:
-        r = r + low
-    return k, fma(k, -precision.log2_low, r)
+    return _reduce_from(k, fma(k, -precision.log2_high, x), low, precision)  # that product is exact
+
+
+def _reduce_from(k: Expression, exact: Expression, low: Expression | None, precision: Precision) -> Reduced:
+    total = exact if low is None else exact + low
+    r = fma(k, -precision.log2_low, total)
+    lost = fma(k, -precision.log2_low, total - r)
+    return Reduced(k, r, lost if low is None else lost + quick_sum_error(exact, low))
 
 
 def _bits_of(value: float, precision: Precision) -> int:
@@ -224,15 +275,20 @@ def _bits_of(value: float, precision: Precision) -> int:
 
 
 def exp_kernel(precision: Precision, x: Expression) -> Expression:
-    k, r = reduce_exp(clip(x, precision.log_min, precision.log_max), None, precision)
-    return ldexp(_exp_of_remainder(r, precision), k)
+    return exp_and_error(precision, x)[0]
+
+
+def exp_and_error(precision: Precision, x: Expression) -> tuple[Expression, Expression]:
+    """exp(x) and what its rounding lacks: to 0.6 ulp, and to a hundredth together."""
+    reduced = reduce_exp(clip(x, precision.log_min, precision.log_max), None, precision)
+    p, error = _exp_of_remainder(reduced, precision)
+    return ldexp(p, reduced.k), ldexp(error, reduced.k)
 
 
 def exp_times_kernel(precision: Precision, factor: Expression, x: Expression, low: Expression) -> Expression:
-    k, r = reduce_exp(
-        clip(x, 2 * precision.log_min, precision.log_max), None if low is constant(0.0) else low, precision
-    )
-    return ldexp(factor * _exp_of_remainder(r, precision), k)
+    clipped = clip(x, 2 * precision.log_min, precision.log_max)
+    reduced = reduce_exp(clipped, None if low is constant(0.0) else low, precision)
+    return ldexp(factor * _exp_of_remainder(reduced, precision)[0], reduced.k)
 
 
 def gauss_times_kernel(precision: Precision, factor: Expression, z: Expression) -> Expression:
@@ -240,22 +296,41 @@ def gauss_times_kernel(precision: Precision, factor: Expression, z: Expression) 
     one fused multiply-add, from a multiple of log(2) that is exact."""
     half = -0.5 * z
     k = fma(half * z, LOG2_E, precision.round_shift) - precision.round_shift
-    r = fma(k, -precision.log2_low, fma(half, z, k * -precision.log2_high))
-    return ldexp(factor * _exp_of_remainder(r, precision), k)
+    reduced = _reduce_from(k, fma(half, z, k * -precision.log2_high), None, precision)
+    return ldexp(factor * _exp_of_remainder(reduced, precision)[0], k)
 
 
-def _exp_of_remainder(r: Expression, precision: Precision) -> Expression:
-    return fma(polynomial(r, coefficients.EXP[precision.name]), r * r, r) + 1.0
+def _exp_of_remainder(reduced: Reduced, precision: Precision) -> tuple[Expression, Expression]:
+    """exp(r + low) and its rounding error. 1 + r is the only sum with a rounding worth keeping (T. J. Dekker, 1971)."""
+    r = reduced.r
+    small = fma(polynomial(r, coefficients.EXP[precision.name]), r * r, reduced.low)
+    one_and_r = 1.0 + r
+    rest = (r - (one_and_r - 1.0)) + small
+    p = one_and_r + rest
+    return p, rest - (p - one_and_r)
 
 
-def expm1_kernel(precision: Precision, x: Expression) -> Expression:
+def expm1_and_error(precision: Precision, x: Expression) -> tuple[Expression, Expression]:
     """2**k * (1 + p) - 1 without cancellation: 2**k * p + (2**k - 1), halved so that 2**k stays finite."""
-    saturated = -(precision.digits + 3) / LOG2_E  # -1 to the last bit from here on down
-    k, r = reduce_exp(clip(x, saturated, precision.log_max), None, precision)
-    p = fma(polynomial(r, coefficients.EXP[precision.name]), r * r, r)
+    saturated = -2 * (precision.digits + 3) / LOG2_E  # -1 from here on down, with no error to speak of
+    k, r, low = reduce_exp(clip(x, saturated, precision.log_max), None, precision)
+    small = fma(polynomial(r, coefficients.EXP[precision.name]), r * r, low)
+    p, p_low = r + small, quick_sum_error(r, small)
     half = ldexp(constant(1.0), k - 1.0)
-    result = 2.0 * fma(half, p, half - 0.5)
-    return where(absolute(x) < 2.0 ** -(precision.digits + 2), x, result)  # keeps -0.0 and the subnormals
+    y = fma(half, p, half - 0.5)
+    y_low = sum_error(half - 0.5, half * p) + quick_sum_error(-0.5, half) + half * p_low
+    tiny = absolute(x) < 2.0 ** -(precision.digits + 2)  # keeps -0.0 and the subnormals
+    return where(tiny, x, 2.0 * y), where(tiny, 0.0, 2.0 * y_low)
+
+
+def quotient_kernel(
+    precision: Precision, a: Expression, a_low: Expression, b: Expression, b_low: Expression
+) -> Expression:
+    """One step of Newton's from a / b, with a residual that is exact in a and b."""
+    reciprocal = 1.0 / b
+    q = a * reciprocal
+    residual = fma(-q, b, a) + fma(-q, b_low, a_low)
+    return fma(residual, reciprocal, q)
 
 
 def _split_exponent(x: Expression, precision: Precision) -> Expression:
@@ -310,29 +385,23 @@ def log_kernel(precision: Precision, x: Expression) -> Expression:
 
 def tanh_kernel(precision: Precision, x: Expression) -> Expression:
     """-expm1(-2a) / (2 + expm1(-2a)) with a = abs(x): exact as a goes to 0, 1 as it grows."""
-    u = expm1_kernel(precision, -2.0 * absolute(x))
-    return copysign(u / (2.0 + u), x)
+    u, low = expm1_and_error(precision, -2.0 * absolute(x))
+    return copysign(quotient_kernel(precision, u, low, 2.0 + u, quick_sum_error(2.0, u) + low), x)
 
 
-def _tail_variable(precision: Precision, z: Expression) -> tuple[Expression, Expression]:
-    """t = (z - a) / (z + a), the variable in which the tails are polynomials, and 1 / (z + a)."""
-    a = TAIL_CENTRE[precision.name]
-    reciprocal = 1.0 / (z + a)
-    return fma(reciprocal, -2.0 * a, 1.0), reciprocal
-
-
-TAIL_CENTRE = {"float32": 4.0, "float64": 5.0}
-
-
-def normal_tail_kernel(precision: Precision, z: Expression) -> Expression:
-    t, reciprocal = _tail_variable(precision, z)
-    return polynomial(t, coefficients.NORMAL_TAIL[precision.name]) * reciprocal
+def normal_tail_kernel(precision: Precision, z: Expression, factor: Any = 1.0) -> Expression:
+    a, c = coefficients.TAIL_VARIABLE[precision.name]
+    v = ((z - c) if c else z) * (1.0 / (z + a))
+    p = horner(v, coefficients.NORMAL_TAIL[precision.name])
+    return quotient_kernel(precision, factor * p, product_error(factor, p), z + a, sum_error(a, z))
 
 
 def gelu_slope_kernel(precision: Precision, z: Expression) -> Expression:
-    t, _ = _tail_variable(precision, z)
+    a, c = coefficients.TAIL_VARIABLE[precision.name]
+    v = ((z - c) if c else z) * (1.0 / (z + a))
+    p = horner(v, coefficients.GELU_SLOPE[precision.name])
     high, low = coefficients.GELU_ROOT[precision.name]
-    return ((high - z) + low) * polynomial(t, coefficients.GELU_SLOPE[precision.name])
+    return fma(high - z, p, (sum_error(high, -z) + low) * p)
 
 
 def _larger(precision: Precision, a: Expression, b: Expression) -> Expression:
@@ -348,11 +417,20 @@ def _smaller(precision: Precision, a: Expression, b: Expression) -> Expression:
     return where((a < b) | (a != a), a, b)
 
 
+FITTED = ("LOGCOSH", "TANHSHRINK")
+ARITY |= {f"fitted_{table}": 1 for table in FITTED}
+
 KERNELS: dict[str, Callable[..., Expression]] = {
+    f"fitted_{table}": lambda precision, w, table=table: horner(w, getattr(coefficients, table)[precision.name])
+    for table in FITTED
+}
+KERNELS |= {
     "constant_error": lambda precision, digits: _constant_error(precision.type, digits),
     "exp": exp_kernel,
+    "exp_error": lambda precision, x: exp_and_error(precision, x)[1],
     "exp_times": exp_times_kernel,
-    "expm1": expm1_kernel,
+    "expm1": lambda precision, x: expm1_and_error(precision, x)[0],
+    "expm1_error": lambda precision, x: expm1_and_error(precision, x)[1],
     "gauss_times": gauss_times_kernel,
     "gelu_slope": gelu_slope_kernel,
     "log": log_kernel,
@@ -362,6 +440,7 @@ KERNELS: dict[str, Callable[..., Expression]] = {
     "minimum": _smaller,
     "normal_tail": normal_tail_kernel,
     "product_error": lambda precision, a, b: fma(a, b, -(a * b)),
+    "quotient": quotient_kernel,
     "sign": lambda precision, x: where(x > 0.0, 1.0, where(x < 0.0, -1.0, x)),
     "tanh": tanh_kernel,
 }
@@ -399,16 +478,30 @@ def _polynomial_numpy(x: Expression, table: Sequence[float]) -> Expression:
     return result
 
 
-def _normal_tail_numpy(z: Expression) -> Expression:
-    return _polynomial_numpy((z - 5.0) / (z + 5.0), coefficients.NORMAL_TAIL["float64"]) / (z + 5.0)
+def _tail_polynomial_numpy(z: Expression, table: Sequence[float]) -> Expression:
+    a, c = coefficients.TAIL_VARIABLE["float64"]
+    return _polynomial_numpy((z - c) / (z + a), table)
+
+
+def _normal_tail_numpy(z: Expression, factor: Expression) -> Expression:
+    a, _ = coefficients.TAIL_VARIABLE["float64"]
+    return factor * _tail_polynomial_numpy(z, coefficients.NORMAL_TAIL["float64"]) / (z + a)
 
 
 def _gelu_slope_numpy(z: Expression) -> Expression:
     high, low = coefficients.GELU_ROOT["float64"]
-    return ((high - z) + low) * _polynomial_numpy((z - 5.0) / (z + 5.0), coefficients.GELU_SLOPE["float64"])
+    return ((high - z) + low) * _tail_polynomial_numpy(z, coefficients.GELU_SLOPE["float64"])
 
 
 NUMPY_FORMULAS: dict[str, Callable[..., Expression]] = {
+    f"fitted_{table}": lambda w, table=table: _polynomial_numpy(w, getattr(coefficients, table)["float64"])
+    for table in FITTED
+}
+NUMPY_FORMULAS |= {
+    "exp_error": lambda x: constant(0.0),  # NumPy's own is unknown
+    "expm1_error": lambda x: constant(0.0),
+    "quotient": lambda a, a_low, b, b_low: a / b + (a_low - (a / b) * b_low) / b,
+    "fma": lambda a, b, c: a * b + c,
     "log1p_exp": lambda x: log1p(exp(x)),
     "constant_error": lambda digits: _constant_error(np.float64, digits),
     "exp_times": _exp_times_numpy,
@@ -419,6 +512,12 @@ NUMPY_FORMULAS: dict[str, Callable[..., Expression]] = {
 }
 
 # -- derivatives, for the chain rule --------------------------------------------------------------
+
+
+def _tanhshrink_fit_slope(w: Expression, t: Expression) -> Expression:
+    g = t / sqrt(w)
+    return ((1.0 - t * t - g) / (2.0 * w) + 2.0 * (1.0 - g) / w - 1.0 / 3.0) / (w * w)
+
 
 DERIVATIVES |= {
     "absolute": lambda a, y: (apply("sign", a),),
@@ -435,9 +534,15 @@ DERIVATIVES |= {
     "exp_times": lambda m, a, low, y: (exp_times(1.0, a, low), y, y),
     "log1p_exp": lambda a, y: (exp(a) / (1.0 + exp(a)),),
     "gauss_times": lambda m, z, y: (gauss_times(1.0, z), -z * y),
-    "normal_tail": lambda z, y: (z * y - NORMAL_PEAK,),
+    "normal_tail": lambda z, factor, y: (z * y - factor * NORMAL_PEAK, y / factor),
     "gelu_slope": lambda z, y: (z * y + (z * z - 2.0) * NORMAL_PEAK,),
     "product_error": lambda a, b, y: (0.0, 0.0),
+    "exp_error": lambda a, y: (0.0,),
+    "expm1_error": lambda a, y: (0.0,),
+    "quotient": lambda a, a_low, b, b_low, y: (1.0 / b, 1.0 / b, -y / b, -y / b),
+    "fma": lambda a, b, c, y: (b, a, 1.0),
+    "fitted_LOGCOSH": lambda w, y: ((tanh(sqrt(w)) / (2.0 * sqrt(w)) - y) / w,),
+    "fitted_TANHSHRINK": lambda w, y: (_tanhshrink_fit_slope(w, tanh(sqrt(w))),),
     # torch and jax share a tie evenly between the two sides
     "maximum": lambda a, b, y: (where(a > b, 1.0, where(a < b, 0.0, 0.5)), where(b > a, 1.0, where(b < a, 0.0, 0.5))),
     "minimum": lambda a, b, y: (where(a < b, 1.0, where(a > b, 0.0, 0.5)), where(b < a, 1.0, where(b > a, 0.0, 0.5))),

@@ -14,6 +14,9 @@ from fastact.activations import Activation
 #: Enough that 1 + erf(-38) and exp(1e-320) - 1 keep twenty digits.
 DIGITS = 400
 
+#: The same for sqrt(x**2 + 4) + x at -1e308.
+HUGE_DIGITS = 1300
+
 #: What a formula's words mean to mpmath.
 WORDS: dict[str, Any] = {
     "abs": abs,
@@ -34,7 +37,7 @@ def formula(entry: Activation, **parameters: float) -> Callable[[Any], Any]:
 
 def exact(entry: Activation, x: float, kind: str = "value", **parameters: float) -> Any:
     """The value or derivative at x, right to far more digits than any float has."""
-    with mp.workdps(DIGITS):
+    with mp.workdps(DIGITS if abs(x) < 1e30 else HUGE_DIGITS):
         function = formula(entry, **parameters)
         if kind == "value":
             return function(mp.mpf(float(x)))

@@ -10,10 +10,29 @@ from tests.conftest import callable_of, parameters
 from tests.reference import every_exponent, exact, ulp_distance
 
 #: Where most functions bend, and where exp overflows, vanishes or becomes subnormal.
-CRITICAL = [0.3, 0.75, 1.0, 1.3, 3.0, 6.5, 9.0, 10.5, 13.9, 14.4, 17.4, 25.0, 36.9, 38.3, 88.5, 89.1, 101.0, 103.5]
+CRITICAL = [
+    0.3,
+    0.75,
+    0.99,
+    1.01,
+    1.3,
+    2.99,
+    3.01,
+    6.5,
+    9.0,
+    10.5,
+    13.9,
+    14.4,
+    17.4,
+    25.0,
+    36.9,
+    38.3,
+    88.5,
+    89.1,
+    101.0,
+    103.5,
+]
 CRITICAL += [350.3, 372.0, 709.5, 710.1, 744.0, 745.3]
-
-ULP = 4.0
 
 
 def points(dtype: type) -> np.ndarray:
@@ -37,7 +56,8 @@ def test_within_bound(entry: Activation, kind: str, dtype: type, backend: str) -
         if near_zero and abs(float(result) - truth) <= (1.2e-7 if dtype is np.float32 else 2.3e-16):
             continue
         worst = max(worst, (ulp_distance(result, truth), float(value), float(result), str(truth)[:20]))
-    assert worst[0] <= ULP, f"{worst[0]:.3g} ulp at {worst[1]!r}: {worst[2]!r} instead of {worst[3]}"
+    bound = entry.ulp if backend == "compiled" else 4.0  # NumPy alone has no fused multiply-add
+    assert worst[0] <= bound, f"{worst[0]:.3g} ulp at {worst[1]!r}: {worst[2]!r} instead of {worst[3]}"
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -49,7 +69,10 @@ def test_limits(entry: Activation, dtype: type, backend: str) -> None:
     far = dtype(np.finfo(dtype).max)
     for x, large in ((dtype(np.inf), far), (dtype(-np.inf), -far)):
         limit, near = value(x, **given), value(large, **given)
-        assert limit == near or (np.isinf(limit) and abs(near) > abs(float(far)) / 200)
-        assert slope(x, **given) == slope(large, **given)
+        vanishing = 2 * np.finfo(dtype).tiny  # 1 / x has not quite arrived where x is largest
+        assert (
+            limit == near or abs(limit - near) <= vanishing or (np.isinf(limit) and abs(near) > abs(float(far)) / 200)
+        )
+        assert abs(slope(x, **given) - slope(large, **given)) <= vanishing
     assert np.isnan(value(dtype(np.nan), **given))
     assert np.isnan(slope(dtype(np.nan), **given))

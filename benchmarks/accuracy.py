@@ -1,0 +1,198 @@
+"""``python -m benchmarks.accuracy``: how far every function is from the exact value, in units in the last place.
+
+float32 and float16 results are compared with the float64 kernels, which are compared with mpmath on points
+over the whole range first (column "proof"); float64 results are compared with mpmath alone. ``--exhaustive``
+walks all 2**32 float32 inputs. Where a derivative crosses zero, within 0.05 of the root, an absolute error of
+1.2e-7 counts as none (an ulp has no meaning there).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+import fastact
+from fastact.activations import ACTIVATIONS, Activation
+from fastact.bench import sample_parameters
+
+BLOCK = 1 << 22
+ROOT_DISTANCE, ROOT_ERROR = 0.05, 1.2e-7
+
+#: The same functions elsewhere, by module: called if they can be imported.
+PEERS: dict[str, dict[str, str]] = {
+    "torch": {
+        name: f"torch.nn.functional.{name}"
+        for name in [
+            "sigmoid",
+            "tanh",
+            "softplus",
+            "elu",
+            "celu",
+            "selu",
+            "silu",
+            "mish",
+            "gelu",
+            "logsigmoid",
+            "softsign",
+            "tanhshrink",
+            "hardswish",
+        ]
+    },
+    "scipy": {"sigmoid": "scipy.special.expit", "logsigmoid": "scipy.special.log_expit"},
+}
+
+
+class Errors(NamedTuple):
+    """Largest and mean error over some inputs, and the input with the largest."""
+
+    largest: float = 0.0
+    worst: float = 0.0
+    total: float = 0.0
+    count: int = 0
+
+    def merged(self, errors: np.ndarray, x: np.ndarray) -> Errors:
+        if errors.size == 0:
+            return self
+        i = int(np.argmax(errors))
+        worst = (float(errors[i]), float(x[i]))
+        largest, at = max((self.largest, self.worst), worst, key=lambda pair: pair[0])
+        return Errors(largest, at, self.total + float(errors.sum(dtype=float)), self.count + errors.size)
+
+    def __str__(self) -> str:
+        return f"{self.largest:7.2f} {self.total / max(1, self.count):7.4f}  {self.worst:<14.8g}"
+
+
+def ulp_errors(result: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Distances from float64 truths in ulp of the result's type; infinite where one is NaN and the other is not."""
+    information = np.finfo(result.dtype)
+    smallest = int(information.minexp - information.nmant)
+    with np.errstate(all="ignore"):
+        rounded = truth.astype(result.dtype)
+        _, exponents = np.frexp(truth)
+        spacing = np.ldexp(1.0, np.maximum(exponents - 1 - int(information.nmant), smallest))
+        errors = np.abs(result.astype(np.float64) - truth) / spacing
+        same = result == rounded  # the nearest there is, or the infinity that it should be
+        errors[same] = np.fmin(errors[same], 0.5)
+    errors[np.isnan(errors)] = np.inf
+    errors[np.isnan(result) & np.isnan(truth)] = 0
+    return errors
+
+
+def float32_blocks(exhaustive: bool) -> Iterator[np.ndarray]:
+    """All float32 numbers but NaN, or one in 4099 of them, in blocks."""
+    step = 1 if exhaustive else 4099
+    for start in range(0, 1 << 32, BLOCK * step):
+        bits = np.arange(start, min(start + BLOCK * step, 1 << 32), step, dtype=np.int64).astype(np.uint32)
+        x = bits.view(np.float32)
+        yield x[~np.isnan(x)]
+
+
+def roots(entry: Activation) -> np.ndarray:
+    """Where its derivative crosses zero, found on a grid."""
+    x = np.linspace(-8, 8, 160_001)
+    with np.errstate(all="ignore"):
+        slope = entry.callable("derivative")(x, *sample_parameters(entry).values())
+    crossing = (slope[:-1] < 0) & (slope[1:] > 0)
+    return x[:-1][crossing & (abs(slope[:-1]) < 1e-3)]
+
+
+def measured(
+    entry: Activation, kind: str, function: Callable[..., Any], dtype: Any, exhaustive: bool, progress: Any
+) -> Errors:
+    """Errors of float32 or float16 results against the float64 kernel."""
+    parameters = [np.dtype(dtype).type(value) for value in sample_parameters(entry).values()]
+    reference = entry.callable(kind)
+    zeros = roots(entry) if kind == "derivative" else np.empty(0)
+    errors = Errors()
+    blocks = float32_blocks(exhaustive) if dtype == np.float32 else iter([all_float16()])
+    for x in blocks:
+        result = np.asarray(function(x, *parameters))
+        truth = np.asarray(reference(x.astype(np.float64), *map(np.float64, parameters)))
+        distances = ulp_errors(result, truth)
+        for root in zeros:
+            near = (abs(x - root) < ROOT_DISTANCE) & (abs(result - truth) <= ROOT_ERROR)
+            distances[near] = 0
+        errors = errors.merged(distances, x)
+        progress.update(x.size)
+    return errors
+
+
+def all_float16() -> np.ndarray:
+    x = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    return x[~np.isnan(x)]
+
+
+def proof(entry: Activation, kind: str, backend: str, points: int) -> Errors:
+    """Errors of float64 results against mpmath, at every exponent and where functions bend."""
+    from tests.reference import every_exponent, exact, ulp_distance
+
+    rng = np.random.default_rng(1)
+    x = np.concatenate([rng.uniform(-12, 12, points // 2), rng.uniform(-750, 750, points // 4)])
+    x = np.concatenate([x, every_exponent(np.float64)[:: max(1, 4 * 4000 // points)]])
+    parameters = sample_parameters(entry)
+    results = entry.callable(kind, backend)(x, **parameters)
+    zeros = roots(entry) if kind == "derivative" else np.empty(0)
+    errors = np.empty(x.size)
+    for i, value in enumerate(x):
+        truth = exact(entry, value, kind, **parameters)
+        near = any(abs(value - root) < ROOT_DISTANCE for root in zeros) and abs(results[i] - truth) < 2.3e-16
+        errors[i] = 0 if near else ulp_distance(results[i], truth)
+    return Errors().merged(errors, x)
+
+
+def peer_functions(name: str) -> Iterator[tuple[str, Callable[..., Any]]]:
+    """The peers installed that have a function, taking and giving NumPy arrays."""
+    from importlib import import_module
+
+    for module, functions in PEERS.items():
+        if name not in functions:
+            continue
+        try:
+            library = import_module(module)
+            home, _, attribute = functions[name].rpartition(".")
+            function = getattr(import_module(home), attribute)
+        except ImportError:
+            continue
+        if module == "torch":
+            yield module, lambda x, *_, f=function, t=library: f(t.from_numpy(x)).numpy()
+        else:
+            yield module, lambda x, *_, f=function: f(x)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", help="functions, all by default")
+    parser.add_argument("--exhaustive", action="store_true", help="all 2**32 float32 inputs, minutes per function")
+    parser.add_argument("--points", type=int, default=400, help="points compared with mpmath (default: 400)")
+    arguments = parser.parse_args()
+    names = arguments.names or list(ACTIVATIONS)
+    print("ulp:" + " " * 26 + "    max    mean  worst input")
+    for name in names:
+        entry = ACTIVATIONS[name]
+        for kind in ("value", "derivative"):
+            for row, errors in rows(entry, kind, arguments.exhaustive, arguments.points):
+                tqdm.write(f"{name:16} {kind:10} {row:18} {errors}")
+
+
+def rows(entry: Activation, kind: str, exhaustive: bool, points: int) -> Iterator[tuple[str, Errors]]:
+    total = (1 << 32) // (1 if exhaustive else 4099)
+    backends = ["numpy"] if fastact.backend() == "numpy" else ["numba", "numpy"]
+    with tqdm(total=total, unit="", unit_scale=True, leave=False, desc=f"{entry.name} {kind}") as progress:
+        for backend in backends:
+            yield f"{backend} float64", proof(entry, kind, backend, points)
+            if backend == "numpy" and exhaustive:
+                continue
+            function = entry.callable(kind, backend)
+            yield f"{backend} float32", measured(entry, kind, function, np.float32, exhaustive, progress)
+            yield f"{backend} float16", measured(entry, kind, function, np.float16, False, progress)
+        if kind == "value" and not exhaustive:
+            for peer, function in peer_functions(entry.name):
+                yield f"{peer} float32", measured(entry, kind, function, np.float32, False, progress)
+
+
+if __name__ == "__main__":
+    main()
