@@ -38,7 +38,10 @@ def __getattr__(name: str) -> Any:
 
         return sorted([*_HOMES, *ACTIVATIONS.public_names()])
     else:
-        if name.startswith("_"):
+        from os.path import exists, join
+
+        # `from fastact import coefficients` asks here before it looks for the module of that name
+        if name.startswith("_") or exists(join(__path__[0], f"{name}.py")):
             raise AttributeError(f"module 'fastact' has no attribute {name!r}")
         from fastact.activations import ACTIVATIONS
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -63,9 +64,11 @@ class _Header:
                 self.offset = file.tell()
         except OSError as error:
             raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
-        except ValueError:
+        except (ValueError, TypeError, SyntaxError, TokenError):  # whatever a header of garbage makes NumPy raise
             raise UsageError(f"{path} is not a .npy file") from None
         self.size = int(np.prod(self.shape, dtype=object))
+        if any(n < 0 for n in self.shape):
+            raise UsageError(f"{path} is not a .npy file: its shape is {self.shape}")
         if not self.dtype.hasobject and path.stat().st_size < self.offset + self.size * self.dtype.itemsize:
             raise UsageError(f"{path} is cut short: its header promises {self.size} elements of {self.dtype}")
 
@@ -80,6 +83,8 @@ def _result_type(function: Callable[..., Any], dtype: np.dtype, parameters: dict
 
 def _write_whole(target: Path, write: Callable[[BinaryIO], None]) -> None:
     """Write under a name of its own and move it into place when it is complete."""
+    if not target.name or target.is_dir():
+        raise UsageError(f"cannot write {target}: it is a directory")
     draft = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         try:

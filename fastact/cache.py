@@ -23,12 +23,17 @@ def directory() -> Path | None:
     """Where compiled code is kept: ``FASTACT_CACHE_DIR`` or the platform's cache directory; None if unusable."""
     from platformdirs import user_cache_dir
 
-    path = Path(os.environ.get("FASTACT_CACHE_DIR") or user_cache_dir("fastact"))
+    path = Path(os.environ.get("FASTACT_CACHE_DIR") or user_cache_dir("fastact")).absolute()
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError:
         return None
     return path if os.access(path, os.R_OK | os.W_OK | os.X_OK) else None
+
+
+def _digest(key: str, code: bytes) -> bytes:
+    """The key is in it, so that a file under another's name is garbage too."""
+    return hashlib.sha256(key.encode() + code).digest()
 
 
 def _entry(key: str) -> Path | None:
@@ -43,7 +48,7 @@ def read(key: str) -> bytes | None:
     except OSError:
         return None
     code, digest = contents[:-DIGEST], contents[-DIGEST:]
-    return code if code and hashlib.sha256(code).digest() == digest else None
+    return code if code and _digest(key, code) == digest else None
 
 
 def write(key: str, code: bytes) -> None:
@@ -54,7 +59,7 @@ def write(key: str, code: bytes) -> None:
     draft = path.with_suffix(f".{os.getpid()}")
     with contextlib.suppress(OSError):
         try:
-            draft.write_bytes(code + hashlib.sha256(code).digest())
+            draft.write_bytes(code + _digest(key, code))
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)

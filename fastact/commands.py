@@ -52,7 +52,7 @@ def _size(text: str) -> int:
         number = float(text)
     except ValueError:
         number = 0
-    if number < 1 or number != int(number):
+    if not 1 <= number <= 1e15 or number != int(number):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(number)
 
@@ -74,6 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run_apply(chosen.name, chosen.input, chosen.output, chosen.set)
     except UsageError as error:
         print(f"fastact: {error}", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print("fastact: not enough memory for arrays of that size", file=sys.stderr)
         return 2
     except (ValueError, ImportError) as error:  # an environment variable that makes no sense
         if "FASTACT_" not in str(error):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-import threading
 from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
@@ -20,13 +19,13 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from fastact import cache as object_cache
+from fastact.guard import compiling
 
 __all__ = ["host", "load"]
 
 #: Which Numba and llvmlite run, and what their compiler is made to know: part of every cache key.
 SOURCES = ("blocks.py", "compiler.py", "layout.py", "parallel.py", "registers.py", "vectors.py")
 
-_lock = threading.RLock()
 _engines: list[Any] = []  # linked code must stay where it is for as long as the process lives
 
 
@@ -64,7 +63,7 @@ def load(source: str, functions: Callable[[], dict[str, tuple[Any, Any]]]) -> di
     functions
         Called only if nothing is cached: name, Numba signature and Python function of each.
     """
-    with _lock:
+    with compiling:
         key = hashlib.sha256(toolchain() + b"\0" + source.encode()).hexdigest()
         code = object_cache.read(key)
         if code is None:

@@ -84,4 +84,4 @@ def _empty() -> object:
 
 def _sample(parameter: str) -> float:
     """A value for a parameter without default, where examples and tests need one."""
-    return {"value": -1.0}.get(parameter, 0.25)
+    return {"value": -1.0}.get(parameter, 0.125)

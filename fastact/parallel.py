@@ -338,7 +338,7 @@ def run_chunk(begin, end, context):
 
 def drive(pointers, dimensions, steps, data):
     """The loop that NumPy calls for every ufunc: alone on few elements, with the pool on many."""
-    if data[Loop.FUNCTION] == 0:
+    while data[Loop.FUNCTION] == 0:  # an interrupt can make the callback return before its work is done
         call_resolve(data[Loop.RESOLVE], data)
     size, pool = dimensions[0], record_at(data[Loop.POOL])
     if size < data[Loop.WORTH_SHARING] or (size < data[Loop.WORTH_WAKING] and atomic_load(pool, Pool.SLEEPING) > 0):
@@ -366,7 +366,7 @@ def run_rows(begin, end, context):
 
 def drive_nested(pointers, sizes, steps, data):
     """A ufunc's loop over three nested ranges, innermost first, its rows shared between threads."""
-    if data[Loop.FUNCTION] == 0:
+    while data[Loop.FUNCTION] == 0:  # an interrupt can make the callback return before its work is done
         call_resolve(data[Loop.RESOLVE], data)
     context = stack_record()
     context[0], context[1] = data[Loop.FUNCTION], data[Loop.OPERANDS]

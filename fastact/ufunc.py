@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastact.formula import Expression, constant, substitute, variable
+from fastact.guard import compiling
 from fastact.layout import Loop
 
 __all__ = ["STORAGES", "Definition", "make_ufunc"]
@@ -78,7 +79,6 @@ class _LoopEntry(NamedTuple):
 _entries: list[_LoopEntry] = []
 _keep: list[Any] = []  # what NumPy only points to
 _records: dict[np.ufunc, np.ndarray] = {}  # likewise
-_resolve_lock = threading.Lock()
 
 
 def make_ufunc(definition: Definition, backend: str) -> np.ufunc:
@@ -166,21 +166,36 @@ def compile_loop(definition: Definition, storage: str) -> int:
 def _resolve(record: Any) -> None:
     """Called by the driver, once per loop: compile it and put its address where the driver looks."""
     entry = _entries[record[Loop.INDEX]]
-    interrupted = False
-    with _resolve_lock:
-        while not entry.record[Loop.FUNCTION]:
-            try:
-                _set_thresholds(entry)
-                entry.record[Loop.FUNCTION] = compile_loop(entry.definition, entry.storage)
-            except KeyboardInterrupt:  # the driver is waiting for an address to jump to; finish first
-                interrupted = True
-            except BaseException:
-                # Python code can compute too. The report that ctypes prints says what went wrong.
-                entry.record[[Loop.WORTH_SHARING, Loop.WORTH_WAKING]] = np.iinfo(np.int64).max
-                entry.record[Loop.FUNCTION] = _address(_fallback_loop)
-                raise
-    if interrupted:
-        _thread.interrupt_main()
+    while not entry.record[Loop.FUNCTION]:
+        try:
+            # In a thread of its own, because Ctrl-C strikes the main thread, and must not strike LLVM.
+            worker = threading.Thread(target=_compile_entry, args=(entry,))
+            worker.start()
+            worker.join()
+        except KeyboardInterrupt:  # the driver waits for an address to jump to; finish first
+            interrupt = _InterruptOnReturn()  # noqa: F841
+
+
+class _InterruptOnReturn:
+    """A local variable of a callback from C, where an exception would be printed and forgotten: it raises
+    KeyboardInterrupt again when the frame goes, after the last place where that would happen inside."""
+
+    # The C function itself: a Python method would be a frame of its own to be interrupted in.
+    __del__ = _thread.interrupt_main
+
+
+def _compile_entry(entry: _LoopEntry) -> None:
+    with compiling:
+        if entry.record[Loop.FUNCTION]:
+            return
+        try:
+            _set_thresholds(entry)
+            entry.record[Loop.FUNCTION] = compile_loop(entry.definition, entry.storage)
+        except BaseException:
+            # Python code can compute too. The report that the thread prints says what went wrong.
+            entry.record[[Loop.WORTH_SHARING, Loop.WORTH_WAKING]] = np.iinfo(np.int64).max
+            entry.record[Loop.FUNCTION] = _address(_fallback_loop)
+            raise
 
 
 def _set_thresholds(entry: _LoopEntry) -> None:
@@ -234,8 +249,8 @@ def _fallback_loop(pointers: Any, dimensions: Any, steps: Any, record: Any) -> N
             for i in range(record[Loop.OPERANDS])
         ]
         run_blocks(_numpy_function(index), arrays[:inputs], arrays[inputs:])
-    except KeyboardInterrupt:  # ctypes would print and forget it
-        _thread.interrupt_main()
+    except KeyboardInterrupt:
+        later = _InterruptOnReturn()  # noqa: F841
 
 
 def run_blocks(function: Callable[..., Any], inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
