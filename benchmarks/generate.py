@@ -38,14 +38,14 @@ ACTIVATIONS: Mapping[str, Activation]
 def stub(entry: Activation, name: str, kind: str) -> str:
     """The declaration of one callable."""
     suffix = next(suffix for suffix, known in KINDS.items() if known == kind)
-    if not entry.parameters and not entry.choice:
+    if not entry.parameters and not entry.options:
         return f"{name}{suffix}: np.ufunc\n"
     arguments = ["grad: ArrayLike"] if kind == "backward" else []
     arguments.append("x: ArrayLike")
     for parameter, default in entry.parameters.items():
         arguments.append(f"{parameter}: ArrayLike" + ("" if default is inspect.Parameter.empty else f" = {default}"))
-    if entry.choice:
-        arguments.append('approximate: str = "none"')
+    kinds = {"approximate": "str", "training": "bool", "rng": "Any"}
+    arguments += [f"{name}: {kinds[name]} = {default!r}" for name, default in entry.options.items()]
     pair = kind == "with_derivative" or (kind == "backward" and entry.learned)
     result = "tuple[Any, Any]" if pair else "Any"
     return f"def {name}{suffix}({', '.join(arguments)}, **keywords: Any) -> {result}: ...\n"
@@ -66,8 +66,8 @@ def table() -> str:
     """One row per activation."""
     rows = ["| function | formula | range |", "|---|---|---|"]
     for entry in ACTIVATIONS.values():
-        parameters = [p if d is inspect.Parameter.empty else f"{p}={d}" for p, d in entry.parameters.items()]
-        parameters += ['approximate="none"'] if entry.choice else []
+        parameters = [p if d is inspect.Parameter.empty else f"{p}={d:.4g}" for p, d in entry.parameters.items()]
+        parameters += [f"{name}={default!r}" for name, default in entry.options.items()]
         aliases = "".join(f", `{alias}`" for alias in entry.aliases)
         arguments = ", ".join(["x", *parameters])
         rows.append(f"| `{entry.name}({arguments})`{aliases} | `{entry.formula}` | {entry.range} |")

@@ -61,6 +61,7 @@ class Activation:
         aliases: tuple[str, ...] = (),
         choice: Mapping[str, str] | None = None,
         learned: str | None = None,
+        trained_as: str | None = None,
         ulp: float = 2.0,
     ) -> None:
         self.name: str = function.__name__.rstrip("_")  # as in tanh_, which would hide the primitive
@@ -71,6 +72,7 @@ class Activation:
         self.ulp = ulp
         self.summary = inspect.getdoc(function) or f"The activation {self.name}."
         self.learned = learned  # a parameter that backward also differentiates by
+        self.trained_as = trained_as  # in training, this activation with a random parameter between two bounds
         self.choice = dict(choice or {})  # values of the option `approximate`: the activation each stands for
         self._function = function
         self._formula = formula
@@ -89,6 +91,12 @@ class Activation:
                 f"{self.name} must return its value, or value and derivative; it returned {len(results)} results"
             )
         return results[0], results[1]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Keywords that choose what is computed, and their defaults."""
+        training = {"training": False, "rng": None} if self.trained_as else {}
+        return training | ({"approximate": "none"} if self.choice else {})
 
     @property
     def formula(self) -> str:
@@ -156,7 +164,7 @@ class Activation:
             backend = chosen()
         key = kind, backend
         if key not in self._callables:
-            plain = not self.parameters and not self.choice
+            plain = not self.parameters and not self.options
             made = make_ufunc(self.definition(kind), backend) if plain else with_keywords(self, kind, backend)
             self._callables[key] = made
         return self._callables[key]

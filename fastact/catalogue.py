@@ -92,6 +92,18 @@ def prelu(x: Any, weight: Any) -> Values:
     return where(x > 0, x, weight * x), where(x > 0, 1, where(x <= 0, weight, x))
 
 
+@catalogued(
+    formula="where(x > 0, x, (lower + upper) / 2 * x)",
+    range="(-inf, inf)",
+    reference="Xu et al., arXiv:1505.00853",
+    trained_as="leaky_relu",
+)
+def rrelu(x: Any, lower: Any = 1 / 8, upper: Any = 1 / 3) -> Values:
+    """Randomised leaky rectified linear unit: in training, each element's slope is drawn between the two bounds."""
+    slope = (lower + upper) / 2
+    return where(x > 0, x, slope * x), where(x > 0, 1, where(x <= 0, slope, x))
+
+
 @catalogued(formula="where(x > alpha, x, 0)", range="{0} or (alpha, inf)", reference="Konda et al., arXiv:1402.3337")
 def thresholded_relu(x: Any, alpha: Any = 1.0) -> Values:
     """Rectified linear unit that opens at alpha."""
@@ -240,7 +252,8 @@ def tanhshrink(x: Any) -> Values:
     near = fma(x * fit, w, (x * fit) * product_error(x, x) + (product_error(x, fit) + x * fit_low) * w)
     m, m_low = expm1(-2 * u), expm1_error(-2 * u)
     slope = quotient(*square(m, m_low), *square(2 + m, quick_sum_error(2, m) + m_low))
-    return where(u < 1, near, where(x < 0, -beyond, beyond)), slope
+    value = where(u < 1, near, where(x < 0, -beyond, beyond))
+    return where(x == 0, x, value), slope  # the sign of zero is lost in the sum
 
 
 @catalogued(formula="logaddexp(0, beta * x) / beta", range="(0, inf)", reference="Dugas et al., NIPS 2000")

@@ -49,6 +49,10 @@ def docstring(entry: Activation, kind: str) -> str:
     if entry.choice:
         options = ", ".join(f'"{option}" ({other})' for option, other in entry.choice.items())
         lines += ['approximate : str, default "none"', f'    "none" or {options}.']
+    if entry.trained_as:
+        lines += ["training : bool, default False", f"    Draw the slope of {entry.trained_as} for each element."]
+        lines += ["rng : None, int or numpy.random.Generator, default None"]
+        lines += ["    Where slopes come from; the same seed gives value and derivative the same slopes."]
     lines += ["**keywords", "    ``out``, ``where``, ``dtype``, ``casting``, ``order``: as for every NumPy ufunc."]
     lines += ["", "Returns", "-------"]
     if kind == "with_derivative":

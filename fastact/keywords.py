@@ -29,8 +29,10 @@ def with_keywords(entry: Activation, kind: str, backend: str) -> Callable[..., A
     signature = [n if defaults.get(n, REQUIRED) is REQUIRED else f"{n}=default_{n}" for n in names]
     namespace: dict[str, Any] = {"ufunc": ufunc} | {f"default_{name}": default for name, default in defaults.items()}
     body: list[str] = []
+    signature += [f"{name}={default!r}" for name, default in entry.options.items()]
+    if entry.trained_as:
+        body += _train(entry, kind, backend, namespace, names)
     if entry.choice:
-        signature.append("approximate='none'")
         body += _choose(entry, kind, backend, namespace, names)
     if defaults and REQUIRED not in defaults.values():
         body += _usual(entry, kind, backend, namespace, names)
@@ -62,6 +64,23 @@ def _choose(entry: Activation, kind: str, backend: str, namespace: dict[str, Any
         "    if approximate not in options: refuse(approximate, options)",
         f"    return options[approximate]({', '.join(names)}, **keywords)",
     ]
+
+
+def _train(entry: Activation, kind: str, backend: str, namespace: dict[str, Any], names: list[str]) -> list[str]:
+    """``training=True`` draws the parameter of another activation for each element."""
+    from fastact.activations import ACTIVATIONS
+
+    assert entry.trained_as
+    namespace |= {"trained": ACTIVATIONS[entry.trained_as].callable(kind, backend), "draw": _draw}
+    leading = ", ".join(name for name in names if name not in entry.parameters)
+    return ["if training:", f"    return trained({leading}, draw(x, {', '.join(entry.parameters)}, rng), **keywords)"]
+
+
+def _draw(x: Any, lower: Any, upper: Any, rng: Any) -> Any:
+    """Numbers between the bounds, one per element of x and in its dtype."""
+    x = np.asanyarray(x)
+    dtype = x.dtype if x.dtype.kind == "f" else np.dtype(float)
+    return np.random.default_rng(rng).uniform(lower, upper, x.shape).astype(dtype)
 
 
 def _usual(entry: Activation, kind: str, backend: str, namespace: dict[str, Any], names: list[str]) -> list[str]:

@@ -196,7 +196,7 @@ def test_broadcasting_parameters(name: str, backend: str) -> None:
 def test_parameter_free_names_are_ufuncs() -> None:
     for name, (entry, _) in ACTIVATIONS.public_names().items():
         for function in (getattr(fastact, name), getattr(fastact.fallback, name)):
-            if entry.parameters or entry.choice:
+            if entry.parameters or entry.options:
                 assert callable(function)
                 assert function.__name__ in name or entry.name in function.__name__
             else:
