@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from fastact import compiler
 from fastact.layout import MAX_THREADS, Pool
 
 __all__ = ["driver", "get_num_threads", "pool", "set_num_threads"]
@@ -45,6 +44,8 @@ def compiled() -> dict[str, int]:
         from fastact import parallel
 
         return parallel.ENTRY_POINTS
+
+    from fastact import compiler
 
     return compiler.load((Path(__file__).parent / "parallel.py").read_text(), functions)
 
