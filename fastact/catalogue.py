@@ -343,11 +343,11 @@ def gate(x: Any, z: Any, distance: Any, low: Any, slope: Any, slope_low: Any) ->
     results are a multiple of exp(z), which may vanish long before its multiple does. The derivative there is n, on
     the other side 1 - n; its root is where 1 - slope + e vanishes, so all of that is kept in two parts.
     """
-    e = exp(-distance)
-    e_low = exp_error(-distance) - e * low
+    e, e_low = exp_times(1, -distance, -low), exp_error(-distance, -low)
     one_and_e, its_error = 1 + e, quick_sum_error(1, e)
-    near = where(distance < 800, x, 0)  # beyond, the product is zero, and not inf * 0
-    value = where(z < 0, exp_times(quotient(near, 0, one_and_e, its_error), -distance, -low), x / one_and_e)
+    near = where(distance < 800, x, 0)  # beyond, the product is x or zero, and not inf * 0
+    product = quotient(near, 0, one_and_e, its_error)
+    value = where(z < 800, where(z < 0, exp_times(product, -distance, -low), product), x)
     numerator = (1 - slope) + e
     rest = sum_error(1 - slope, e) + ((quick_sum_error(1, -slope) - slope_low) + e_low)
     n = exp_times(quotient(numerator, rest, *square(one_and_e, its_error + e_low)), -distance, -low)
@@ -394,7 +394,10 @@ def mish(x: Any) -> Values:
     part = e * (e + 2)
     n, n_low = 2 + part, sum_error(2, part) + product_error(e, e + 2) + e * quick_sum_error(2, e)
     m, m_low = 1 + 2 * e * (1 + e), sum_error(1, 2 * e * (1 + e))
-    value = where(x < 0, exp_times(quotient(near * (e + 2), 0, n, n_low), -z), x * quotient(1 + 2 * e, 0, m, m_low))
+    below = x < 0
+    denominator, denominator_low = where(below, n, m), where(below, n_low, m_low)
+    ratio = quotient(where(below, e + 2, 1 + 2 * e), 0, denominator, denominator_low)
+    value = where(below, exp_times(near * ratio, -z), x * ratio)
     # falling is zero near z = 1.19: nothing may be lost there
     e_low = exp_error(-z)
     inner = (e + 4) * e + (6 - 4 * z)
@@ -402,12 +405,9 @@ def mish(x: Any) -> Values:
     falling = fma(inner, e, 4 * (1 - z))
     falling_low = inner_low * e + e_low * (inner + e * (2 * e + 4))
     rising = fma(e, fma(e, fma(4 * (1 + z), e, 6 + 4 * z), 4), 1)
-    slope = quotient(
-        where(x < 0, falling, rising),
-        where(x < 0, falling_low, 0),
-        *square(where(x < 0, n, m), where(x < 0, n_low, m_low)),
-    )
-    return value, where(x < 0, exp_times(slope, -z), slope)
+    numerator, numerator_low = where(below, falling, rising), where(below, falling_low, 0)
+    slope = quotient(numerator, numerator_low, *square(denominator, denominator_low))
+    return value, where(below, exp_times(slope, -z), slope)
 
 
 @catalogued(

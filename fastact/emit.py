@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastact.formula import Expression, topological
-from fastact.primitives import FLOAT32, FLOAT64, KERNELS, NUMPY_FORMULAS, NUMPY_NAMES, Precision
+from fastact.primitives import FLOAT16, FLOAT32, FLOAT64, KERNELS, NUMPY_FORMULAS, NUMPY_NAMES, Precision
 
 __all__ = ["inline_text", "kernel_source", "loop_source", "numpy_function", "numpy_source"]
 
@@ -147,7 +147,7 @@ def _lower_for(precision: Precision, results: tuple[Expression, ...]) -> tuple[E
 
 def precision_of(storage: str) -> Precision:
     """What loops over a type in memory compute in."""
-    return FLOAT32 if storage in ("float16", "float32") else FLOAT64
+    return {"float16": FLOAT16, "float32": FLOAT32}.get(storage, FLOAT64)
 
 
 def operation_count(results: tuple[Expression, ...], storage: str) -> int:

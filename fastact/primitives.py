@@ -44,6 +44,7 @@ class Precision(NamedTuple):
     log_min: float  # exp of this is zero
     log2_high: float  # log(2), its last bits cleared so that k * log2_high is exact
     log2_low: float  # log(2) - log2_high
+    careful: bool = True  # whether rounding errors count
 
     @property
     def round_shift(self) -> float:
@@ -59,12 +60,15 @@ FLOAT64 = Precision(
     "float64", np.float64, 64, 52, 1023, 709.9, -746.0, 0.6931471803691238165, 1.90821492927058770002e-10
 )
 
+#: float16 is computed in float32, whose rounding errors it never sees: what kernels do about them is left out.
+FLOAT16 = FLOAT32._replace(careful=False)
+
 ARITY = dict.fromkeys(["add", "subtract", "multiply", "divide", "maximum", "minimum", "logical_and", "logical_or"], 2)
 ARITY |= dict.fromkeys(TRUTH_VALUED - {"logical_not"}, 2) | {"logical_not": 1, "where": 3}
 ARITY |= dict.fromkeys(["negative", "absolute", "sqrt", "exp", "expm1", "log", "log1p", "tanh", "sign"], 1)
 ARITY |= dict.fromkeys(["sin", "cos", "arctan"], 1)  # in kernels, the C library's
 ARITY |= {"log1p_exp": 1, "normal_tail": 2, "gelu_slope": 1, "gauss_times": 2, "product_error": 2, "exp_times": 3}
-ARITY |= {"exp_error": 1, "expm1_error": 1, "quotient": 4}
+ARITY |= {"sum_error": 2, "quick_sum_error": 2, "exp_error": 2, "expm1_error": 1, "quotient": 4}
 
 #: Other names under which NumPy, SciPy and Python know these operations.
 ALIASES = {"true_divide": "divide", "fabs": "absolute", "abs": "absolute", "bitwise_and": "logical_and"}
@@ -114,9 +118,9 @@ def exp_times(factor: Any, x: Any, low: Any = 0.0) -> Any:
     return apply("exp_times", factor, x, low)
 
 
-def exp_error(x: Any) -> Any:
-    """What the rounding of ``exp(x)`` lacks."""
-    return apply("exp_error", x)
+def exp_error(x: Any, low: Any = 0.0) -> Any:
+    """What the rounding of ``exp(x + low)`` lacks."""
+    return apply("exp_error", x, low)
 
 
 def expm1_error(x: Any) -> Any:
@@ -131,6 +135,10 @@ def quotient(a: Any, a_low: Any, b: Any, b_low: Any) -> Any:
 
 def quick_sum_error(large: Any, small: Any) -> Any:
     """What rounding takes away from ``large + small`` (T. J. Dekker, 1971)."""
+    return apply("quick_sum_error", large, small)
+
+
+def _quick_sum_error(large: Any, small: Any) -> Any:
     return (large - (large + small)) + small
 
 
@@ -156,6 +164,10 @@ def product_error(a: Any, b: Any) -> Any:
 
 def sum_error(a: Any, b: Any) -> Any:
     """What rounding takes away from ``a + b``, whichever is larger (D. E. Knuth, TAOCP 2, 4.2.2)."""
+    return apply("sum_error", a, b)
+
+
+def _sum_error(a: Any, b: Any) -> Any:
     s = a + b
     part = s - a
     return (a - (s - part)) + (b - part)
@@ -266,29 +278,35 @@ def reduce_exp(x: Expression, low: Expression | None, precision: Precision) -> R
 def _reduce_from(k: Expression, exact: Expression, low: Expression | None, precision: Precision) -> Reduced:
     total = exact if low is None else exact + low
     r = fma(k, -precision.log2_low, total)
+    if not precision.careful:
+        return Reduced(k, r, constant(0.0))
     lost = fma(k, -precision.log2_low, total - r)
-    return Reduced(k, r, lost if low is None else lost + quick_sum_error(exact, low))
+    return Reduced(k, r, lost if low is None else lost + _quick_sum_error(exact, low))
 
 
 def _bits_of(value: float, precision: Precision) -> int:
     return int(np.asarray(value, precision.type).view(f"int{precision.size}"))
 
 
-def exp_kernel(precision: Precision, x: Expression) -> Expression:
-    return exp_and_error(precision, x)[0]
+def exp_parts(precision: Precision, x: Expression, low: Expression) -> tuple[Expression, Expression, Expression]:
+    """p, its rounding error and k with exp(x + low) = 2**k * p: p to 0.6 ulp, with its error to a hundredth.
 
-
-def exp_and_error(precision: Precision, x: Expression) -> tuple[Expression, Expression]:
-    """exp(x) and what its rounding lacks: to 0.6 ulp, and to a hundredth together."""
-    reduced = reduce_exp(clip(x, precision.log_min, precision.log_max), None, precision)
+    The same for everything that is made of one exponential, so that it is computed once.
+    """
+    clipped = clip(x, 2 * precision.log_min, precision.log_max)
+    reduced = reduce_exp(clipped, None if low is constant(0.0) else low, precision)
     p, error = _exp_of_remainder(reduced, precision)
-    return ldexp(p, reduced.k), ldexp(error, reduced.k)
+    return p, error, reduced.k
 
 
 def exp_times_kernel(precision: Precision, factor: Expression, x: Expression, low: Expression) -> Expression:
-    clipped = clip(x, 2 * precision.log_min, precision.log_max)
-    reduced = reduce_exp(clipped, None if low is constant(0.0) else low, precision)
-    return ldexp(factor * _exp_of_remainder(reduced, precision)[0], reduced.k)
+    p, _, k = exp_parts(precision, x, low)
+    return ldexp(factor * p, k)
+
+
+def exp_error_kernel(precision: Precision, x: Expression, low: Expression) -> Expression:
+    _, error, k = exp_parts(precision, x, low)
+    return ldexp(error, k) if precision.careful else constant(0.0)
 
 
 def gauss_times_kernel(precision: Precision, factor: Expression, z: Expression) -> Expression:
@@ -303,6 +321,8 @@ def gauss_times_kernel(precision: Precision, factor: Expression, z: Expression) 
 def _exp_of_remainder(reduced: Reduced, precision: Precision) -> tuple[Expression, Expression]:
     """exp(r + low) and its rounding error. 1 + r is the only sum with a rounding worth keeping (T. J. Dekker, 1971)."""
     r = reduced.r
+    if not precision.careful:
+        return fma(polynomial(r, coefficients.EXP[precision.name]), r * r, r) + 1.0, constant(0.0)
     small = fma(polynomial(r, coefficients.EXP[precision.name]), r * r, reduced.low)
     one_and_r = 1.0 + r
     rest = (r - (one_and_r - 1.0)) + small
@@ -327,6 +347,8 @@ def quotient_kernel(
     precision: Precision, a: Expression, a_low: Expression, b: Expression, b_low: Expression
 ) -> Expression:
     """One step of Newton's from a / b, with a residual that is exact in a and b."""
+    if not precision.careful:
+        return a / b
     reciprocal = 1.0 / b
     q = a * reciprocal
     residual = fma(-q, b, a) + fma(-q, b_low, a_low)
@@ -341,7 +363,7 @@ def _split_exponent(x: Expression, precision: Precision) -> Expression:
 
 def _log_of_sum(f: Expression, k: Expression, precision: Precision) -> Expression:
     """log(2**k * (1 + f)) for -1/4 <= f <= 1/2: near f where that is small and k is 0."""
-    if precision is FLOAT32:
+    if precision.name == "float32":
         log = fma(polynomial(f, coefficients.LOG1P["float32"]), f * f, f)
     else:
         s = f / (2.0 + f)
@@ -366,7 +388,7 @@ def log1p_kernel(precision: Precision, x: Expression) -> Expression:
 
 def log1p_exp_kernel(precision: Precision, x: Expression) -> Expression:
     """log1p of e = exp(x) <= 1: k is 0 or 1, and nothing can go wrong."""
-    e = exp_kernel(precision, x)
+    e = exp_times_kernel(precision, constant(1.0), x, constant(0.0))
     large = e > 0.5
     return _log_of_sum(where(large, fma(e, 0.5, -0.5), e), where(large, 1.0, 0.0), precision)
 
@@ -426,8 +448,8 @@ KERNELS: dict[str, Callable[..., Expression]] = {
 }
 KERNELS |= {
     "constant_error": lambda precision, digits: _constant_error(precision.type, digits),
-    "exp": exp_kernel,
-    "exp_error": lambda precision, x: exp_and_error(precision, x)[1],
+    "exp": lambda precision, x: exp_times_kernel(precision, constant(1.0), x, constant(0.0)),
+    "exp_error": exp_error_kernel,
     "exp_times": exp_times_kernel,
     "expm1": lambda precision, x: expm1_and_error(precision, x)[0],
     "expm1_error": lambda precision, x: expm1_and_error(precision, x)[1],
@@ -439,9 +461,11 @@ KERNELS |= {
     "maximum": _larger,
     "minimum": _smaller,
     "normal_tail": normal_tail_kernel,
-    "product_error": lambda precision, a, b: fma(a, b, -(a * b)),
+    "product_error": lambda precision, a, b: fma(a, b, -(a * b)) if precision.careful else constant(0.0),
     "quotient": quotient_kernel,
+    "quick_sum_error": lambda precision, a, b: _quick_sum_error(a, b) if precision.careful else constant(0.0),
     "sign": lambda precision, x: where(x > 0.0, 1.0, where(x < 0.0, -1.0, x)),
+    "sum_error": lambda precision, a, b: _sum_error(a, b) if precision.careful else constant(0.0),
     "tanh": tanh_kernel,
 }
 
@@ -498,7 +522,7 @@ NUMPY_FORMULAS: dict[str, Callable[..., Expression]] = {
     for table in FITTED
 }
 NUMPY_FORMULAS |= {
-    "exp_error": lambda x: constant(0.0),  # NumPy's own is unknown
+    "exp_error": lambda x, low: constant(0.0),  # NumPy's own is unknown
     "expm1_error": lambda x: constant(0.0),
     "quotient": lambda a, a_low, b, b_low: a / b + (a_low - (a / b) * b_low) / b,
     "fma": lambda a, b, c: a * b + c,
@@ -509,6 +533,8 @@ NUMPY_FORMULAS |= {
     "gelu_slope": _gelu_slope_numpy,
     "normal_tail": _normal_tail_numpy,
     "product_error": _product_error_numpy,
+    "quick_sum_error": _quick_sum_error,
+    "sum_error": _sum_error,
 }
 
 # -- derivatives, for the chain rule --------------------------------------------------------------
@@ -537,7 +563,9 @@ DERIVATIVES |= {
     "normal_tail": lambda z, factor, y: (z * y - factor * NORMAL_PEAK, y / factor),
     "gelu_slope": lambda z, y: (z * y + (z * z - 2.0) * NORMAL_PEAK,),
     "product_error": lambda a, b, y: (0.0, 0.0),
-    "exp_error": lambda a, y: (0.0,),
+    "sum_error": lambda a, b, y: (0.0, 0.0),
+    "quick_sum_error": lambda a, b, y: (0.0, 0.0),
+    "exp_error": lambda a, low, y: (0.0, 0.0),
     "expm1_error": lambda a, y: (0.0,),
     "quotient": lambda a, a_low, b, b_low, y: (1.0 / b, 1.0 / b, -y / b, -y / b),
     "fma": lambda a, b, c, y: (b, a, 1.0),
