@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from fastact.formula import Expression, topological
-from fastact.primitives import FLOAT16, FLOAT32, FLOAT64, KERNELS, NUMPY_FORMULAS, NUMPY_NAMES, Precision
+from fastact.kernels import FLOAT16, FLOAT32, FLOAT64, KERNELS, Precision
+from fastact.primitives import NUMPY_FORMULAS, NUMPY_NAMES
 
 __all__ = ["inline_text", "kernel_source", "loop_source", "numpy_function", "numpy_source"]
 
