@@ -271,8 +271,8 @@ def log_kernel(precision: Precision, x: Expression) -> Expression:
 
 def tanh_kernel(precision: Precision, x: Expression) -> Expression:
     """-expm1(-2a) / (2 + expm1(-2a)) with a = abs(x): exact as a goes to 0, 1 as it grows."""
-    u, low = expm1_and_error(precision, -2.0 * absolute(x))
-    return copysign(quotient_kernel(precision, u, low, 2.0 + u, quick_sum_error(2.0, u) + low), x)
+    u, _ = expm1_and_error(precision, -2.0 * absolute(x))
+    return copysign(quotient_kernel(precision, u, constant(0.0), 2.0 + u, quick_sum_error(2.0, u)), x)
 
 
 def normal_tail_kernel(precision: Precision, z: Expression, factor: Any = 1.0) -> Expression:

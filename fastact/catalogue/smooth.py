@@ -174,13 +174,15 @@ def gate(x: Any, z: Any, distance: Any, low: Any, slope: Any, slope_low: Any) ->
     """
     e, e_low = exp_times(1, -distance, -low), exp_error(-distance, -low)
     one_and_e, its_error = 1 + e, quick_sum_error(1, e)
-    near = where(distance < 800, x, 0)  # beyond, the product is x or zero, and not inf * 0
+    near = where(distance < 800, x, 0)  # beyond, the value is x or zero, and not inf * 0
     product = quotient(near, 0, one_and_e, its_error)
-    value = where(z < 800, where(z < 0, exp_times(product, -distance, -low), product), x)
+    below = z < 0
+    near_value = where(below, exp_times(product, -distance, -low), product)
+    value = where(distance < 800, near_value, where(below, 0, x))
     numerator = (1 - slope) + e
     rest = sum_error(1 - slope, e) + ((quick_sum_error(1, -slope) - slope_low) + e_low)
     n = exp_times(quotient(numerator, rest, *square(one_and_e, its_error + e_low)), -distance, -low)
-    return value, where(z < 0, n, 1 - n)
+    return value, where(below, n, 1 - n)
 
 
 @catalogued(formula="x / (1 + exp(-x))", range="[-0.2785, inf)", reference="Elfwing et al., 2017, arXiv:1702.03118")
