@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from fastact import threads
+from fastact.layout import Pool
 
 __all__ = ["LARGE", "run_nested"]
 
@@ -27,7 +28,7 @@ LEVELS = 3
 @cache
 def _driver() -> Any:
     words = ctypes.c_void_p
-    return ctypes.CFUNCTYPE(None, words, words, words, words)(threads.compiled()["drive_nested"])
+    return ctypes.CFUNCTYPE(None, words, words, words, words)(threads.compiled("nested")["drive_nested"])
 
 
 def run_nested(
@@ -59,6 +60,7 @@ def run_nested(
     sizes, steps = nest
     record = records[storages.index(dtype.name)]
     pointers = np.array([a.ctypes.data for a in [*inputs, out]], np.int64)
+    threads.pool()[Pool.RUN_ROWS] = threads.compiled("nested")["run_rows"]
     _driver()(pointers.ctypes.data, sizes.ctypes.data, steps.ctypes.data, record.ctypes.data)
     return out
 

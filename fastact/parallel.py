@@ -377,11 +377,15 @@ def drive_nested(pointers, sizes, steps, data):
     clear_floating_point_flags()
 
 
-#: What is compiled: every function of this module that is called by address.
+#: What is compiled, by the moment at which it is needed: every function of this module that is called by address.
 ENTRY_POINTS = {
-    "drive": (LOOP_SIGNATURE, drive),
-    "drive_nested": (LOOP_SIGNATURE, drive_nested),
-    "run_chunk": (TASK_SIGNATURE, run_chunk),
-    "run_rows": (TASK_SIGNATURE, run_rows),
-    "worker": (WORKER_SIGNATURE, worker),
+    "ufuncs": {
+        "drive": (LOOP_SIGNATURE, drive),
+        "run_chunk": (TASK_SIGNATURE, run_chunk),
+        "worker": (WORKER_SIGNATURE, worker),
+    },
+    "nested": {
+        "drive_nested": (LOOP_SIGNATURE, drive_nested),
+        "run_rows": (TASK_SIGNATURE, run_rows),
+    },
 }

@@ -37,17 +37,17 @@ def _initial_threads() -> int:
 
 
 @cache
-def compiled() -> dict[str, int]:
-    """Addresses of the driver, its task and the workers' function."""
+def compiled(part: str = "ufuncs") -> dict[str, int]:
+    """Addresses of the compiled functions of fastact.parallel: a part at a time, because compiling costs time."""
 
     def functions() -> dict[str, tuple[Any, Any]]:
         from fastact import parallel
 
-        return parallel.ENTRY_POINTS
+        return parallel.ENTRY_POINTS[part]
 
     from fastact import compiler
 
-    return compiler.load((Path(__file__).parent / "parallel.py").read_text(), functions)
+    return compiler.load((Path(__file__).parent / "parallel.py").read_text() + part, functions)
 
 
 @cache
@@ -69,7 +69,6 @@ def _fill(record: np.ndarray, threads: int) -> None:
     record[Pool.SPIN] = SPIN
     record[Pool.WORKER] = compiled()["worker"]
     record[Pool.RUN_CHUNK] = compiled()["run_chunk"]
-    record[Pool.RUN_ROWS] = compiled()["run_rows"]
     record[Pool.SIGNAL_MASK] = getattr(signal, "SIG_SETMASK", 0)
     record[Pool.THREADS] = min(threads, MAX_THREADS) if hasattr(signal, "pthread_sigmask") else 1  # POSIX threads only
 
