@@ -38,7 +38,7 @@ class Activation:
     reference : str
         Where it comes from.
     ulp : float
-        How far values and derivatives may be from exact, in units in the last place.
+        The bound that the tests hold values and derivatives to, in units in the last place.
     value, derivative, backward, with_derivative : callable
         ``f(x)``; ``f'(x)``; ``grad * f'(x)``; both ``f(x)`` and ``f'(x)``, each in one pass over memory.
 
