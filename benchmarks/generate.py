@@ -16,11 +16,11 @@ START, END = "<!-- functions: written by benchmarks/generate.py -->\n", "<!-- en
 
 STUB_HEADER = '''"""Type stubs of the public names. Written by benchmarks/generate.py from the registry."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from fastact import fallback as fallback
 from fastact.activations import Activation as Activation
@@ -58,8 +58,7 @@ def stubs() -> str:
         for name in (entry.name, *entry.aliases)
         for kind in KINDS.values()
     ]
-    header = STUB_HEADER.replace("from collections.abc import Callable, Mapping", "from collections.abc import Mapping")
-    return header.replace("ArrayLike, NDArray", "ArrayLike") + "\n" + "".join(declarations)
+    return STUB_HEADER + "\n" + "".join(declarations)
 
 
 def table() -> str:

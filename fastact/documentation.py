@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fastact.keywords import REQUIRED
+
 if TYPE_CHECKING:
     from fastact.activations import Activation
 
@@ -43,7 +45,7 @@ def docstring(entry: Activation, kind: str) -> str:
         lines += ["grad : array_like", f"    Gradient with respect to {name}(x); broadcasts against x."]
     lines += ["x : array_like", "    float16 is computed in float32, integers and bools give float64."]
     for parameter, default in entry.parameters.items():
-        required = default is _empty()
+        required = default is REQUIRED
         lines.append(f"{parameter} : array_like" + ("" if required else f", default {default}"))
         lines.append("    Broadcasts against x.")
     if entry.choice:
@@ -73,17 +75,11 @@ def docstring(entry: Activation, kind: str) -> str:
         lines += ["", "References", "----------", entry.reference]
     lines += ["", "Examples", "--------", ">>> import numpy as np, fastact"]
     lines += [">>> x = np.array([-2.25, -0.25, 0.25, 2.25], np.float32)"]
-    given = "".join(f", {_sample(p)}" for p, default in entry.parameters.items() if default is _empty())
+    given = "".join(f", {_sample(p)}" for p, default in entry.parameters.items() if default is REQUIRED)
     first = "[0]" if entry.learned else ""
     example = EXAMPLES[kind].format(name=name, given=given, first=first)
     lines += [line[4:] for line in example.split("\n")]
     return "\n".join(lines) + "\n"
-
-
-def _empty() -> object:
-    import inspect
-
-    return inspect.Parameter.empty
 
 
 def _sample(parameter: str) -> float:

@@ -9,13 +9,11 @@ import pytest
 
 import fastact
 from fastact.activations import ACTIVATIONS, KINDS, Activation
+from fastact.bench import sample_parameters as parameters
+
+__all__ = ["BACKENDS", "callable_of", "parameters"]
 
 BACKENDS = ["fallback"] if fastact.backend() == "numpy" else ["compiled", "fallback"]
-
-
-def parameters(entry: Activation) -> dict[str, float]:
-    """Its defaults, and 0.25 for a parameter that must be given."""
-    return {name: default if isinstance(default, float) else 0.25 for name, default in entry.parameters.items()}
 
 
 def callable_of(entry: Activation, kind: str, backend: str) -> Callable[..., Any]:
