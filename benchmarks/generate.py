@@ -9,6 +9,7 @@ import inspect
 from pathlib import Path
 
 from fastact.activations import ACTIVATIONS, KINDS, Activation
+from fastact.functions import FUNCTIONS
 
 ROOT = Path(__file__).parent.parent
 STUBS, README = ROOT / "fastact" / "__init__.pyi", ROOT / "README.md"
@@ -51,6 +52,12 @@ def stub(entry: Activation, name: str, kind: str) -> str:
     return f"def {name}{suffix}({', '.join(arguments)}, **keywords: Any) -> {result}: ...\n"
 
 
+def function_stub(name: str) -> str:
+    """The declaration of a function that is no activation."""
+    signature = inspect.signature(FUNCTIONS.callable(name))
+    return f"def {name}{signature}: ...\n"
+
+
 def stubs() -> str:
     declarations = [
         stub(entry, name, kind)
@@ -58,6 +65,7 @@ def stubs() -> str:
         for name in (entry.name, *entry.aliases)
         for kind in KINDS.values()
     ]
+    declarations += [function_stub(name) for name in FUNCTIONS]
     return STUB_HEADER + "\n" + "".join(declarations)
 
 
@@ -70,6 +78,12 @@ def table() -> str:
         aliases = "".join(f", `{alias}`" for alias in entry.aliases)
         arguments = ", ".join(["x", *parameters])
         rows.append(f"| `{entry.name}({arguments})`{aliases} | `{entry.formula}` | {entry.range} |")
+    if FUNCTIONS:
+        rows += ["", "| function | what it is |", "|---|---|"]
+    for name in FUNCTIONS:
+        plain = [p.replace(annotation=p.empty) for p in inspect.signature(FUNCTIONS.callable(name)).parameters.values()]
+        arguments = str(inspect.Signature(plain))
+        rows.append(f"| `{name}{arguments}` | {(inspect.getdoc(FUNCTIONS[name]) or '').splitlines()[0]} |")
     return "\n".join(rows) + "\n"
 
 

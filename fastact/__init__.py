@@ -35,21 +35,20 @@ def __getattr__(name: str) -> Any:
         value = getattr(module, name) if home else module
     elif name == "__all__":
         from fastact.activations import ACTIVATIONS
+        from fastact.functions import FUNCTIONS
 
-        return sorted([*_HOMES, *ACTIVATIONS.public_names()])
+        return sorted([*_HOMES, *ACTIVATIONS.public_names(), *FUNCTIONS])
     else:
         from os.path import exists, join
 
         # `from fastact import coefficients` asks here before it looks for the module of that name
         if name.startswith("_") or exists(join(__path__[0], f"{name}.py")):
             raise AttributeError(f"module 'fastact' has no attribute {name!r}")
-        from fastact.activations import ACTIVATIONS
+        from fastact.functions import public_callable
 
-        try:
-            entry, kind = ACTIVATIONS.public_names()[name]
-        except KeyError:
-            raise AttributeError(f"module 'fastact' has no attribute {name!r}") from None
-        value = entry.callable(kind)
+        value = public_callable(name)
+        if value is None:
+            raise AttributeError(f"module 'fastact' has no attribute {name!r}")
     globals()[name] = value
     return value
 

@@ -1,4 +1,4 @@
-"""The NumPy versions of every activation, whatever the backend, so that both can be compared in one process.
+"""The NumPy versions of every function, whatever the backend, so that both can be compared in one process.
 
 >>> import numpy as np, fastact
 >>> x = np.linspace(-5, 5, 11)
@@ -12,15 +12,15 @@ from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    from fastact.activations import ACTIVATIONS
+    from fastact.functions import FUNCTIONS, public_callable
 
     if name == "__all__":
-        return sorted(ACTIVATIONS.public_names())
-    try:
-        entry, kind = ACTIVATIONS.public_names()[name]
-    except KeyError:
-        raise AttributeError(f"module 'fastact.fallback' has no attribute {name!r}") from None
-    value = entry.callable(kind, "numpy")
+        from fastact.activations import ACTIVATIONS
+
+        return sorted([*ACTIVATIONS.public_names(), *FUNCTIONS])
+    value = public_callable(name, "numpy")
+    if value is None:
+        raise AttributeError(f"module 'fastact.fallback' has no attribute {name!r}")
     globals()[name] = value
     return value
 
