@@ -99,12 +99,15 @@ def tables() -> dict[str, tuple[str, dict[str, list[mp.mpf]]]]:
             "exp(r) = 1 + r + r**2 P(r) for abs(r) <= log(2) / 2",
             {
                 name: interpolate(exp_remainder, -half_log2, half_log2, n)
-                for name, n in (("float32", 4), ("float64", 9))
+                for name, n in (("float16", 3), ("float32", 5), ("float64", 9))
             },
         ),
         "LOG1P": (
             "log1p(f) = f + f**2 P(f) for -1/4 <= f <= 1/2",
-            {"float32": interpolate(log1p_remainder, -mp.mpf(1) / 4, mp.mpf(1) / 2, 9)},
+            {
+                name: interpolate(log1p_remainder, -mp.mpf(1) / 4, mp.mpf(1) / 2, n)
+                for name, n in (("float16", 6), ("float32", 9))
+            },
         ),
         "ATANH": (
             "atanh(s) = s + s**3 P(s**2) for abs(s) <= 1/5",
@@ -113,20 +116,21 @@ def tables() -> dict[str, tuple[str, dict[str, list[mp.mpf]]]]:
         "LOGCOSH": (
             "log(cosh(x)) = x**2 P(x**2) for abs(x) <= 1",
             {
-                "float32": interpolate(logcosh_over_square, mp.mpf(0), mp.mpf(1), degree=8),
-                "float64": interpolate(logcosh_over_square, mp.mpf(0), mp.mpf(1), degree=17),
+                name: interpolate(logcosh_over_square, mp.mpf(0), mp.mpf(1), n)
+                for name, n in (("float16", 4), ("float32", 8), ("float64", 17))
             },
         ),
         "TANHSHRINK": (
             "x - tanh(x) = x**3 / 3 - x**5 P(x**2) for abs(x) <= 1",
             {
-                "float32": interpolate(tanhshrink_remainder, mp.mpf(0), mp.mpf(1), degree=7),
-                "float64": interpolate(tanhshrink_remainder, mp.mpf(0), mp.mpf(1), degree=16),
+                name: interpolate(tanhshrink_remainder, mp.mpf(0), mp.mpf(1), n)
+                for name, n in (("float16", 4), ("float32", 7), ("float64", 16))
             },
         ),
         "NORMAL_TAIL": (
             "Phi(-z) = exp(-z**2 / 2) P((z - c) / (z + a)) / (z + a) for z >= 0, with TAIL_VARIABLE = a, c",
             {
+                "float16": FLOAT32.fit(scaled_normal_tail(FLOAT32.a), degree=6),
                 "float32": FLOAT32.fit(scaled_normal_tail(FLOAT32.a), degree=11),
                 "float64": FLOAT64.fit(scaled_normal_tail(FLOAT64.a), degree=22),
             },
@@ -134,17 +138,21 @@ def tables() -> dict[str, tuple[str, dict[str, list[mp.mpf]]]]:
         "GELU_SLOPE": (
             "Phi(-z) - z phi(z) = exp(-z**2 / 2) (root - z) P((z - c) / (z + a)) for z >= 0",
             {
+                "float16": FLOAT32.fit(gelu_slope(), degree=6),
                 "float32": FLOAT32.fit(gelu_slope(), degree=10),
                 "float64": FLOAT64.fit(gelu_slope(), degree=22),
             },
         ),
         "TAIL_VARIABLE": (
             "a and c of the two above",
-            {name: [mp.mpf(v.a), mp.mpf(v.c)] for name, v in (("float32", FLOAT32), ("float64", FLOAT64))},
+            {
+                name: [mp.mpf(v.a), mp.mpf(v.c)]
+                for name, v in (("float16", FLOAT32), ("float32", FLOAT32), ("float64", FLOAT64))
+            },
         ),
         "GELU_ROOT": (
-            "the root in two parts, in each precision",
-            {"float32": two_parts(gelu_root(), 24), "float64": two_parts(gelu_root(), 53)},
+            "the root in two parts",
+            {name: two_parts(gelu_root(), n) for name, n in (("float16", 24), ("float32", 24), ("float64", 53))},
         ),
     }
 

@@ -45,6 +45,7 @@ class Precision(NamedTuple):
     log_min: float  # exp of this is zero
     log2_high: float  # log(2), its last bits cleared so that k * log2_high is exact
     log2_low: float  # log(2) - log2_high
+    table: str  # of coefficients
     careful: bool = True  # whether rounding errors count
 
     @property
@@ -55,13 +56,16 @@ class Precision(NamedTuple):
 
 LOG2_E = 1.4426950408889634
 
-FLOAT32 = Precision("float32", np.float32, 32, 23, 127, 89.0, -104.0, 0.693145751953125, 1.42860682030941723212e-6)
+FLOAT32 = Precision(
+    "float32", np.float32, 32, 23, 127, 89.0, -104.0, 0.693145751953125, 1.42860682030941723212e-6, "float32"
+)
 FLOAT64 = Precision(
-    "float64", np.float64, 64, 52, 1023, 709.9, -746.0, 0.6931471803691238165, 1.90821492927058770002e-10
+    "float64", np.float64, 64, 52, 1023, 709.9, -746.0, 0.6931471803691238165, 1.90821492927058770002e-10, "float64"
 )
 
-#: float16 is computed in float32, whose rounding errors it never sees: what kernels do about them is left out.
-FLOAT16 = FLOAT32._replace(careful=False)
+#: float16 is computed in float32, whose rounding errors it never sees: what kernels do about them is left out,
+#: and shorter polynomials do.
+FLOAT16 = FLOAT32._replace(table="float16", careful=False)
 
 
 def _operation(name: str) -> Callable[..., Expression]:
@@ -164,8 +168,10 @@ def exp_parts(precision: Precision, x: Expression, low: Expression) -> tuple[Exp
 
 
 def exp_times_kernel(precision: Precision, factor: Expression, x: Expression, low: Expression) -> Expression:
-    p, _, k = exp_parts(precision, x, low)
-    return ldexp(factor * p, k)
+    p, error, k = exp_parts(precision, x, low)
+    if factor is constant(1.0) or not precision.careful:
+        return ldexp(factor * p, k)
+    return ldexp(fma(factor, p, factor * error), k)
 
 
 def exp_error_kernel(precision: Precision, x: Expression, low: Expression) -> Expression:
@@ -179,15 +185,16 @@ def gauss_times_kernel(precision: Precision, factor: Expression, z: Expression) 
     half = -0.5 * z
     k = fma(half * z, LOG2_E, precision.round_shift) - precision.round_shift
     reduced = _reduce_from(k, fma(half, z, k * -precision.log2_high), None, precision)
-    return ldexp(factor * _exp_of_remainder(reduced, precision)[0], k)
+    p, error = _exp_of_remainder(reduced, precision)
+    return ldexp(fma(factor, p, factor * error) if precision.careful else factor * p, k)
 
 
 def _exp_of_remainder(reduced: Reduced, precision: Precision) -> tuple[Expression, Expression]:
     """exp(r + low) and its rounding error. 1 + r is the only sum with a rounding worth keeping (T. J. Dekker, 1971)."""
     r = reduced.r
     if not precision.careful:
-        return fma(polynomial(r, coefficients.EXP[precision.name]), r * r, r) + 1.0, constant(0.0)
-    small = fma(polynomial(r, coefficients.EXP[precision.name]), r * r, reduced.low)
+        return fma(polynomial(r, coefficients.EXP[precision.table]), r * r, r) + 1.0, constant(0.0)
+    small = fma(polynomial(r, coefficients.EXP[precision.table]), r * r, reduced.low)
     one_and_r = 1.0 + r
     rest = (r - (one_and_r - 1.0)) + small
     p = one_and_r + rest
@@ -198,7 +205,7 @@ def expm1_and_error(precision: Precision, x: Expression) -> tuple[Expression, Ex
     """2**k * (1 + p) - 1 without cancellation: 2**k * p + (2**k - 1), halved so that 2**k stays finite."""
     saturated = -2 * (precision.digits + 3) / LOG2_E  # -1 from here on down, with no error to speak of
     k, r, low = reduce_exp(clip(x, saturated, precision.log_max), None, precision)
-    small = fma(polynomial(r, coefficients.EXP[precision.name]), r * r, low)
+    small = fma(polynomial(r, coefficients.EXP[precision.table]), r * r, low)
     p, p_low = r + small, quick_sum_error(r, small)
     half = ldexp(constant(1.0), k - 1.0)
     y = fma(half, p, half - 0.5)
@@ -271,22 +278,26 @@ def log_kernel(precision: Precision, x: Expression) -> Expression:
 
 def tanh_kernel(precision: Precision, x: Expression) -> Expression:
     """-expm1(-2a) / (2 + expm1(-2a)) with a = abs(x): exact as a goes to 0, 1 as it grows."""
-    u, _ = expm1_and_error(precision, -2.0 * absolute(x))
-    return copysign(quotient_kernel(precision, u, constant(0.0), 2.0 + u, quick_sum_error(2.0, u)), x)
+    u, low = expm1_and_error(precision, -2.0 * absolute(x))
+    return copysign(quotient_kernel(precision, u, low, 2.0 + u, quick_sum_error(2.0, u) + low), x)
+
+
+def tail_polynomial(precision: Precision, z: Expression, table: dict[str, Sequence[float]]) -> Expression:
+    """A polynomial in (z - c) / (z + a), which is 1 - (a + c) / (z + a): that has one rounding where it is near 1
+    and the polynomial is steep."""
+    a, c = coefficients.TAIL_VARIABLE[precision.table]
+    return horner(fma(-(a + c), 1.0 / (z + a), 1.0), table[precision.table])
 
 
 def normal_tail_kernel(precision: Precision, z: Expression, factor: Any = 1.0) -> Expression:
-    a, c = coefficients.TAIL_VARIABLE[precision.name]
-    v = ((z - c) if c else z) * (1.0 / (z + a))
-    p = horner(v, coefficients.NORMAL_TAIL[precision.name])
+    a, _ = coefficients.TAIL_VARIABLE[precision.table]
+    p = tail_polynomial(precision, z, coefficients.NORMAL_TAIL)
     return quotient_kernel(precision, factor * p, product_error(factor, p), z + a, sum_error(a, z))
 
 
 def gelu_slope_kernel(precision: Precision, z: Expression) -> Expression:
-    a, c = coefficients.TAIL_VARIABLE[precision.name]
-    v = ((z - c) if c else z) * (1.0 / (z + a))
-    p = horner(v, coefficients.GELU_SLOPE[precision.name])
-    high, low = coefficients.GELU_ROOT[precision.name]
+    p = tail_polynomial(precision, z, coefficients.GELU_SLOPE)
+    high, low = coefficients.GELU_ROOT[precision.table]
     return fma(high - z, p, (sum_error(high, -z) + low) * p)
 
 
@@ -304,7 +315,7 @@ def _smaller(precision: Precision, a: Expression, b: Expression) -> Expression:
 
 
 KERNELS: dict[str, Callable[..., Expression]] = {
-    f"fitted_{table}": lambda precision, w, table=table: horner(w, getattr(coefficients, table)[precision.name])
+    f"fitted_{table}": lambda precision, w, table=table: horner(w, getattr(coefficients, table)[precision.table])
     for table in FITTED
 }
 KERNELS |= {

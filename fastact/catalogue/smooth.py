@@ -30,9 +30,10 @@ from fastact.primitives import (
 )
 
 
-def inverse_square(a: Any, e: Any) -> Any:
-    """``a / (1 + e)**2``, rounded about once."""
-    return quotient(a, 0, *square(1 + e, quick_sum_error(1, e)))
+def logistic_bell(a: Any, z: Any) -> Any:
+    """``a * exp(-z) / (1 + exp(-z))**2`` for z >= 0: rounded about twice."""
+    e = exp(-z)
+    return exp_times(quotient(a, 0, *square(1 + e, quick_sum_error(1, e) + exp_error(-z))), -z)
 
 
 @catalogued(formula="1 / (1 + exp(-x))", range="(0, 1)", reference="Verhulst, 1838", aliases=("expit",))
@@ -40,14 +41,13 @@ def sigmoid(x: Any) -> Values:
     """Logistic function: the probability that belongs to a logit."""
     e = exp(-abs(x))
     value = quotient(where(x < 0, e, 1), 0, 1 + e, quick_sum_error(1, e))
-    return value, exp_times(inverse_square(1, e), -abs(x))
+    return value, logistic_bell(1, abs(x))
 
 
 @catalogued(formula="tanh(x)", range="(-1, 1)", reference="LeCun et al., Efficient backprop, 1998")
 def tanh_(x: Any) -> Values:
     """Hyperbolic tangent."""
-    e = exp(-2 * abs(x))
-    return tanh(x), exp_times(inverse_square(4, e), -2 * abs(x))
+    return tanh(x), logistic_bell(4, 2 * abs(x))
 
 
 @catalogued(
@@ -73,7 +73,7 @@ def tanhshrink(x: Any) -> Values:
     """What tanh takes away."""
     u = abs(x)
     e = exp(-2 * u)
-    beyond = (u - 1) + 2 * e / (1 + e)
+    beyond = (u - 1) + quotient(2 * e, 0, 1 + e, quick_sum_error(1, e))
     third, third_low = two_parts("0.33333333333333333333333333333333333")
     w, correction = x * x, fitted("TANHSHRINK", x * x)
     fit = third - w * correction
@@ -236,6 +236,7 @@ def mish(x: Any) -> Values:
     falling = fma(inner, e, 4 * (1 - z))
     falling_low = inner_low * e + e_low * (inner + e * (2 * e + 4))
     rising = fma(e, fma(e, fma(4 * (1 + z), e, 6 + 4 * z), 4), 1)
+    denominator_low = denominator_low + where(below, 0, product_error(2 * e, 1 + e) + 2 * e * quick_sum_error(1, e))
     numerator, numerator_low = where(below, falling, rising), where(below, falling_low, 0)
     slope = quotient(numerator, numerator_low, *square(denominator, denominator_low))
     return value, where(below, exp_times(slope, -z), slope)
