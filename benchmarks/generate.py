@@ -69,6 +69,11 @@ def stubs() -> str:
     return STUB_HEADER + "\n" + "".join(declarations)
 
 
+def summary(name: str) -> str:
+    """The first line of a function's docstring."""
+    return (inspect.getdoc(FUNCTIONS[name]) or "").splitlines()[0].replace("``", "`")
+
+
 def table() -> str:
     """One row per activation."""
     rows = ["| function | formula | range |", "|---|---|---|"]
@@ -83,7 +88,7 @@ def table() -> str:
     for name in FUNCTIONS:
         plain = [p.replace(annotation=p.empty) for p in inspect.signature(FUNCTIONS.callable(name)).parameters.values()]
         arguments = str(inspect.Signature(plain))
-        rows.append(f"| `{name}{arguments}` | {(inspect.getdoc(FUNCTIONS[name]) or '').splitlines()[0]} |")
+        rows.append(f"| `{name}{arguments}` | {summary(name)} |")
     return "\n".join(rows) + "\n"
 
 

@@ -9,7 +9,7 @@ operands' expressions, and returns an expression in the language of :mod:`fastac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -163,7 +163,7 @@ def exp_parts(precision: Precision, x: Expression, low: Expression) -> tuple[Exp
     """
     clipped = clip(x, 2 * precision.log_min, precision.log_max)
     reduced = reduce_exp(clipped, None if low is constant(0.0) else low, precision)
-    p, error = _exp_of_remainder(reduced, precision)
+    p, error = exp_of_remainder(reduced, precision)
     return p, error, reduced.k
 
 
@@ -185,11 +185,11 @@ def gauss_times_kernel(precision: Precision, factor: Expression, z: Expression) 
     half = -0.5 * z
     k = fma(half * z, LOG2_E, precision.round_shift) - precision.round_shift
     reduced = _reduce_from(k, fma(half, z, k * -precision.log2_high), None, precision)
-    p, error = _exp_of_remainder(reduced, precision)
+    p, error = exp_of_remainder(reduced, precision)
     return ldexp(fma(factor, p, factor * error) if precision.careful else factor * p, k)
 
 
-def _exp_of_remainder(reduced: Reduced, precision: Precision) -> tuple[Expression, Expression]:
+def exp_of_remainder(reduced: Reduced, precision: Precision) -> tuple[Expression, Expression]:
     """exp(r + low) and its rounding error. 1 + r is the only sum with a rounding worth keeping (T. J. Dekker, 1971)."""
     r = reduced.r
     if not precision.careful:
@@ -282,7 +282,7 @@ def tanh_kernel(precision: Precision, x: Expression) -> Expression:
     return copysign(quotient_kernel(precision, u, low, 2.0 + u, quick_sum_error(2.0, u) + low), x)
 
 
-def tail_polynomial(precision: Precision, z: Expression, table: dict[str, Sequence[float]]) -> Expression:
+def tail_polynomial(precision: Precision, z: Expression, table: Mapping[str, Sequence[float]]) -> Expression:
     """A polynomial in (z - c) / (z + a), which is 1 - (a + c) / (z + a): that has one rounding where it is near 1
     and the polynomial is steep."""
     a, c = coefficients.TAIL_VARIABLE[precision.table]

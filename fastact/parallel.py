@@ -24,7 +24,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from fastact.blocks import LOOP_SIGNATURE, Address
-from fastact.layout import MAX_OPERANDS, Loop, Pool
+from fastact.layout import MAX_OPERANDS, Loop, Pool, Rows
 
 inline = njit(forceinline=True, error_model="numpy")
 
@@ -167,22 +167,22 @@ def clear_floating_point_flags(typing_context):
     return types.void(), generate
 
 
-def _c_function(name: str, arguments: int) -> Any:
+def c_function(name: str, arguments: int) -> Any:
     return types.ExternalFunction(name, types.int32(*[types.intp] * arguments))
 
 
-getpid = _c_function("getpid", 0)
-sched_yield = _c_function("sched_yield", 0)
-sigfillset = _c_function("sigfillset", 1)
+getpid = c_function("getpid", 0)
+sched_yield = c_function("sched_yield", 0)
+sigfillset = c_function("sigfillset", 1)
 pthread_sigmask = types.ExternalFunction("pthread_sigmask", types.int32(types.int32, types.intp, types.intp))
-pthread_create = _c_function("pthread_create", 4)
-pthread_detach = _c_function("pthread_detach", 1)
-pthread_mutex_init = _c_function("pthread_mutex_init", 2)
-pthread_mutex_lock = _c_function("pthread_mutex_lock", 1)
-pthread_mutex_unlock = _c_function("pthread_mutex_unlock", 1)
-pthread_cond_init = _c_function("pthread_cond_init", 2)
-pthread_cond_wait = _c_function("pthread_cond_wait", 2)
-pthread_cond_broadcast = _c_function("pthread_cond_broadcast", 1)
+pthread_create = c_function("pthread_create", 4)
+pthread_detach = c_function("pthread_detach", 1)
+pthread_mutex_init = c_function("pthread_mutex_init", 2)
+pthread_mutex_lock = c_function("pthread_mutex_lock", 1)
+pthread_mutex_unlock = c_function("pthread_mutex_unlock", 1)
+pthread_cond_init = c_function("pthread_cond_init", 2)
+pthread_cond_wait = c_function("pthread_cond_wait", 2)
+pthread_cond_broadcast = c_function("pthread_cond_broadcast", 1)
 
 
 @intrinsic
@@ -377,8 +377,19 @@ def drive_nested(pointers, sizes, steps, data):
     clear_floating_point_flags()
 
 
+def drive_rows(context):
+    """A task of fastact.row_kernels on all its items."""
+    pool = record_at(context[Rows.POOL])
+    share = context[Rows.SHARE] == 2 or (context[Rows.SHARE] == 1 and atomic_load(pool, Pool.SLEEPING) == 0)
+    if share:
+        parallel_for(pool, context[Rows.TASK], context, context[Rows.COUNT], context[Rows.GRAIN])
+    else:
+        call_task(context[Rows.TASK], 0, context[Rows.COUNT], context)
+    clear_floating_point_flags()
+
+
 #: What is compiled, by the moment at which it is needed: every function of this module that is called by address.
-ENTRY_POINTS = {
+ENTRY_POINTS: dict[str, dict[str, tuple[Any, Any]]] = {
     "ufuncs": {
         "drive": (LOOP_SIGNATURE, drive),
         "run_chunk": (TASK_SIGNATURE, run_chunk),
@@ -388,4 +399,5 @@ ENTRY_POINTS = {
         "drive_nested": (LOOP_SIGNATURE, drive_nested),
         "run_rows": (TASK_SIGNATURE, run_rows),
     },
+    "rows": {"drive_rows": (types.void(Address), drive_rows)},
 }

@@ -1,0 +1,214 @@
+"""More words for kernels on vectors: across the lanes of one, and about some lanes only.
+
+What functions along an axis need beyond :mod:`fastact.vectors`: the largest lane, the sum of all lanes,
+the first few lanes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from fastact.blocks import STORAGES, _from_kernel, _to_kernel
+from fastact.registers import register_bytes
+from fastact.vectors import LANES, Vector, _suffix, llvm_call, splat
+
+__all__ = [
+    "any_lane",
+    "first_lanes",
+    "float_at",
+    "folded",
+    "largest_lane",
+    "narrow",
+    "prefetch",
+    "put_float",
+    "spread",
+    "sum_of_lanes",
+    "widen",
+]
+
+integer = ir.IntType(64)
+
+
+@intrinsic
+def spread(typing_context, value, like):
+    """A number in every lane of a vector like another."""
+
+    def generate(context, builder, signature, args):
+        cast = context.cast(builder, args[0], value, like.element)
+        return splat(builder, cast, like.lanes)
+
+    return like(value, like), generate
+
+
+@intrinsic
+def any_lane(typing_context, condition):
+    """Whether a truth value holds in any lane."""
+
+    def generate(context, builder, signature, args):
+        kind = args[0].type
+        return llvm_call(builder, f"llvm.vector.reduce.or.v{kind.count}i1", kind.element, args[0])
+
+    return types.boolean(condition), generate
+
+
+@intrinsic
+def largest_lane(typing_context, v):
+    """The largest lane that is not NaN."""
+
+    def generate(context, builder, signature, args):
+        kind = args[0].type
+        return llvm_call(builder, f"llvm.vector.reduce.fmax.{_suffix(kind)}", kind.element, args[0])
+
+    return v.element(v), generate
+
+
+def _sum_of_halves(builder: ir.IRBuilder, total: Any, lanes: int) -> Any:
+    """Halves added to each other until so many lanes are left."""
+    while total.type.count > lanes:
+        half = total.type.count // 2
+        parts = []
+        for start in (0, half):
+            indices = [ir.Constant(ir.IntType(32), start + i) for i in range(half)]
+            mask = ir.Constant(ir.VectorType(ir.IntType(32), half), indices)
+            parts.append(builder.shuffle_vector(total, ir.Constant(total.type, ir.Undefined), mask))
+        total = builder.fadd(*parts)
+    return total
+
+
+@intrinsic
+def sum_of_lanes(typing_context, v):
+    """All lanes added up in pairs of halves: always in the same order."""
+
+    def generate(context, builder, signature, args):
+        return builder.extract_element(_sum_of_halves(builder, args[0], 1), ir.Constant(ir.IntType(32), 0))
+
+    return v.element(v), generate
+
+
+@intrinsic
+def folded(typing_context, v):
+    """The registers of a vector added up to one, in pairs of halves."""
+    lanes = register_bytes() // (v.element.bitwidth // 8)
+
+    def generate(context, builder, signature, args):
+        return _sum_of_halves(builder, args[0], lanes)
+
+    return Vector(v.element, lanes)(v), generate
+
+
+@intrinsic
+def widen(typing_context, v):
+    """The same numbers in float64."""
+
+    def generate(context, builder, signature, args):
+        target = ir.VectorType(ir.DoubleType(), v.lanes)
+        return args[0] if args[0].type == target else builder.fpext(args[0], target)
+
+    return v.of(types.float64)(v), generate
+
+
+@intrinsic
+def narrow(typing_context, v, like):
+    """The same numbers rounded to the type of another vector."""
+
+    def generate(context, builder, signature, args):
+        target = args[1].type
+        return args[0] if args[0].type == target else builder.fptrunc(args[0], target)
+
+    return like(v, like), generate
+
+
+def _first(builder: ir.IRBuilder, count: Any, lanes: int) -> Any:
+    narrow_count = builder.trunc(count, ir.IntType(32))
+    kind = ir.VectorType(ir.IntType(32), lanes)
+    numbers = ir.Constant(kind, [ir.Constant(ir.IntType(32), i) for i in range(lanes)])
+    return builder.icmp_signed("<", numbers, splat(builder, narrow_count, lanes))
+
+
+@intrinsic
+def first_lanes(typing_context, count, like):
+    """True in that many lanes, false in those behind."""
+
+    def generate(context, builder, signature, args):
+        return _first(builder, args[0], like.lanes)
+
+    return like.of(types.boolean)(count, like), generate
+
+
+@intrinsic
+def float_at(typing_context, record, slot):
+    """A float64 in a record of machine words, and how to put one there."""
+
+    def generate(context, builder, signature, args):
+        place = builder.gep(args[0], [args[1]])
+        return builder.load(builder.bitcast(place, ir.DoubleType().as_pointer()))
+
+    return types.float64(record, slot), generate
+
+
+@intrinsic
+def put_float(typing_context, record, slot, value):
+    def generate(context, builder, signature, args):
+        place = builder.gep(args[0], [args[1]])
+        builder.store(args[2], builder.bitcast(place, ir.DoubleType().as_pointer()))
+        return context.get_dummy_value()
+
+    return types.void(record, slot, types.float64), generate
+
+
+@intrinsic
+def prefetch(typing_context, address):
+    """Ask for a cache line that will be read soon."""
+
+    def generate(context, builder, signature, args):
+        pointer = builder.inttoptr(args[0], ir.IntType(8).as_pointer())
+        word = ir.IntType(32)
+        llvm_call(builder, "llvm.prefetch.p0", ir.VoidType(), pointer, *(ir.Constant(word, n) for n in (0, 3, 1)))
+        return context.get_dummy_value()
+
+    return types.void(address), generate
+
+
+def _some(name: str) -> tuple[Any, Any]:
+    """``load_first`` and ``store_first`` for one type in memory: only the first lanes, side by side."""
+    memory, element = STORAGES[name]
+    lanes = LANES[str(element)]
+    vector = Vector(element, lanes)
+    kind = ir.VectorType(memory, lanes)
+    label = f"v{lanes}{ {'half': 'f16', 'float': 'f32', 'double': 'f64'}[str(memory)] }"
+    word = ir.IntType(32)
+
+    @intrinsic
+    def load_first(typing_context, address, count):
+        def generate(context, builder, signature, args):
+            pointer = builder.inttoptr(args[0], kind.as_pointer())
+            rest = ir.Constant(kind, None)
+            mask = _first(builder, args[1], lanes)
+            value = llvm_call(builder, f"llvm.masked.load.{label}.p0", kind, pointer, ir.Constant(word, 1), mask, rest)
+            return _to_kernel(builder, value, name, context.get_value_type(vector))
+
+        return vector(address, count), generate
+
+    @intrinsic
+    def store_first(typing_context, value, address, count):
+        def generate(context, builder, signature, args):
+            pointer = builder.inttoptr(args[1], kind.as_pointer())
+            stored = _from_kernel(builder, args[0], name, kind)
+            mask = _first(builder, args[2], lanes)
+            llvm_call(
+                builder, f"llvm.masked.store.{label}.p0", ir.VoidType(), stored, pointer, ir.Constant(word, 1), mask
+            )
+            return context.get_dummy_value()
+
+        return types.void(value, address, count), generate
+
+    return load_first, store_first
+
+
+for _name in ("float16", "float32", "float64"):
+    globals()[f"load_first_{_name}"], globals()[f"store_first_{_name}"] = _some(_name)
+    __all__ += [f"load_first_{_name}", f"store_first_{_name}"]

@@ -1,0 +1,98 @@
+"""Functions along an axis in plain NumPy, computed in float64: what :mod:`fastact.row_engine` does in compiled code.
+
+Arrays have three dimensions, of which the middle one is the axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+__all__ = ["gradient", "softmax", "sparsemax", "statistics"]
+
+#: Elements computed at a time, so that temporaries stay in the cache.
+BLOCK = 65_536
+
+
+def _blocks(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+    """Matching pieces of the arrays with whole rows in them."""
+    outer, length, inner = arrays[0].shape
+    across = max(1, BLOCK // max(1, length * inner))
+    for start in range(0, outer, across):
+        for first in range(0, inner, max(1, BLOCK // max(1, length))) if across == 1 else [0]:
+            last = first + max(1, BLOCK // max(1, length)) if across == 1 else inner
+            yield tuple(array[start : start + across, :, first:last] for array in arrays)
+
+
+def _sum(x: np.ndarray) -> np.ndarray:
+    """Along the axis, in the widest type there is: between rows NumPy adds one by one, and loses a bit in each."""
+    return x.sum(axis=1, keepdims=True, dtype=np.longdouble).astype(np.float64)
+
+
+def _differences(x: np.ndarray, maximum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """x - maximum, and what its rounding lacks (D. E. Knuth, TAOCP 2, 4.2.2): exp would multiply that by its size."""
+    difference = x - maximum
+    part = difference - x
+    low = (x - (difference - part)) - (maximum + part)
+    return difference, np.where(np.isfinite(low), low, 0.0)
+
+
+def _exponentials(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each row's maximum, x minus that, and the exponentials of the difference."""
+    maximum = x.max(axis=1, keepdims=True)
+    difference, low = _differences(x, maximum)
+    exponential = np.exp(difference)
+    return maximum, difference, exponential + exponential * low
+
+
+def _log_total(exponentials: np.ndarray, difference: np.ndarray) -> np.ndarray:
+    """The logarithm of the sum, by log1p of the sum without the largest terms (Blanchard, Higham and Higham, 2021)."""
+    largest = difference == 0
+    others = _sum(np.where(largest, 0.0, exponentials))
+    return np.log1p(others + (largest.sum(axis=1, keepdims=True) - 1.0))
+
+
+def softmax(operation: str, x: np.ndarray, y: np.ndarray, sign: float = 1.0, scale: float = 1.0) -> None:
+    with np.errstate(all="ignore"):
+        for source, target in _blocks(x, y):
+            maximum, difference, exponentials = _exponentials(sign * source.astype(np.float64))
+            if operation == "softmax":
+                target[...] = exponentials * scale / _sum(exponentials)
+            else:
+                target[...] = difference - (_log_total(exponentials, difference) + (maximum - maximum))
+
+
+def statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    outer, _, inner = x.shape
+    maxima, logs = np.empty((outer, 1, inner), x.dtype), np.empty((outer, 1, inner), x.dtype)
+    with np.errstate(all="ignore"):
+        for source, largest, log in _blocks(x, maxima, logs):
+            maximum, difference, exponentials = _exponentials(source.astype(np.float64))
+            largest[...], log[...] = maximum, _log_total(exponentials, difference) + (maximum - maximum)
+    return maxima, logs
+
+
+def gradient(operation: str, grad: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    with np.errstate(all="ignore"):
+        for g, value, target in _blocks(*(a.astype(np.float64, copy=False) for a in (grad, y)), out):
+            if operation == "softmax_backward":
+                target[...] = value * (g - _sum(g * value))
+            else:
+                target[...] = g - np.exp(value) * _sum(g)
+
+
+def sparsemax(x: np.ndarray, y: np.ndarray) -> None:
+    """By sorting (A. Martins and R. Astudillo, 2016, algorithm 1)."""
+    with np.errstate(all="ignore"):
+        for source, target in _blocks(x, y):
+            z = source.astype(np.float64)
+            z = z - z.max(axis=1, keepdims=True)
+            falling = -np.sort(-z, axis=1)
+            count = np.arange(1, z.shape[1] + 1).reshape(1, -1, 1)
+            excess = (np.cumsum(falling, axis=1) - 1.0) / count
+            support = np.maximum((falling > excess).sum(axis=1, keepdims=True), 1)
+            threshold: Any = np.take_along_axis(excess, support - 1, axis=1)
+            broken = np.isnan(z).any(axis=1, keepdims=True)
+            target[...] = np.where(broken, np.nan, np.maximum(z - threshold, 0.0))

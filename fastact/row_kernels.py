@@ -1,0 +1,344 @@
+"""Functions along an axis, in Numba's language: each written once, for rows and for panels (fastact.row_moves).
+
+A row is gone over as often as the mathematics needs, but read from memory and written to it once. One that is
+longer than the cache is cut into *parts*: all are summarised first, then finished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numba import types
+
+from fastact.blocks import kernel
+from fastact.lanes import any_lane, float_at, put_float, spread, widen
+from fastact.layout import Rows
+from fastact.parallel import TASK_SIGNATURE, record_at
+from fastact.row_moves import copies, panels, places, rows, words_for
+from fastact.vectors import ldexp, select
+
+__all__ = ["functions"]
+
+malloc = types.ExternalFunction("malloc", types.intp(types.intp))
+free = types.ExternalFunction("free", types.void(types.intp))
+
+INFINITY = np.inf
+
+
+def functions(operation: str, storage: str) -> dict[str, tuple[Any, Any]]:
+    """The compiled tasks of an operation: on rows, on panels, and the two on parts of one long row."""
+    words = words_for(storage)
+    make = {"softmax_backward": _gradient, "log_softmax_backward": _gradient, "sparsemax": _sparsemax}.get(
+        operation, _exponential
+    )
+    by_row, by_panel = make(operation, words, rows(words)), make(operation, words, panels(words))
+    if operation == "statistics":
+        tasks = _statistics(words, by_row, by_panel)
+    else:
+        tasks = _tasks(words, by_row, by_panel, inputs=2 if make is _gradient else 1)
+    return {name: (TASK_SIGNATURE, task) for name, task in tasks.items()}
+
+
+# -- softmax and log_softmax ----------------------------------------------------------------------
+
+
+def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) -> SimpleNamespace:
+    load, store, positions, prefetch_next = mode.load, mode.store, mode.positions, mode.prefetch_next
+    fold, across_max, across_sum = mode.fold, mode.across_max, mode.across_sum
+    number_of, vector_of = mode.number_of, mode.vector_of
+    parts, shift_of, log_total, add = words.parts, words.shift, words.log_total, words.add
+    load_first = words.load_first
+    set_apart = operation != "softmax"  # the logarithm wants to know the sum without its largest terms
+
+    @kernel
+    def reference(maximum):
+        """What the exponentials of a row are measured by: shift, and p and k of the maximum."""
+        shift = shift_of(maximum)
+        p, k = parts(maximum, shift)
+        return shift, p, k
+
+    @kernel
+    def summarise(x, sign):
+        """A row's maximum, how often it was set apart, and the sum of the other exponentials; these as multiples of
+        2**k of the maximum."""
+        zero = load_first(x[0], 0)
+        lowest = spread(-INFINITY, zero)
+        best = lowest
+        for i in range(positions(x[2])):
+            v = load(x, i, lowest * sign) * sign
+            best = select(v > best, v, best)
+        maximum = across_max(best)
+        shift, _, k_of_maximum = reference(maximum)
+        total, low, number = widen(fold(zero)), widen(fold(zero)), zero
+        for i in range(positions(x[2])):
+            prefetch_next(x, i)
+            v = load(x, i, lowest * sign) * sign
+            p, k = parts(v, shift)
+            term = ldexp(p, k - k_of_maximum)
+            if set_apart:
+                largest = v == maximum
+                term = select(largest, zero, term)
+                number = select(largest, number + spread(1.0, zero), number)
+            total, low = add(total, low, fold(term))
+        return maximum, across_sum(total + low), across_sum(number)
+
+    @kernel
+    def softmax_state(maximum, others, number, scale):
+        shift, p, k = reference(maximum)
+        total = number * number_of(p) + others
+        return shift, k, vector_of(scale / total, maximum)
+
+    @kernel
+    def softmax_finish(v, state):
+        shift, k_of_maximum, factor = state
+        p, k = parts(v, shift)
+        return ldexp(p * factor, k - k_of_maximum)
+
+    @kernel
+    def log_state(maximum, others, number, scale):
+        _, p, _ = reference(maximum)
+        others = vector_of(others / number_of(p), maximum)
+        return maximum, log_total(others, vector_of(number, maximum), maximum), maximum
+
+    @kernel
+    def log_finish(v, state):
+        maximum, log, _ = state
+        return (v - maximum) - log
+
+    state_of, finish = (softmax_state, softmax_finish) if operation == "softmax" else (log_state, log_finish)
+
+    @kernel
+    def sign_of(context, x):
+        return spread(float_at(context, Rows.SIGN), load_first(x[0], 0))
+
+    @kernel
+    def finish_all(x, y, sign, state):
+        for i in range(positions(x[2])):
+            store(finish(load(x, i, sign) * sign, state), y, i)
+
+    @kernel
+    def apply(context, x, other, y):
+        sign = sign_of(context, x)
+        maximum, others, number = summarise(x, sign)
+        finish_all(x, y, sign, state_of(maximum, others, number, float_at(context, Rows.SCALE)))
+
+    @kernel
+    def statistics(context, x, y, other):
+        maximum, others, number = summarise(x, sign_of(context, x))
+        store(maximum, y, 0)
+        store(log_state(maximum, others, number, 1.0)[1], other, 0)
+
+    @kernel
+    def summary(context, x, other, result):
+        """Of a part its maximum, and the sum of all its exponentials as a multiple of the largest."""
+        maximum, others, number = summarise(x, sign_of(context, x))
+        p = number_of(reference(maximum)[1])
+        put_float(result, 0, number_of(maximum))
+        put_float(result, 1, number + others / p)
+
+    @kernel
+    def complete(context, x, other, y):
+        """A part of a row of which the maximum and the sum are known."""
+        sign = sign_of(context, x)
+        maximum = spread(float_at(context, Rows.MAXIMUM), sign)
+        if set_apart:
+            state = maximum, spread(float_at(context, Rows.LOG), sign), maximum
+        else:
+            shift, p, k = reference(maximum)
+            total = number_of(p) * float_at(context, Rows.TOTAL)
+            state = shift, k, vector_of(float_at(context, Rows.SCALE) / total, maximum)
+        finish_all(x, y, sign, state)
+
+    return SimpleNamespace(apply=apply, statistics=statistics, summary=summary, complete=complete)
+
+
+# -- gradients ------------------------------------------------------------------------------------
+
+
+def _gradient(operation: str, words: SimpleNamespace, mode: SimpleNamespace) -> SimpleNamespace:
+    """With y the forward's output (X in the record) and grad the gradient with respect to it (OTHER)."""
+    load, store, positions, fold = mode.load, mode.store, mode.positions, mode.fold
+    across_sum, vector_of, number_of = mode.across_sum, mode.vector_of, mode.number_of
+    parts, add, load_first = words.parts, words.add, words.load_first
+
+    @kernel
+    def softmax_term(y, grad):
+        return y * grad
+
+    @kernel
+    def softmax_finish(y, grad, high, low):
+        return y * ((grad - high) - low)
+
+    @kernel
+    def log_term(y, grad):
+        return grad
+
+    @kernel
+    def log_finish(y, grad, high, low):
+        p, k = parts(y, spread(0.0, y))
+        return grad - ldexp(p * high, k)
+
+    plain = operation == "softmax_backward"
+    term, finish = (softmax_term, softmax_finish) if plain else (log_term, log_finish)
+
+    @kernel
+    def summed(y, grad):
+        zero = load_first(y[0], 0)
+        total, low = widen(fold(zero)), widen(fold(zero))
+        for i in range(positions(y[2])):
+            total, low = add(total, low, fold(term(load(y, i, zero), load(grad, i, zero))))
+        return across_sum(total + low)
+
+    @kernel
+    def finish_all(y, grad, out, total):
+        zero = load_first(y[0], 0)
+        high = vector_of(total, zero)
+        low = vector_of(total - number_of(high), zero)
+        for i in range(positions(y[2])):
+            store(finish(load(y, i, zero), load(grad, i, zero), high, low), out, i)
+
+    @kernel
+    def apply(context, y, grad, out):
+        finish_all(y, grad, out, summed(y, grad))
+
+    @kernel
+    def summary(context, y, grad, result):
+        put_float(result, 1, summed(y, grad))
+
+    @kernel
+    def complete(context, y, grad, out):
+        finish_all(y, grad, out, float_at(context, Rows.TOTAL))
+
+    return SimpleNamespace(apply=apply, summary=summary, complete=complete)
+
+
+# -- sparsemax ------------------------------------------------------------------------------------
+
+
+def _sparsemax(operation: str, words: SimpleNamespace, mode: SimpleNamespace) -> SimpleNamespace:
+    """The threshold t with sum of max(x - t, 0) = 1, by C. Michelot's method (1986): of the entries above t, the
+    mean excess gives the next t, which only rises; it stops when none falls out. A few passes instead of a sort."""
+    load, store, positions, fold = mode.load, mode.store, mode.positions, mode.fold
+    across_max, across_sum, vector_of = mode.across_max, mode.across_sum, mode.vector_of
+    load_first = words.load_first
+
+    @kernel
+    def apply(context, x, other, y):
+        zero = load_first(x[0], 0)
+        lowest, one = spread(-INFINITY, zero), spread(1.0, zero)
+        best = lowest
+        for i in range(positions(x[2])):
+            v = load(x, i, lowest)
+            best = select((v > best) | (v != v), v, best)
+        maximum = across_max(best)
+        threshold, before, moving = -one, -lowest, True
+        while moving:
+            total, number = widen(fold(zero)), zero
+            for i in range(positions(x[2])):
+                excess = load(x, i, lowest) - maximum
+                inside = excess > threshold
+                total = total + widen(fold(select(inside, excess, zero)))
+                number = select(inside, number + one, number)
+            number = vector_of(across_sum(number), zero)
+            threshold = (vector_of(across_sum(total), zero) - one) / number
+            moving = any_lane(number < before)  # and not !=, which rounding could keep up for ever
+            before = number
+        for i in range(positions(x[2])):
+            excess = (load(x, i, lowest) - maximum) - threshold
+            store(select(excess < zero, zero, excess), y, i)
+
+    return SimpleNamespace(apply=apply)
+
+
+# -- tasks ----------------------------------------------------------------------------------------
+
+
+def _tasks(
+    words: SimpleNamespace, by_row: SimpleNamespace, by_panel: SimpleNamespace, inputs: int
+) -> dict[str, Callable[..., None]]:
+    place, copy = places(words), copies(words)
+    row_of, part_of = place.row_of, place.part_of
+    block_of, panel, fetch, deliver, bytes_of = copy.block_of, copy.panel, copy.fetch, copy.deliver, copy.bytes_of
+    apply_row, apply_panel, lanes = by_row.apply, by_panel.apply, words.lanes
+
+    def on_rows(begin, end, context):
+        for item in range(begin, end):
+            x, other = row_of(context, Rows.X, item), row_of(context, Rows.OTHER, item)
+            apply_row(context, x, other, row_of(context, Rows.Y, item))
+
+    def on_panels(begin, end, context):
+        length = context[Rows.LENGTH]
+        memory = malloc(inputs * bytes_of(context, length))
+        second = memory + (inputs - 1) * bytes_of(context, length)
+        for item in range(begin, end):
+            block = block_of(context, item)
+            fetch(context, Rows.X, block, memory, length)
+            if inputs == 2:
+                fetch(context, Rows.OTHER, block, second, length)
+            for number in range((block[2] + lanes - 1) // lanes):
+                x = panel(context, memory, number, length)
+                apply_panel(context, x, panel(context, second, number, length), x)
+            deliver(context, Rows.Y, block, memory, length)
+        free(memory)
+
+    tasks = {"rows": on_rows, "panels": on_panels}
+    if not hasattr(by_row, "summary"):
+        return tasks
+    summary, complete = by_row.summary, by_row.complete
+
+    def summarise_parts(begin, end, context):
+        for item in range(begin, end):
+            x, other = part_of(context, Rows.X, item), part_of(context, Rows.OTHER, item)
+            summary(context, x, other, record_at(context[Rows.PARTS] + 16 * item))
+
+    def finish_parts(begin, end, context):
+        for item in range(begin, end):
+            x, other = part_of(context, Rows.X, item), part_of(context, Rows.OTHER, item)
+            complete(context, x, other, part_of(context, Rows.Y, item))
+
+    return tasks | {"summarise_parts": summarise_parts, "finish_parts": finish_parts}
+
+
+def _statistics(
+    words: SimpleNamespace, by_row: SimpleNamespace, by_panel: SimpleNamespace
+) -> dict[str, Callable[..., None]]:
+    """Tasks that give each row's maximum to Y and the logarithm of the sum of exp(x - maximum) to OTHER."""
+    place, copy = places(words), copies(words)
+    row_of, part_of = place.row_of, place.part_of
+    block_of, panel, fetch, deliver, bytes_of = copy.block_of, copy.panel, copy.fetch, copy.deliver, copy.bytes_of
+    row_statistics, panel_statistics, summary = by_row.statistics, by_panel.statistics, by_row.summary
+    lanes = words.lanes
+
+    @kernel
+    def single(operand):
+        """The operand's first element alone."""
+        return operand[0], operand[1], 1
+
+    def on_rows(begin, end, context):
+        for item in range(begin, end):
+            y, other = row_of(context, Rows.Y, item), row_of(context, Rows.OTHER, item)
+            row_statistics(context, row_of(context, Rows.X, item), single(y), single(other))
+
+    def on_panels(begin, end, context):
+        length = context[Rows.LENGTH]
+        memory = malloc(bytes_of(context, length + 2))
+        maxima, logs = memory + bytes_of(context, length), memory + bytes_of(context, length + 1)
+        for item in range(begin, end):
+            block = block_of(context, item)
+            fetch(context, Rows.X, block, memory, length)
+            for number in range((block[2] + lanes - 1) // lanes):
+                y, other = panel(context, maxima, number, 1), panel(context, logs, number, 1)
+                panel_statistics(context, panel(context, memory, number, length), y, other)
+            deliver(context, Rows.Y, block, maxima, 1)
+            deliver(context, Rows.OTHER, block, logs, 1)
+        free(memory)
+
+    def summarise_parts(begin, end, context):
+        for item in range(begin, end):
+            x = part_of(context, Rows.X, item)
+            summary(context, x, x, record_at(context[Rows.PARTS] + 16 * item))
+
+    return {"rows": on_rows, "panels": on_panels, "summarise_parts": summarise_parts}

@@ -1,0 +1,251 @@
+"""How rows and panels of them move between memory and vectors, in Numba's language.
+
+A *row* has its elements side by side: a vector holds consecutive elements of one row, and what is known of a row is
+the same in every lane. A *panel* is a bundle of as many rows as a vector has lanes, one in each lane, whose elements
+are far apart: columns of a C-ordered array, or rows too short to fill a vector. Panels are copied into the cache,
+some neighbours at a time, and copied back when they are done.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from fastact import blocks, lanes
+from fastact.blocks import kernel
+from fastact.emit import precision_of
+from fastact.lanes import (
+    first_lanes,
+    folded,
+    largest_lane,
+    narrow,
+    prefetch,
+    spread,
+    sum_of_lanes,
+    widen,
+)
+from fastact.layout import Rows
+from fastact.row_formulas import sources
+from fastact.vectors import LANES, select
+
+__all__ = ["copies", "panels", "places", "rows", "words_for"]
+
+
+def words_for(storage: str) -> SimpleNamespace:
+    """What depends on the type in memory: moving vectors, and the formulas' kernels."""
+    precision = precision_of(storage)
+    words = SimpleNamespace(
+        size=np.dtype(storage).itemsize,
+        work=precision.size // 8,
+        lanes=LANES[precision.name],
+        load=getattr(blocks, f"load_{storage}"),
+        store=getattr(blocks, f"store_{storage}"),
+        load_first=getattr(lanes, f"load_first_{storage}"),
+        store_first=getattr(lanes, f"store_first_{storage}"),
+        load_work=getattr(blocks, f"load_{precision.name}"),
+        store_work=getattr(blocks, f"store_{precision.name}"),
+        add=_add_compensated if precision.name == "float64" else _add_wide,
+    )
+    for name, source in sources(precision).items():
+        namespace: dict[str, Any] = {}
+        exec(compile("from fastact.blocks import *\n" + source, f"<fastact {name}>", "exec"), namespace)
+        setattr(words, name, namespace[f"{name}_kernel"])
+    return words
+
+
+@kernel
+def _add_wide(total, low, v):
+    """float32 is summed in float64; four of a row are added up before, which costs less than half."""
+    return total + widen(v), low
+
+
+@kernel
+def _add_compensated(total, low, v):
+    """float64 with what rounding takes away (D. E. Knuth, TAOCP 2, 4.2.2)."""
+    larger = total + v
+    part = larger - total
+    return larger, low + ((total - (larger - part)) + (v - part))
+
+
+def rows(words: SimpleNamespace) -> SimpleNamespace:
+    """One row at a time; its i-th vector holds elements from i * lanes on."""
+    size, lanes, load_whole, store_whole = words.size, words.lanes, words.load, words.store
+    load_first, store_first = words.load_first, words.store_first
+
+    @kernel
+    def positions(length):
+        return (length + lanes - 1) // lanes
+
+    @kernel
+    def load(operand, i, rest):
+        address, _, count = operand
+        start = i * lanes
+        if start + lanes <= count:
+            return load_whole(address, size, start, lanes)
+        v = load_first(address + start * size, count - start)
+        return select(first_lanes(count - start, v), v, rest)
+
+    @kernel
+    def store(v, operand, i):
+        address, _, count = operand
+        start = i * lanes
+        if start + lanes <= count:
+            store_whole(v, address, size, start, lanes)
+        else:
+            store_first(v, address + start * size, count - start)
+
+    @kernel
+    def prefetch_next(operand, i):
+        """The row behind this one is usually the next: fetch it while this one is computed."""
+        address, _, count = operand
+        ahead = address + (count + i * lanes) * size
+        for line in range(0, lanes * size, 64):
+            prefetch(ahead + line)
+
+    @kernel
+    def across_max(v):
+        return spread(largest_lane(v), v)
+
+    @kernel
+    def fold(v):
+        return folded(v)
+
+    @kernel
+    def across_sum(v):
+        return np.float64(sum_of_lanes(v))
+
+    @kernel
+    def number_of(v):
+        return np.float64(largest_lane(v))
+
+    @kernel
+    def vector_of(number, like):
+        return spread(number, like)
+
+    return SimpleNamespace(**{k: v for k, v in locals().items() if k in MODE})
+
+
+def places(words: SimpleNamespace) -> SimpleNamespace:
+    """Where the operands of rows, and of parts of a row, are in memory."""
+    size = words.size
+
+    @kernel
+    def row_of(context, slot, item):
+        inner = context[Rows.INNER]
+        address = context[slot] + item // inner * context[slot + 1] + item % inner * context[slot + 2]
+        return address, size, context[Rows.LENGTH]
+
+    @kernel
+    def part_of(context, slot, item):
+        start = item * context[Rows.PART]
+        count = min(context[Rows.PART], context[Rows.LENGTH] - start)
+        return context[slot] + start * size, size, count
+
+    return SimpleNamespace(row_of=row_of, part_of=part_of)
+
+
+def panels(words: SimpleNamespace) -> SimpleNamespace:
+    """As many rows at a time as there are lanes; their i-th vector holds the i-th element of each.
+
+    Operands here are copies in the cache, in the type that is computed in (see copies).
+    """
+    lanes, work = words.lanes, words.work
+    load_work, store_work = words.load_work, words.store_work
+
+    @kernel
+    def positions(length):
+        return length
+
+    @kernel
+    def load(operand, i, rest):
+        address, step, _ = operand
+        return load_work(address + i * step, work, 0, lanes)
+
+    @kernel
+    def store(v, operand, i):
+        address, step, _ = operand
+        store_work(v, address + i * step, work, 0, lanes)
+
+    @kernel
+    def prefetch_next(operand, i):
+        pass
+
+    @kernel
+    def fold(v):
+        return v
+
+    @kernel
+    def across_max(v):
+        return v
+
+    @kernel
+    def across_sum(v):
+        return widen(v)
+
+    @kernel
+    def number_of(v):
+        return widen(v)
+
+    @kernel
+    def vector_of(number, like):
+        return narrow(number, like)
+
+    return SimpleNamespace(**{k: v for k, v in locals().items() if k in MODE})
+
+
+#: What a mode defines: how many vectors a row takes, how they are moved, and how what is in their lanes becomes
+#: knowledge about a row: a number (a float64 here, a vector of them there) and back, `vector_of` it.
+MODE = {
+    "positions", "load", "store", "prefetch_next", "fold", "across_max", "across_sum", "number_of", "vector_of",
+}  # fmt: skip
+
+
+def copies(words: SimpleNamespace) -> SimpleNamespace:
+    """Moving a block of neighbouring panels between memory and the cache: in memory, long runs of neighbours."""
+    lanes, work, load, store = words.lanes, words.work, words.load, words.store
+    load_work, store_work = words.load_work, words.store_work
+
+    @kernel
+    def block_of(context, item):
+        """Which row outside of the axis, the first row inside of it, and how many from there on."""
+        inner, width = context[Rows.INNER], context[Rows.PART] * lanes
+        blocks_inside = (inner + width - 1) // width
+        start = item % blocks_inside * width
+        return item // blocks_inside, start, min(width, inner - start)
+
+    @kernel
+    def panel(context, memory, number, length):
+        """The operand for one panel of a block in the cache."""
+        return memory + number * lanes * work, context[Rows.PART] * lanes * work, length
+
+    @kernel
+    def place(context, slot, block):
+        return context[slot] + block[0] * context[slot + 1] + block[1] * context[slot + 2]
+
+    @kernel
+    def fetch(context, slot, block, memory, length):
+        count = block[2]
+        address, stride, step = place(context, slot, block), context[slot + 2], context[slot + 3]
+        for i in range(length):
+            target = memory + i * context[Rows.PART] * lanes * work
+            for first in range(0, count, lanes):
+                v = load(address + i * step + first * stride, stride, 0, min(lanes, count - first))
+                store_work(v, target, work, first, lanes)
+
+    @kernel
+    def deliver(context, slot, block, memory, length):
+        count = block[2]
+        address, stride, step = place(context, slot, block), context[slot + 2], context[slot + 3]
+        for i in range(length):
+            source = memory + i * context[Rows.PART] * lanes * work
+            for first in range(0, count, lanes):
+                v = load_work(source, work, first, lanes)
+                store(v, address + i * step + first * stride, stride, 0, min(lanes, count - first))
+
+    @kernel
+    def bytes_of(context, length):
+        return length * context[Rows.PART] * lanes * work
+
+    return SimpleNamespace(block_of=block_of, panel=panel, fetch=fetch, deliver=deliver, bytes_of=bytes_of)

@@ -1,0 +1,125 @@
+"""What functions along an axis have in common: dtypes, axes, and arrays seen as rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+__all__ = ["along", "as_floats", "as_rows", "check_out", "engine", "masked", "normalized_axes"]
+
+
+def engine(backend: str) -> Any:
+    """The module that computes."""
+    if backend == "numba":
+        from fastact import row_engine as chosen
+
+        return chosen
+    from fastact import row_fallback
+
+    return row_fallback
+
+
+def as_floats(x: Any, name: str = "x") -> np.ndarray:
+    """An array of float16, float32 or float64; integers and bools become float64."""
+    array = np.asarray(x)
+    if array.dtype.kind in "biu":
+        return array.astype(np.float64)
+    if array.dtype.kind != "f" or array.dtype.itemsize > 8:
+        raise TypeError(f"{name} must be real numbers of up to 64 bits, not {array.dtype}")
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def normalized_axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """Axes as indices, in rising order; None is all of them."""
+    if axis is None:
+        return tuple(range(ndim))
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    if any(isinstance(a, bool) or not isinstance(a, (int, np.integer)) for a in axes):
+        raise TypeError(f"axis must be an integer, a tuple of integers or None, not {axis!r}")
+    dimensions = max(ndim, 1)
+    if any(not -dimensions <= a < dimensions for a in axes):
+        raise ValueError(f"axis {axis!r} is out of bounds for an array of {ndim} dimensions")
+    found = sorted({int(a) % dimensions for a in axes})
+    if len(found) != len(axes):
+        raise ValueError(f"axis {axis!r} names an axis twice")
+    return tuple(found)
+
+
+def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be an array, not {type(out).__name__}")
+    if out.shape != shape:
+        raise ValueError(f"out has shape {out.shape}, but the result has shape {shape}")
+    if not np.can_cast(dtype, out.dtype, "same_kind"):
+        raise TypeError(f"the result is {dtype} and cannot be stored in out, which is {out.dtype}")
+    if not out.flags.writeable:
+        raise ValueError("out is read-only")
+
+
+def as_rows(array: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """Three dimensions, the axes in the middle: a view if strides allow, otherwise a copy."""
+    if array.ndim == 0:
+        return array.reshape(1, 1, 1)
+    first, last = axes[0], axes[-1]
+    if last - first + 1 != len(axes):
+        array = np.moveaxis(array, axes, range(first, first + len(axes)))
+        last = first + len(axes) - 1
+    shape = array.shape
+    return array.reshape(math.prod(shape[:first]), math.prod(shape[first : last + 1]), math.prod(shape[last + 1 :]))
+
+
+def along(function: Callable[..., None], axis: Any, out: Any, *inputs: np.ndarray) -> np.ndarray:
+    """Call a function of rows on arrays of one shape and dtype: its last argument is where results go."""
+    shape, dtype = inputs[0].shape, inputs[0].dtype
+    axes = normalized_axes(axis, len(shape))
+    if out is not None:
+        check_out(out, shape, dtype)
+    if not axes:
+        axes = (0,)
+    order = sorted(range(len(shape)), key=lambda i: -abs(inputs[0].strides[i]))
+    if len(axes) == 1 and order != list(range(len(shape))):  # a transposed array: see it as the C-ordered one it is
+        inputs = tuple(a.transpose(order) for a in inputs)
+        axes = (order.index(axes[0]),)
+    else:
+        order = list(range(len(shape)))
+    target = None if out is None else out.transpose(order)
+    result = target
+    if target is None or target.dtype != dtype or not _can_write(target, axes, inputs):
+        result = np.empty(inputs[0].shape, dtype)
+    assert result is not None
+    rows = as_rows(result, axes)
+    if result.size:
+        function(*(as_rows(a, axes) for a in inputs), rows)
+    if not np.shares_memory(rows, result) and result.size:  # the axes were not neighbours
+        first = axes[0]
+        moved = np.moveaxis(result, axes, range(first, first + len(axes)))
+        moved[...] = rows.reshape(moved.shape)
+    if target is not None and target is not result:
+        target[...] = result
+    if out is not None:
+        return out
+    return result.transpose(np.argsort(order))[()] if shape else result[()]
+
+
+def _can_write(out: np.ndarray, axes: tuple[int, ...], inputs: tuple[np.ndarray, ...]) -> bool:
+    """Whether rows can be written there directly: three dimensions without a copy, and no half overlap."""
+    if not np.may_share_memory(as_rows(out, axes), out):
+        return False
+    return all(
+        not np.may_share_memory(a, out)
+        or (a.__array_interface__["data"] == out.__array_interface__["data"] and a.strides == out.strides)
+        for a in inputs
+    )
+
+
+def masked(x: np.ndarray, where: Any) -> np.ndarray:
+    """x with minus infinity where an element does not count."""
+    if where is None or where is True:
+        return x
+    mask = np.asarray(where)
+    if mask.dtype != bool:
+        raise TypeError(f"where must be truth values, not {mask.dtype}")
+    return np.where(np.broadcast_to(mask, x.shape), x, x.dtype.type(-np.inf))
