@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fastact.catalogue.entry import Values, catalogued
 from fastact.primitives import (
     exp,
@@ -160,9 +162,11 @@ def celu(x: Any, alpha: Any = 1.0) -> Values:
 )
 def selu(x: Any) -> Values:
     """An elu scaled so that layers keep zero mean and unit variance."""
-    scale, product = 1.0507009873554804934193349852946, 1.7580993408473768599402175208123
+    scale, scale_low = two_parts("1.0507009873554804934193349852946")
+    product = 1.7580993408473768599402175208123
     z = minimum(x, 0)
-    return where(x > 0, scale * x, product * expm1(z)), where(x > 0, scale, product * exp(z))
+    rising = fma(scale, x, where(x < np.inf, scale_low * x, 0))  # half an ulp too much would be infinite too soon
+    return where(x > 0, rising, product * expm1(z)), where(x > 0, scale, product * exp(z))
 
 
 def gate(x: Any, z: Any, distance: Any, low: Any, slope: Any, slope_low: Any) -> Values:
