@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["along", "as_floats", "as_rows", "check_out", "engine", "masked", "normalized_axes"]
+__all__ = ["along", "as_floats", "as_rows", "can_write", "check_out", "engine", "masked", "normalized_axes"]
 
 
 def engine(backend: str) -> Any:
@@ -87,7 +87,7 @@ def along(function: Callable[..., None], axis: Any, out: Any, *inputs: np.ndarra
         order = list(range(len(shape)))
     target = None if out is None else out.transpose(order)
     result = target
-    if target is None or target.dtype != dtype or not _can_write(target, axes, inputs):
+    if target is None or target.dtype != dtype or not can_write(target, axes, inputs):
         result = np.empty(inputs[0].shape, dtype)
     assert result is not None
     rows = as_rows(result, axes)
@@ -104,7 +104,7 @@ def along(function: Callable[..., None], axis: Any, out: Any, *inputs: np.ndarra
     return result.transpose(np.argsort(order))[()] if shape else result[()]
 
 
-def _can_write(out: np.ndarray, axes: tuple[int, ...], inputs: tuple[np.ndarray, ...]) -> bool:
+def can_write(out: np.ndarray, axes: tuple[int, ...], inputs: tuple[np.ndarray, ...]) -> bool:
     """Whether rows can be written there directly: three dimensions without a copy, and no half overlap."""
     if not np.may_share_memory(as_rows(out, axes), out):
         return False
