@@ -30,7 +30,7 @@ from fastact.primitives import (
     where,
 )
 
-__all__ = ["FLOAT16", "FLOAT32", "FLOAT64", "KERNELS", "Precision"]
+__all__ = ["FLOAT16", "FLOAT32", "FLOAT64", "KERNELS", "WIDE", "Precision"]
 
 
 class Precision(NamedTuple):
@@ -45,6 +45,7 @@ class Precision(NamedTuple):
     log_min: float  # exp of this is zero
     log2_high: float  # log(2), its last bits cleared so that k * log2_high is exact
     log2_low: float  # log(2) - log2_high
+    table: str  # the coefficients in use
     careful: bool = True  # whether rounding errors count
 
     @property
@@ -55,13 +56,18 @@ class Precision(NamedTuple):
 
 LOG2_E = 1.4426950408889634
 
-FLOAT32 = Precision("float32", np.float32, 32, 23, 127, 89.0, -104.0, 0.693145751953125, 1.42860682030941723212e-6)
+FLOAT32 = Precision(
+    "float32", np.float32, 32, 23, 127, 89.0, -104.0, 0.693145751953125, 1.42860682030941723212e-6, "float32"
+)
 FLOAT64 = Precision(
-    "float64", np.float64, 64, 52, 1023, 709.9, -746.0, 0.6931471803691238165, 1.90821492927058770002e-10
+    "float64", np.float64, 64, 52, 1023, 709.9, -746.0, 0.6931471803691238165, 1.90821492927058770002e-10, "float64"
 )
 
 #: float16 is computed in float32, whose rounding errors it never sees: what kernels do about them is left out.
 FLOAT16 = FLOAT32._replace(careful=False)
+
+#: Sums of float32 terms are computed in float64, where the roundings of float32 do not add up; its polynomials will do.
+WIDE = FLOAT64._replace(table="float32", careful=False)
 
 
 def _operation(name: str) -> Callable[..., Expression]:
@@ -186,8 +192,8 @@ def _exp_of_remainder(reduced: Reduced, precision: Precision) -> tuple[Expressio
     """exp(r + low) and its rounding error. 1 + r is the only sum with a rounding worth keeping (T. J. Dekker, 1971)."""
     r = reduced.r
     if not precision.careful:
-        return fma(polynomial(r, coefficients.EXP[precision.name]), r * r, r) + 1.0, constant(0.0)
-    small = fma(polynomial(r, coefficients.EXP[precision.name]), r * r, reduced.low)
+        return fma(polynomial(r, coefficients.EXP[precision.table]), r * r, r) + 1.0, constant(0.0)
+    small = fma(polynomial(r, coefficients.EXP[precision.table]), r * r, reduced.low)
     one_and_r = 1.0 + r
     rest = (r - (one_and_r - 1.0)) + small
     p = one_and_r + rest
@@ -198,7 +204,7 @@ def expm1_and_error(precision: Precision, x: Expression) -> tuple[Expression, Ex
     """2**k * (1 + p) - 1 without cancellation: 2**k * p + (2**k - 1), halved so that 2**k stays finite."""
     saturated = -2 * (precision.digits + 3) / LOG2_E  # -1 from here on down, with no error to speak of
     k, r, low = reduce_exp(clip(x, saturated, precision.log_max), None, precision)
-    small = fma(polynomial(r, coefficients.EXP[precision.name]), r * r, low)
+    small = fma(polynomial(r, coefficients.EXP[precision.table]), r * r, low)
     p, p_low = r + small, quick_sum_error(r, small)
     half = ldexp(constant(1.0), k - 1.0)
     y = fma(half, p, half - 0.5)
@@ -227,13 +233,15 @@ def _split_exponent(x: Expression, precision: Precision) -> Expression:
 
 def _log_of_sum(f: Expression, k: Expression, precision: Precision) -> Expression:
     """log(2**k * (1 + f)) for -1/4 <= f <= 1/2: near f where that is small and k is 0."""
-    if precision.name == "float32":
+    if precision.table == "float32":
         log = fma(polynomial(f, coefficients.LOG1P["float32"]), f * f, f)
     else:
         s = f / (2.0 + f)
         w = s * s
         # f - s * f is 2 s, but f is exact: only the small correction is rounded.
         log = f - s * (f - 2.0 * w * polynomial(w, coefficients.ATANH["float64"]))
+    if precision is WIDE:
+        return fma(k, precision.log2_high + precision.log2_low, log)
     return fma(k, precision.log2_high, fma(k, precision.log2_low, log))
 
 
@@ -258,12 +266,13 @@ def log1p_exp_kernel(precision: Precision, x: Expression) -> Expression:
 
 
 def log_kernel(precision: Precision, x: Expression) -> Expression:
-    """log(x) from the exponent and the significand; subnormal x is scaled up first."""
+    """log(x) from the exponent and the significand; subnormal x is scaled up first, unless it cannot occur."""
     tiny = x < 2.0 ** (2 - precision.bias)
-    scaled = where(tiny, x * 2.0 ** (precision.digits + 2), x)
+    scaled = x if precision is WIDE else where(tiny, x * 2.0 ** (precision.digits + 2), x)
     exponent = _split_exponent(scaled, precision)
     m = float_from_bits(integer_sub(bits(scaled), shift_left(exponent, integer(precision.digits, precision))))
-    k = apply("to_float", exponent) - where(tiny, float(precision.digits + 2), 0.0)
+    k = apply("to_float", exponent)
+    k = k if precision is WIDE else k - where(tiny, float(precision.digits + 2), 0.0)
     result = _log_of_sum(m - 1.0, k, precision)
     result = where(x > 0.0, result, where(x == 0.0, -np.inf, np.nan))
     return where((x == np.inf) | (x != x), x, result)
@@ -276,17 +285,17 @@ def tanh_kernel(precision: Precision, x: Expression) -> Expression:
 
 
 def normal_tail_kernel(precision: Precision, z: Expression, factor: Any = 1.0) -> Expression:
-    a, c = coefficients.TAIL_VARIABLE[precision.name]
+    a, c = coefficients.TAIL_VARIABLE[precision.table]
     v = ((z - c) if c else z) * (1.0 / (z + a))
-    p = horner(v, coefficients.NORMAL_TAIL[precision.name])
+    p = horner(v, coefficients.NORMAL_TAIL[precision.table])
     return quotient_kernel(precision, factor * p, product_error(factor, p), z + a, sum_error(a, z))
 
 
 def gelu_slope_kernel(precision: Precision, z: Expression) -> Expression:
-    a, c = coefficients.TAIL_VARIABLE[precision.name]
+    a, c = coefficients.TAIL_VARIABLE[precision.table]
     v = ((z - c) if c else z) * (1.0 / (z + a))
-    p = horner(v, coefficients.GELU_SLOPE[precision.name])
-    high, low = coefficients.GELU_ROOT[precision.name]
+    p = horner(v, coefficients.GELU_SLOPE[precision.table])
+    high, low = coefficients.GELU_ROOT[precision.table]
     return fma(high - z, p, (sum_error(high, -z) + low) * p)
 
 
@@ -304,7 +313,7 @@ def _smaller(precision: Precision, a: Expression, b: Expression) -> Expression:
 
 
 KERNELS: dict[str, Callable[..., Expression]] = {
-    f"fitted_{table}": lambda precision, w, table=table: horner(w, getattr(coefficients, table)[precision.name])
+    f"fitted_{table}": lambda precision, w, table=table: horner(w, getattr(coefficients, table)[precision.table])
     for table in FITTED
 }
 KERNELS |= {

@@ -59,7 +59,10 @@ def address(array: np.ndarray) -> int:
 
     In 0.1 us. ``array.ctypes.data`` and ``__array_interface__`` take ten times as long, as long as a ufunc.
     """
-    return ctypes.c_void_p.from_address(id(array) + object.__basicsize__).value or 0
+    return _pointer_at(id(array) + _HEAD).value or 0
+
+
+_pointer_at, _HEAD = ctypes.c_void_p.from_address, object.__basicsize__
 
 
 def words(values: Sequence[int]) -> Any:
