@@ -17,14 +17,12 @@ import numpy as np
 
 from fastact.formula import variable
 from fastact.functions import offered
-from fastact.sums import FLOATS, Sum
+from fastact.sums import FLOATS, Sum, rounded
 from fastact.ufunc import Definition, make_ufunc
 
 __all__ = ["Loss", "loss"]
 
 REDUCTIONS = ("mean", "sum", "none")
-
-LARGEST = {dtype: float(np.finfo(dtype).max) for dtype in FLOATS}
 
 DOCUMENTATION = """{headline}
 
@@ -124,9 +122,7 @@ def _value(
     total = loss.total(backend)(dtype, [pred, target, *[np.asarray(p, dtype) for p in parameters]])
     if reduction == "mean":
         total = total / pred.size if pred.size else np.nan
-    if abs(total) > LARGEST[dtype]:  # where NumPy would warn
-        total = math.copysign(math.inf, total)
-    return dtype.type(total)
+    return rounded(total, dtype)
 
 
 def _gradient(

@@ -19,13 +19,15 @@ from fastact.layout import Loop, Pool
 from fastact.nested import LEVELS, Nest, address, coalesced, words
 from fastact.ufunc import FALLBACK_BLOCK, STORAGES, Definition, compile_loop, set_thresholds
 
-__all__ = ["FLOATS", "Sum"]
+__all__ = ["FLOATS", "Sum", "rounded"]
 
 #: Elements of a partial sum: a few microseconds of work, and few enough partial sums for Python.
 LENGTH = 16_384
 
 #: The dtypes of operands, and of results.
 FLOATS = {np.dtype(storage): storage for storage in STORAGES if storage.startswith("float")}
+
+LARGEST = {dtype: float(np.finfo(dtype).max) for dtype in FLOATS}
 
 
 class Sum:
@@ -82,6 +84,13 @@ class Sum:
         definition = self.definition
         function = numpy_function(definition.name, definition.inputs, definition.results_for("float64"))
         return function if len(definition.results) > 1 else lambda *operands: (function(*operands),)
+
+
+def rounded(total: float, dtype: np.dtype) -> Any:
+    """A sum in the dtype of its operands, infinite without a warning where that has nothing as large."""
+    if abs(total) > LARGEST[dtype]:
+        total = math.copysign(math.inf, total)
+    return dtype.type(total)
 
 
 def _exact(partials: Sequence[float]) -> float:
