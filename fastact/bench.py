@@ -105,7 +105,7 @@ def _row(
     arguments = (grad, x) if backward else (x,)
     function = entry.callable("backward" if backward else "value")
     if backward and entry.learned:
-        out = (out, np.empty_like(out))  # type: ignore[assignment]
+        out = (out, None)  # type: ignore[assignment]  # the parameter's gradient is a sum
     plain = None if backward else plain_numpy(entry)
     timed: dict[str, Timed] = {
         "copy": parallel_copy(np.empty_like(x), x, threads),
@@ -115,8 +115,7 @@ def _row(
         timed["numpy"] = lambda: plain(x, **parameters)
     with np.errstate(all="ignore"):
         medians = interleaved(timed, repeat, progress.update)
-    # a copy moves one array in and one out; backward moves two in, and each of its outputs out
-    arrays = 2 if not backward else 3 if not entry.learned else 4
+    arrays = 3 if backward else 2  # a copy moves one array in and one out; backward moves two in and one out
     ours, copy = medians["fastact"], medians["copy"] * arrays / 2
     row = f"{entry.name:15} {ours / x.size * 1e9:11.3f} {ours / copy:11.2f}"
     if plain:

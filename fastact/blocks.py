@@ -41,18 +41,28 @@ STORAGES: dict[str, tuple[ir.Type, Any]] = {
 }
 
 
+def _of_size(kind: ir.Type, like: ir.Type) -> ir.Type:
+    """The type itself, or a vector of it, as ``like`` is."""
+    return ir.VectorType(kind, like.count) if isinstance(like, ir.VectorType) else kind
+
+
 def _to_kernel(builder: ir.IRBuilder, value: Any, name: str, target: ir.Type) -> Any:
-    conversion = {"float16": builder.fpext, "int64": builder.sitofp, "uint64": builder.uitofp}.get(name)
-    return conversion(value, target) if conversion else value
+    if name in ("int64", "uint64"):
+        return (builder.sitofp if name == "int64" else builder.uitofp)(value, target)
+    if name == "float16":
+        value = builder.fpext(value, _of_size(ir.FloatType(), target))
+    return value if value.type == target else builder.fpext(value, target)
 
 
 def _from_kernel(builder: ir.IRBuilder, value: Any, name: str, target: ir.Type) -> Any:
-    return builder.fptrunc(value, target) if name == "float16" else value
+    if value.type != target and name == "float16":
+        value = builder.fptrunc(value, _of_size(ir.FloatType(), target))
+    return value if value.type == target else builder.fptrunc(value, target)
 
 
-def _movers(name: str) -> tuple[Any, Any]:
-    """``load`` and ``store`` for one type in memory."""
-    memory, element = STORAGES[name]
+def _movers(name: str, element: Any) -> tuple[Any, Any]:
+    """``load`` and ``store`` for one type in memory and one to compute in."""
+    memory, _ = STORAGES[name]
     lanes = LANES[str(element)]
     vector = Vector(element, lanes)
     size = np.dtype(name).itemsize
@@ -149,8 +159,28 @@ def _movers(name: str) -> tuple[Any, Any]:
     return load, store
 
 
-for _name in STORAGES:
-    globals()[f"load_{_name}"], globals()[f"store_{_name}"] = _movers(_name)
+for _name, (_, _element) in STORAGES.items():
+    globals()[f"load_{_name}"], globals()[f"store_{_name}"] = _movers(_name, _element)
     __all__ += [f"load_{_name}", f"store_{_name}"]
+for _name in ("float16", "float32"):  # for loops that sum: they compute in float64
+    globals()[f"load_wide_{_name}"], globals()[f"store_wide_{_name}"] = _movers(_name, types.float64)
+    __all__ += [f"load_wide_{_name}", f"store_wide_{_name}"]
 lanes_float32, lanes_float64 = LANES["float32"], LANES["float64"]
 __all__ += ["lanes_float32", "lanes_float64"]
+
+
+@kernel
+def first(value, count):
+    """The first elements of a vector; zero behind them."""
+    return value if count == lanes_float64 else cleared(value, count)  # noqa: F405
+
+
+@kernel
+def accumulate(total, lost, term):
+    """A sum and, beside it, the sum of what rounding took from it (D. E. Knuth, TAOCP 2, 4.2.2)."""
+    larger = total + term
+    part = larger - total
+    return larger, lost + ((total - (larger - part)) + (term - part))
+
+
+__all__ += ["accumulate", "first"]

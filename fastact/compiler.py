@@ -24,7 +24,16 @@ from fastact.guard import compiling
 __all__ = ["host", "load"]
 
 #: Which Numba and llvmlite run, and what their compiler is made to know: part of every cache key.
-SOURCES = ("blocks.py", "compiler.py", "lanes.py", "layout.py", "parallel.py", "registers.py", "vectors.py")
+SOURCES = (
+    "blocks.py",
+    "compiler.py",
+    "lanes.py",
+    "layout.py",
+    "parallel.py",
+    "partial_sums.py",
+    "registers.py",
+    "vectors.py",
+)
 
 _engines: list[Any] = []  # linked code must stay where it is for as long as the process lives
 

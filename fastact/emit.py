@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastact.formula import Expression, topological
-from fastact.kernels import FLOAT16, FLOAT32, FLOAT64, KERNELS, Precision
+from fastact.kernels import FLOAT16, FLOAT32, FLOAT64, KERNELS, WIDE, Precision
 from fastact.primitives import NUMPY_FORMULAS, NUMPY_NAMES
 
 __all__ = ["inline_text", "kernel_source", "loop_source", "numpy_function", "numpy_source"]
@@ -178,23 +178,36 @@ def _literal(number: str) -> str:
     return number.replace("(inf)", "('inf')").replace("(-inf)", "('-inf')").replace("(nan)", "('nan')")
 
 
-def loop_source(name: str, inputs: list[str], results: tuple[Expression, ...], storage: str) -> str:
-    """A kernel and the loop that brings it to a ufunc's operands; a whole Python module."""
-    precision = precision_of(storage)
+def loop_source(
+    name: str, inputs: list[str], results: tuple[Expression, ...], storage: str, summed: bool = False
+) -> str:
+    """A kernel and the loop that brings it to a ufunc's operands; a whole Python module.
+
+    ``summed``: the last result is not written but summed, and the sum added to a pair of float64: the sum and its
+    rounding error. All is computed in float64 then, so that terms have no rounding errors that could add up.
+    """
+    widened = summed and storage in ("float16", "float32")
+    precision, wide = (WIDE, "wide_") if widened else (precision_of(storage), "")
     out_storage = storage if storage.startswith("float") else "float64"
-    outputs = ["y"] if len(results) == 1 else [f"y{i}" for i in range(len(results))]
     lanes = f"lanes_{precision.name}"
     names = list(map(variable_text, inputs))
-    place = {operand: f"pointers[{i}], steps[{i}], start, count" for i, operand in enumerate([*names, *outputs])}
+    values = ["y"] if len(results) == 1 else [f"y{i}" for i in range(len(results))]
+    written = values[:-1] if summed else values
+    place = {operand: f"pointers[{i}], steps[{i}], start, count" for i, operand in enumerate([*names, *written])}
     steps = [f"count = min({lanes}, size - start)"]
-    steps += [f"{o} = load_{storage}({place[o]})" for o in names]
-    steps += [f"{', '.join(outputs)} = {name}_kernel({', '.join(names)})"]
-    steps += [f"store_{out_storage}({o}, {place[o]})" for o in outputs]
+    steps += [f"{o} = load_{wide}{storage}({place[o]})" for o in names]
+    steps += [f"{', '.join(values)} = {name}_kernel({', '.join(names)})"]
+    steps += [f"store_{wide}{out_storage}({o}, {place[o]})" for o in written]
+    before, behind = "", ""
+    if summed:
+        before = "    total, lost = zeros(), zeros()\n"
+        steps += [f"total, lost = accumulate(total, lost, first({values[-1]}, count))"]
+        behind = f"    add_to(total, lost, pointers[{len(place)}])\n"
     steps += [f"start += {lanes}"]
     body = "".join(f"        {line}\n" for line in steps)
     return (
         f"from fastact.blocks import *\n\n{kernel_source(name, inputs, results, precision)}\n\n"
         f"def loop(pointers, dimensions, steps, data):\n"
-        f"    size, start = dimensions[0], 0\n"
-        f"    while start < size:\n{body}"
+        f"    size, start = dimensions[0], 0\n{before}"
+        f"    while start < size:\n{body}{behind}"
     )

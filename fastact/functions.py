@@ -15,8 +15,8 @@ from typing import Any
 
 __all__ = ["FUNCTIONS", "offered", "public_callable"]
 
-#: The modules that offer functions, in the order of the documentation.
-FAMILIES: tuple[str, ...] = ("rows", "classification")
+#: The modules that offer functions.
+FAMILIES: tuple[str, ...] = ("rows", "gates", "catalogue.losses", "classification")
 
 
 class _Functions(Mapping[str, Callable[..., Any]]):
@@ -39,7 +39,7 @@ class _Functions(Mapping[str, Callable[..., Any]]):
 
     def __iter__(self) -> Iterator[str]:
         self._load()
-        return iter(self._by_name)
+        return iter(sorted(self._by_name))  # and not as they came, which depends on what else was imported
 
     def __len__(self) -> int:
         self._load()

@@ -30,7 +30,7 @@ from fastact.primitives import (
     where,
 )
 
-__all__ = ["FLOAT16", "FLOAT32", "FLOAT64", "KERNELS", "Precision"]
+__all__ = ["FLOAT16", "FLOAT32", "FLOAT64", "KERNELS", "WIDE", "Precision"]
 
 
 class Precision(NamedTuple):
@@ -66,6 +66,9 @@ FLOAT64 = Precision(
 #: float16 is computed in float32, whose rounding errors it never sees: what kernels do about them is left out,
 #: and shorter polynomials do.
 FLOAT16 = FLOAT32._replace(table="float16", careful=False)
+
+#: Sums of float32 terms are computed in float64, where the roundings of float32 do not add up; its polynomials will do.
+WIDE = FLOAT64._replace(table="float32", careful=False)
 
 
 def _operation(name: str) -> Callable[..., Expression]:
@@ -234,13 +237,15 @@ def _split_exponent(x: Expression, precision: Precision) -> Expression:
 
 def _log_of_sum(f: Expression, k: Expression, precision: Precision) -> Expression:
     """log(2**k * (1 + f)) for -1/4 <= f <= 1/2: near f where that is small and k is 0."""
-    if precision.name == "float32":
+    if precision.table == "float32":
         log = fma(polynomial(f, coefficients.LOG1P["float32"]), f * f, f)
     else:
         s = f / (2.0 + f)
         w = s * s
         # f - s * f is 2 s, but f is exact: only the small correction is rounded.
         log = f - s * (f - 2.0 * w * polynomial(w, coefficients.ATANH["float64"]))
+    if precision is WIDE:
+        return fma(k, precision.log2_high + precision.log2_low, log)
     return fma(k, precision.log2_high, fma(k, precision.log2_low, log))
 
 
@@ -265,12 +270,13 @@ def log1p_exp_kernel(precision: Precision, x: Expression) -> Expression:
 
 
 def log_kernel(precision: Precision, x: Expression) -> Expression:
-    """log(x) from the exponent and the significand; subnormal x is scaled up first."""
+    """log(x) from the exponent and the significand; subnormal x is scaled up first, unless it cannot occur."""
     tiny = x < 2.0 ** (2 - precision.bias)
-    scaled = where(tiny, x * 2.0 ** (precision.digits + 2), x)
+    scaled = x if precision is WIDE else where(tiny, x * 2.0 ** (precision.digits + 2), x)
     exponent = _split_exponent(scaled, precision)
     m = float_from_bits(integer_sub(bits(scaled), shift_left(exponent, integer(precision.digits, precision))))
-    k = apply("to_float", exponent) - where(tiny, float(precision.digits + 2), 0.0)
+    k = apply("to_float", exponent)
+    k = k if precision is WIDE else k - where(tiny, float(precision.digits + 2), 0.0)
     result = _log_of_sum(m - 1.0, k, precision)
     result = where(x > 0.0, result, where(x == 0.0, -np.inf, np.nan))
     return where((x == np.inf) | (x != x), x, result)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastact.ufunc import STORAGES, make_ufunc, records_of
+from fastact.ufunc import STORAGES, Definition, make_ufunc, records_of
 
 if TYPE_CHECKING:
     from fastact.activations import Activation
@@ -40,6 +40,8 @@ def with_keywords(entry: Activation, kind: str, backend: str) -> Callable[..., A
         body += _nested(ufunc, namespace, names)
     call = f"ufunc({', '.join(names)}, **keywords)"
     if entry.learned and kind == "backward":
+        if backend == "numba":
+            body += _fused(definition, namespace)
         namespace["sum_to"] = _sum_to
         body += [f"dx, dw = {call}", f"return dx, sum_to(dw, {entry.learned})"]
     else:
@@ -101,6 +103,17 @@ def _nested(ufunc: np.ufunc, namespace: dict[str, Any], names: list[str]) -> lis
         "if type(x) is array and x.size >= nested.LARGE:",
         f"    result = nested.run_nested(records, storages, ({', '.join(names)},), keywords)",
         "    if result is not NotImplemented: return result",
+    ]
+
+
+def _fused(definition: Definition, namespace: dict[str, Any]) -> list[str]:
+    """The parameter's gradient summed where it arises: written out first, it would double what is written."""
+    from fastact.learned import LearnedBackward
+
+    namespace["fused"] = LearnedBackward(definition)
+    return [
+        f"result = fused(({', '.join(definition.inputs)}), keywords)",
+        "if result is not NotImplemented: return result",
     ]
 
 

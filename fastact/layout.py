@@ -29,6 +29,19 @@ class _Loop(NamedTuple):
 Loop = _Loop()
 
 
+class _Sums(NamedTuple):
+    """Slots in the description of a sum over three nested loops; before them, the loops' sizes, innermost first."""
+
+    LENGTH: int = 3  # a row longer than this is cut into pieces
+    PIECES: int = 4  # that many
+    GROUP: int = 5  # pieces in a partial sum: several, where rows are short
+    COUNT: int = 6  # partial sums
+    STEPS: int = 7  # of the innermost loop, one per operand, and of the loops around it
+
+
+Sums = _Sums()
+
+
 class _Pool(NamedTuple):
     """Slots in the record that all threads of the process share.
 
@@ -42,6 +55,7 @@ class _Pool(NamedTuple):
     SIGNAL_MASK: int = 4  # the platform's SIG_SETMASK
     RUN_CHUNK: int = 5  # address of the task that runs part of a ufunc's loop
     RUN_ROWS: int = 6  # and of the task that runs some of its rows
+    RUN_SUMS: int = 7  # and of the task that computes some of the parts of a sum
     BUSY: int = 8  # 1 while a caller owns the pool
     CREATED: int = 9  # workers started so far; only the owner writes it
     STARTED: int = 10  # workers that have taken their number

@@ -1,40 +1,110 @@
-"""Large arrays with broadcast parameters, such as a slope per channel, shared between threads.
+"""Large arrays that NumPy would hand to a ufunc's loop row by row, shared between threads.
 
-NumPy calls a ufunc's loop once per row there, and a row is too short for threads. Where the operands
-are plain enough, the compiled driver of this case goes over all rows in one call; everything else,
-``where``, casts, subclasses, is left to NumPy.
+Rows arise from parameters that are broadcast, such as a slope per channel, and from views, such as the halves
+of an array: each is too short for threads, and costs a call. Where the operands are plain enough, the compiled
+driver of this case goes over all rows in one call; everything else, ``where``, casts, subclasses, is left to NumPy.
 """
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping, Sequence
-from functools import cache
-from typing import Any
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastact import threads
 from fastact.layout import Pool
 
-__all__ = ["LARGE", "run_nested"]
+__all__ = ["LARGE", "Nest", "address", "coalesced", "run_nested", "run_rows", "words"]
 
 #: Elements from which it is worth looking.
 LARGE = 200_000
 
 LEVELS = 3
 
+#: A row of fewer elements costs more to begin than to compute; NumPy copies many such rows together first.
+SHORT = 16
+
+
+class Nest(NamedTuple):
+    """Nested loops: sizes and, for each loop, the bytes between elements of each operand; innermost first."""
+
+    sizes: list[int]
+    steps: list[list[int]]
+
+    def filled(self, operands: int) -> Nest:
+        """With the idle loops that drivers expect around it."""
+        missing = LEVELS - len(self.sizes)
+        return Nest(self.sizes + [1] * missing, self.steps + [[0] * operands] * missing)
+
+
+def coalesced(shape: Sequence[int], strides: Sequence[Sequence[int]]) -> Nest:
+    """The fewest loops over these operands, in the order of memory: neighbouring axes that every operand walks
+    evenly become one."""
+    nest = Nest([], [])
+    axes = [(shape[i], [s[i] for s in strides]) for i in reversed(range(len(shape))) if shape[i] != 1]
+    for size, steps in sorted(axes, key=lambda axis: sum(map(abs, axis[1]))):
+        if nest.sizes and all(step == nest.sizes[-1] * inner for step, inner in zip(steps, nest.steps[-1])):
+            nest.sizes[-1] *= size
+        else:
+            nest.sizes.append(size)
+            nest.steps.append(steps)
+    return nest
+
+
+def address(array: np.ndarray) -> int:
+    """Where an array's first element is: the first field of NumPy's C struct, behind the head of every object.
+
+    In 0.1 us. ``array.ctypes.data`` and ``__array_interface__`` take ten times as long, as long as a ufunc.
+    """
+    return _pointer_at(id(array) + _HEAD).value or 0
+
+
+_pointer_at, _HEAD = ctypes.c_void_p.from_address, object.__basicsize__
+
+
+def words(values: Sequence[int]) -> Any:
+    """Machine words, for compiled code."""
+    return (ctypes.c_ssize_t * len(values))(*values)
+
 
 @cache
 def _driver() -> Any:
-    words = ctypes.c_void_p
-    return ctypes.CFUNCTYPE(None, words, words, words, words)(threads.compiled("nested")["drive_nested"])
+    pointer = ctypes.c_void_p
+    parts = threads.compiled("nested")
+    threads.register(Pool.RUN_ROWS, parts["run_rows"])
+    return ctypes.CFUNCTYPE(None, pointer, pointer, pointer, pointer)(parts["drive_nested"])
+
+
+@lru_cache(512)
+def _rows(shape: tuple[int, ...], strides: tuple[tuple[int, ...], ...]) -> tuple[Any, Any] | None:
+    """Sizes and steps as the driver reads them. Kept, because finding them costs more than a thousand elements."""
+    nest = coalesced(shape, strides)
+    if not 1 < len(nest.sizes) <= LEVELS or nest.sizes[0] < SHORT or 0 in nest.sizes:
+        return None
+    sizes, steps = nest.filled(len(strides))
+    return words(sizes), words([step for loop in steps for step in loop])
+
+
+def run_rows(record: np.ndarray, operands: Sequence[np.ndarray]) -> bool:
+    """A ufunc's loop over operands of one shape and the right dtypes; False, and nothing done, if a single loop
+    or more than three would be needed, or if rows are short: NumPy's business."""
+    rows = _rows(operands[0].shape, tuple([a.strides for a in operands]))
+    if rows is None:
+        return False
+    _driver()(words([address(a) for a in operands]), *rows, address(record))
+    return True
+
+
+# -- activations with parameters ------------------------------------------------------------------
 
 
 def run_nested(
     records: np.ndarray, storages: Sequence[str], operands: Sequence[Any], keywords: Mapping[str, Any]
 ) -> Any:
-    """The results of a ufunc's loops on these operands, or NotImplemented if NumPy should see to it.
+    """The result of a ufunc's loops on these operands, or NotImplemented if NumPy should see to it.
 
     The first operand of full shape decides: all others must broadcast to it, in its dtype.
     """
@@ -48,44 +118,18 @@ def run_nested(
         return NotImplemented
     if out is None:
         out = np.empty(shape, dtype)
-    elif not _fits(out, shape, dtype, arrays):
+    elif not fits(out, shape, dtype, arrays):
         return NotImplemented
     try:
         inputs = [np.broadcast_to(np.asarray(o, dtype), shape) for o in operands]
     except ValueError:
         return NotImplemented
-    nest = _coalesced(shape, [a.strides for a in [*inputs, out]])
-    if nest is None:
-        return NotImplemented
-    sizes, steps = nest
-    record = records[storages.index(dtype.name)]
-    pointers = np.array([a.ctypes.data for a in [*inputs, out]], np.int64)
-    threads.pool()[Pool.RUN_ROWS] = threads.compiled("nested")["run_rows"]
-    _driver()(pointers.ctypes.data, sizes.ctypes.data, steps.ctypes.data, record.ctypes.data)
-    return out
+    return out if run_rows(records[storages.index(dtype.name)], [*inputs, out]) else NotImplemented
 
 
-def _fits(out: Any, shape: tuple[int, ...], dtype: np.dtype, arrays: Sequence[np.ndarray]) -> bool:
+def fits(out: Any, shape: tuple[int, ...], dtype: np.dtype, arrays: Sequence[np.ndarray]) -> bool:
     """Whether results can be written there directly: in place over an operand, or apart from all of them."""
     if type(out) is not np.ndarray or out.shape != shape or out.dtype != dtype or not out.flags.writeable:
         return False
     same = [a for a in arrays if a.ctypes.data == out.ctypes.data and a.strides == out.strides and a.shape == shape]
     return all(any(a is s for s in same) or not np.may_share_memory(a, out) for a in arrays)
-
-
-def _coalesced(shape: tuple[int, ...], strides: Sequence[tuple[int, ...]]) -> tuple[np.ndarray, np.ndarray] | None:
-    """Sizes and steps of at most three nested loops, innermost first; neighbouring axes that every operand
-    walks evenly become one. None if more are left, or if the innermost is too short to be worth a call."""
-    axes: list[tuple[int, list[int]]] = []
-    for i in reversed(range(len(shape))):
-        steps = [s[i] for s in strides]
-        if shape[i] == 1:
-            continue
-        if axes and all(step == axes[-1][0] * inner for step, inner in zip(steps, axes[-1][1])):
-            axes[-1] = (axes[-1][0] * shape[i], axes[-1][1])
-        else:
-            axes.append((shape[i], steps))
-    if not 1 < len(axes) <= LEVELS or axes[0][0] < 16 or 0 in shape:
-        return None
-    axes += [(1, [0] * len(strides))] * (LEVELS - len(axes))
-    return np.array([size for size, _ in axes], np.int64), np.array([steps for _, steps in axes], np.int64)

@@ -336,19 +336,26 @@ def run_chunk(begin, end, context):
     call_loop(context[0], pointers, size, offset(context, 3), context)
 
 
+@inline
+def worth_sharing(pool, data, size):
+    """Whether threads pay for so many elements: sooner where they need not be woken."""
+    awake = size >= data[Loop.WORTH_WAKING] or atomic_load(pool, Pool.SLEEPING) == 0
+    return size >= data[Loop.WORTH_SHARING] and awake
+
+
 def drive(pointers, dimensions, steps, data):
     """The loop that NumPy calls for every ufunc: alone on few elements, with the pool on many."""
     while data[Loop.FUNCTION] == 0:  # an interrupt can make the callback return before its work is done
         call_resolve(data[Loop.RESOLVE], data)
     size, pool = dimensions[0], record_at(data[Loop.POOL])
-    if size < data[Loop.WORTH_SHARING] or (size < data[Loop.WORTH_WAKING] and atomic_load(pool, Pool.SLEEPING) > 0):
-        call_loop(data[Loop.FUNCTION], pointers, dimensions, steps, data)
-    else:
+    if worth_sharing(pool, data, size):
         context = stack_record()
         context[0], context[1] = data[Loop.FUNCTION], data[Loop.OPERANDS]
         for i in range(data[Loop.OPERANDS]):
             context[3 + i], context[3 + MAX_OPERANDS + i] = steps[i], pointers[i]
         parallel_for(pool, pool[Pool.RUN_CHUNK], context, size, data[Loop.GRAIN])
+    else:
+        call_loop(data[Loop.FUNCTION], pointers, dimensions, steps, data)
     clear_floating_point_flags()
 
 
@@ -371,9 +378,11 @@ def drive_nested(pointers, sizes, steps, data):
     context = stack_record()
     context[0], context[1] = data[Loop.FUNCTION], data[Loop.OPERANDS]
     context[2], context[3], context[4] = address_of(sizes), address_of(steps), address_of(pointers)
-    pool = record_at(data[Loop.POOL])
-    grain = max(1, data[Loop.GRAIN] // sizes[0])
-    parallel_for(pool, pool[Pool.RUN_ROWS], context, sizes[1] * sizes[2], grain)
+    pool, rows = record_at(data[Loop.POOL]), sizes[1] * sizes[2]
+    if worth_sharing(pool, data, sizes[0] * rows):
+        parallel_for(pool, pool[Pool.RUN_ROWS], context, rows, max(1, data[Loop.GRAIN] // sizes[0]))
+    else:
+        call_task(pool[Pool.RUN_ROWS], 0, rows, context)
     clear_floating_point_flags()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -36,18 +37,29 @@ def _initial_threads() -> int:
     return int(setting)
 
 
+#: Drivers and the tasks they share between threads, and where they stand: compiled when they are first needed.
+PARTS = {"ufuncs": "parallel", "nested": "parallel", "rows": "parallel", "sums": "partial_sums"}
+
+
 @cache
 def compiled(part: str = "ufuncs") -> dict[str, int]:
-    """Addresses of the compiled functions of fastact.parallel: a part at a time, because compiling costs time."""
+    """Addresses of compiled drivers and tasks: a part at a time, because compiling costs time."""
 
     def functions() -> dict[str, tuple[Any, Any]]:
-        from fastact import parallel
-
-        return parallel.ENTRY_POINTS[part]
+        return import_module(f"fastact.{PARTS[part]}").ENTRY_POINTS[part]
 
     from fastact import compiler
 
-    return compiler.load((Path(__file__).parent / "parallel.py").read_text() + part, functions)
+    return compiler.load((Path(__file__).parent / f"{PARTS[part]}.py").read_text() + part, functions)
+
+
+_tasks: dict[int, int] = {}
+
+
+def register(slot: int, task: int) -> None:
+    """Note the address of a compiled task in the pool's record, here and in forked children."""
+    _tasks[slot] = task
+    pool()[slot] = task
 
 
 @cache
@@ -69,6 +81,8 @@ def _fill(record: np.ndarray, threads: int) -> None:
     record[Pool.SPIN] = SPIN
     record[Pool.WORKER] = compiled()["worker"]
     record[Pool.RUN_CHUNK] = compiled()["run_chunk"]
+    for slot, task in _tasks.items():
+        record[slot] = task
     record[Pool.SIGNAL_MASK] = getattr(signal, "SIG_SETMASK", 0)
     record[Pool.THREADS] = min(threads, MAX_THREADS) if hasattr(signal, "pthread_sigmask") else 1  # POSIX threads only
 

@@ -55,6 +55,7 @@ class Definition(NamedTuple):
     results: tuple[Expression, ...]
     doc: str
     constants: Mapping[str, float] = MappingProxyType({})  # values of parameters that are no inputs
+    summed: bool = False  # whether the last result is summed; see fastact.sums
 
     def results_for(self, storage: str) -> tuple[Expression, ...]:
         """The results with the constants in place, rounded as an operand of that type would be."""
@@ -65,7 +66,7 @@ class Definition(NamedTuple):
     def source(self, storage: str) -> str:
         from fastact.emit import loop_source
 
-        return loop_source(self.name, self.inputs, self.results_for(storage), storage)
+        return loop_source(self.name, self.inputs, self.results_for(storage), storage, self.summed)
 
 
 class _LoopEntry(NamedTuple):
@@ -189,7 +190,7 @@ def _compile_entry(entry: _LoopEntry) -> None:
         if entry.record[Loop.FUNCTION]:
             return
         try:
-            _set_thresholds(entry)
+            set_thresholds(entry.record, entry.definition, entry.storage)
             entry.record[Loop.FUNCTION] = compile_loop(entry.definition, entry.storage)
         except BaseException:
             # Python code can compute too. The report that the thread prints says what went wrong.
@@ -198,15 +199,16 @@ def _compile_entry(entry: _LoopEntry) -> None:
             raise
 
 
-def _set_thresholds(entry: _LoopEntry) -> None:
+def set_thresholds(record: np.ndarray, definition: Definition, storage: str) -> None:
+    """Note in a loop's record from how many elements threads pay."""
     from fastact.emit import operation_count
 
-    operations = operation_count(entry.definition.results_for(entry.storage), entry.storage)
+    operations = operation_count(definition.results_for(storage), storage)
     nanoseconds = MEMORY_COST + OPERATION_COST * operations
-    if entry.storage not in ("float16", "float32"):
+    if definition.summed or storage not in ("float16", "float32"):
         nanoseconds *= 2
     for slot, work in ((Loop.WORTH_SHARING, WORTH_SHARING), (Loop.WORTH_WAKING, WORTH_WAKING), (Loop.GRAIN, CHUNK)):
-        entry.record[slot] = max(1024, int(work / nanoseconds) // 1024 * 1024)
+        record[slot] = max(1024, int(work / nanoseconds) // 1024 * 1024)
 
 
 # -- the fallback ---------------------------------------------------------------------------------

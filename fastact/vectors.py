@@ -249,3 +249,69 @@ def ldexp(typing_context, a, k):
         return value
 
     return k(a, k), generate
+
+
+# -- sums -----------------------------------------------------------------------------------------
+
+
+@intrinsic
+def zeros(typing_context):
+    """A vector of float64 zeros."""
+    result = Vector(types.float64, LANES["float64"])
+    return result(), lambda context, builder, signature, args: ir.Constant(context.get_value_type(result), None)
+
+
+@intrinsic
+def cleared(typing_context, value, count):
+    """The first ``count`` elements, zeros in place of the others."""
+
+    def generate(context, builder, signature, args):
+        numbers = ir.VectorType(ir.IntType(64), value.lanes)
+        inside = builder.icmp_signed(
+            "<", ir.Constant(numbers, list(range(value.lanes))), splat(builder, args[1], value.lanes)
+        )
+        return builder.select(inside, args[0], ir.Constant(args[0].type, None))
+
+    return value(value, count), generate
+
+
+def _add_pairs(builder: ir.IRBuilder, a: Any, a_low: Any, b: Any, b_low: Any) -> tuple[Any, Any]:
+    """The sum of two sums with their rounding errors; without an error where it is infinite."""
+    total = builder.fadd(a, b)
+    part = builder.fsub(total, a)
+    error = builder.fadd(builder.fsub(a, builder.fsub(total, part)), builder.fsub(b, part))
+    error = builder.fadd(error, builder.fadd(a_low, b_low))
+    return total, builder.select(
+        builder.fcmp_ordered("ord", error, error),
+        error,
+        ir.Constant(error.type, None if isinstance(error.type, ir.VectorType) else 0.0),
+    )
+
+
+@intrinsic
+def add_to(typing_context, total, lost, address):
+    """Add all elements of a sum and its rounding errors to the two numbers at an address."""
+
+    def generate(context, builder, signature, args):
+        high, low, address = args
+        lanes = total.lanes
+        while lanes > 1:
+            lanes //= 2
+            index = ir.VectorType(ir.IntType(32), lanes)
+            halves = [ir.Constant(index, list(range(start, start + lanes))) for start in (0, lanes)]
+            undefined = ir.Constant(high.type, ir.Undefined)
+            parts = [builder.shuffle_vector(v, undefined, half) for half in halves for v in (high, low)]
+            high, low = _add_pairs(builder, *parts)
+        first = ir.Constant(ir.IntType(32), 0)
+        place = builder.inttoptr(address, ir.DoubleType().as_pointer())
+        places = place, builder.gep(place, [ir.Constant(ir.IntType(32), 1)])
+        found = [builder.load(p) for p in places]
+        sums = _add_pairs(builder, *found, *(builder.extract_element(v, first) for v in (high, low)))
+        for value, p in zip(sums, places):
+            builder.store(value, p)
+        return context.get_dummy_value()
+
+    return types.void(total, lost, address), generate
+
+
+__all__ += ["add_to", "cleared", "zeros"]

@@ -261,6 +261,38 @@ def test_prelu_backward_sums_over_what_was_broadcast() -> None:
     assert dcolumn.shape == (10, 1)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_prelu_backward_sums_in_the_same_pass(dtype: type) -> None:
+    """A number, and channels long enough for a sum each: against the gradients written out and summed exactly."""
+    x = sample(3 * 4 * 150 * 80).reshape(3, 4, 150, 80).astype(dtype)
+    grad = x[::-1].copy() - dtype(0.5)
+    terms = grad.astype(float) * np.minimum(x, 0).astype(float)
+    for weight in (0.25, dtype(0.25), np.full(1, 0.25, dtype), np.linspace(0.1, 0.4, 4, dtype=dtype)[:, None, None]):
+        expected = np.where(x > 0, grad, grad * np.asarray(weight, dtype))
+        kept = np.shape(weight)[:1] == (4,)
+        sums = terms.sum(axis=(0, 2, 3)) if kept else terms.sum()
+        results = []
+        for threads in (1, 2, 7):
+            fastact.set_num_threads(threads)
+            dx, dweight = fastact.prelu_backward(grad, x, weight)
+            out = np.empty_like(x)
+            assert fastact.prelu_backward(grad, x, weight, out=(out, None))[0] is out
+            assert np.array_equal(dx, expected)
+            assert np.array_equal(out, expected)
+            assert np.shape(dweight) == np.shape(weight)
+            assert dweight.dtype == dtype
+            results.append(dweight.tobytes())
+        assert len(set(results)) == 1
+        with np.errstate(over="ignore"):
+            truth = sums.astype(dtype).reshape(np.shape(weight))
+        assert np.allclose(dweight, truth, rtol=2 * np.finfo(dtype).eps)
+        in_place = grad.copy()
+        fastact.prelu_backward(in_place, x, weight, out=(in_place, None))
+        assert np.array_equal(in_place, expected)
+        strided = fastact.prelu_backward(grad[..., ::-2], x[..., ::-2], weight)
+        assert np.array_equal(strided[0], expected[..., ::-2])
+
+
 def test_every_kind_is_public() -> None:
     names = ACTIVATIONS.public_names()
     assert all(name + suffix in names for name in ACTIVATIONS for suffix in KINDS)

@@ -276,7 +276,7 @@ def gelu_tanh(x: Any) -> Values:
 )
 def gelu(x: Any) -> Values:
     """Gaussian error linear unit; ``approximate="tanh"`` computes gelu_tanh instead."""
-    z = minimum(abs(x), 40)
+    z = minimum(abs(x), 45)  # where even the largest float64 times exp(-z * z / 2) vanishes
     slope = gauss_times(gelu_slope(z), z)
     tail = gauss_times(normal_tail(z, where(x < 0, -z, 1)), z)
     value = where(x < 0, tail, x * (1 - tail))

@@ -1,0 +1,189 @@
+"""``python -m benchmarks.losses``: gates and losses beside their peers and beside a copy of the same bytes, in one run.
+
+Microseconds, medians of calls that take turns, float32. Losses: the mean, and its gradient into an array given. Gates:
+over rows of two halves, into arrays given where a peer can. A row ends with our time over the copy's (a two-thread
+copy of as many bytes as the function must touch) and the fastest peer's time over ours, marked where it is below 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+import fastact
+from fastact.bench import parallel_copy
+from fastact.gates import GATES
+
+SIZES = (1_000, 100_000, 10_000_000)
+HALVES = (8, 64, 512, 4096)
+LOSSES = ("mse_loss", "l1_loss", "huber_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits")
+
+Call = Callable[[], object]
+
+
+# -- peers ----------------------------------------------------------------------------------------
+
+
+def numpy_loss(name: str, p: np.ndarray, t: np.ndarray) -> Any:
+    d = p - t
+    if name == "mse_loss":
+        return np.mean(np.square(d, out=d))
+    if name == "l1_loss":
+        return np.mean(np.abs(d, out=d))
+    if name == "huber_loss":
+        u = np.abs(d)
+        return np.mean(np.where(u < 1, d * d / 2, u - np.float32(0.5)))
+    if name == "binary_cross_entropy":
+        return -np.mean(t * np.maximum(np.log(p), -100) + (1 - t) * np.maximum(np.log1p(-p), -100))
+    return np.mean(np.maximum(p, 0) - p * t + np.log1p(np.exp(-np.abs(p))))
+
+
+def jax_loss(name: str) -> Callable[[Any, Any], Any]:
+    import jax.numpy as jnp
+
+    def loss(p: Any, t: Any) -> Any:
+        d = p - t
+        if name == "mse_loss":
+            return jnp.mean(d * d)
+        if name == "l1_loss":
+            return jnp.mean(jnp.abs(d))
+        if name == "huber_loss":
+            return jnp.mean(jnp.where(jnp.abs(d) < 1, d * d / 2, jnp.abs(d) - 0.5))
+        if name == "binary_cross_entropy":
+            return -jnp.mean(t * jnp.maximum(jnp.log(p), -100) + (1 - t) * jnp.maximum(jnp.log1p(-p), -100))
+        return jnp.mean(jnp.maximum(p, 0) - p * t + jnp.log1p(jnp.exp(-jnp.abs(p))))
+
+    return loss
+
+
+def loss_peers(name: str, p: np.ndarray, t: np.ndarray, backward: bool) -> Iterator[tuple[str, Call]]:
+    if not backward:
+        yield "numpy", lambda: numpy_loss(name, p, t)
+    try:
+        import torch
+    except ImportError:
+        pass
+    else:
+        torch.set_num_threads(fastact.get_num_threads())
+        function = getattr(torch.nn.functional, name)
+        x, y = torch.from_numpy(p), torch.from_numpy(t)
+        if backward:
+            leaf = x.clone().requires_grad_(True)
+            yield "torch", lambda: torch.autograd.grad(function(leaf, y), leaf)
+        else:
+            yield "torch", lambda: function(x, y)
+    try:
+        import jax
+    except ImportError:
+        return
+    compiled = jax.jit(jax.grad(jax_loss(name)) if backward else jax_loss(name))
+    u, v = jax.numpy.asarray(p), jax.numpy.asarray(t)
+    yield "jax", lambda: compiled(u, v).block_until_ready()
+
+
+def gate_peers(name: str, x: np.ndarray, half: int) -> Iterator[tuple[str, Call]]:
+    if name == "reglu":
+        yield "numpy", lambda: x[:, :half] * np.maximum(x[:, half:], 0)
+    try:
+        import torch
+    except ImportError:
+        pass
+    else:
+        torch.set_num_threads(fastact.get_num_threads())
+        given = torch.from_numpy(x)
+        activation = getattr(torch.nn.functional, GATES[name])
+        if name == "glu":
+            yield "torch", lambda: torch.nn.functional.glu(given)
+        else:
+            yield "torch", lambda: given[:, :half] * activation(given[:, half:])
+    try:
+        import jax
+    except ImportError:
+        return
+    opened = getattr(jax.nn, GATES[name])
+    compiled = jax.jit(lambda x: x[:, :half] * opened(x[:, half:]))
+    there = jax.numpy.asarray(x)
+    yield "jax", lambda: compiled(there).block_until_ready()
+
+
+# -- the table ------------------------------------------------------------------------------------
+
+
+def medians(calls: dict[str, Call], size: int) -> dict[str, float]:
+    """Microseconds; small calls in batches, so that each finds the machine as in a loop of its own."""
+    number, repeat = (200, 11) if size <= 1000 else (20, 11) if size <= 100_000 else (1, 9)
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():
+        call()
+    for _ in range(repeat):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            for _ in range(number):
+                call()
+            times[name].append((time.perf_counter() - start) / number * 1e6)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def copy_of(bytes_moved: int) -> Call:
+    source = np.ones(bytes_moved // 8, np.float32)
+    return parallel_copy(np.empty_like(source), source, fastact.get_num_threads())
+
+
+def report(label: str, size: int, calls: dict[str, Call]) -> None:
+    result = medians(calls, size)
+    ours, copy = result["fastact"], result["copy"]
+    peers = {name: value for name, value in result.items() if name not in ("fastact", "copy")}
+    columns = "".join(
+        f"{result.get(name, float('nan')):11.1f}" for name in ("fastact", "copy", "numpy", "torch", "jax")
+    )
+    best = min(peers, key=peers.__getitem__, default=None)
+    verdict = f"{peers[best] / ours:8.2f} {best}" + (" <--" if peers[best] < ours else "") if best else ""
+    print(f"{label:46}{size:10,}{columns}{ours / copy:8.2f}{verdict}", flush=True)
+
+
+def compare_loss(name: str, size: int) -> None:
+    rng = np.random.default_rng(0)
+    target, out = rng.random(size, np.float32), np.empty(size, np.float32)
+    pred = rng.random(size, np.float32) if name == "binary_cross_entropy" else rng.standard_normal(size, np.float32)
+    value, gradient = getattr(fastact, name), getattr(fastact, f"{name}_backward")
+    calls: dict[str, Call] = {"fastact": lambda: value(pred, target), "copy": copy_of(8 * size)}
+    report(name, size, calls | dict(loss_peers(name, pred, target, False)))
+    calls = {"fastact": lambda: gradient(pred, target, out=out), "copy": copy_of(12 * size)}
+    report(f"{name}_backward", size, calls | dict(loss_peers(name, pred, target, True)))
+
+
+def compare_gate(name: str, size: int, half: int) -> None:
+    x = np.random.default_rng(0).standard_normal((size // (2 * half), 2 * half)).astype(np.float32)
+    out, dx = np.empty_like(x[:, :half]), np.empty_like(x)
+    value, gradient = getattr(fastact, name), getattr(fastact, f"{name}_backward")
+    calls: dict[str, Call] = {"fastact": lambda: value(x, out=out), "copy": copy_of(6 * x.size)}
+    report(f"{name}, rows of 2 x {half}", size, calls | dict(gate_peers(name, x, half)))
+    calls = {"fastact": lambda: gradient(out, x, out=dx), "copy": copy_of(10 * x.size)}
+    report(f"{name}_backward, rows of 2 x {half}", size, calls)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", help="functions, all by default")
+    parser.add_argument("--size", type=int, action="append", help=f"elements, by default {SIZES}")
+    arguments = parser.parse_args()
+    names = arguments.names or [*LOSSES, *GATES]
+    print(f"float32, us per call, backend {fastact.backend()}, {fastact.get_num_threads()} of {os.cpu_count()} cores")
+    print(f"{'':46}{'elements':>10}{'fastact':>11}{'copy':>11}{'numpy':>11}{'torch':>11}{'jax':>11}  /copy  peer/ours")
+    with np.errstate(all="ignore"):
+        for size in arguments.size or SIZES:
+            for name in (name for name in LOSSES if name in names):
+                compare_loss(name, size)
+            for half in (half for half in HALVES if 2 * half <= size):
+                for name in (name for name in GATES if name in names):
+                    compare_gate(name, size, half)
+
+
+if __name__ == "__main__":
+    main()

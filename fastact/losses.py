@@ -1,0 +1,249 @@
+"""Losses: a formula of one prediction and one target, and the functions made from it.
+
+Every loss is a formula in :mod:`fastact.catalogue.losses`, value and gradient side by side. From it follow, for both
+backends, the value summed or averaged in one pass over memory (:mod:`fastact.sums`), the values themselves
+(``reduction="none"``, a ufunc), and the gradient (another).
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from fastact.formula import variable
+from fastact.functions import offered
+from fastact.sums import FLOATS, Sum, rounded
+from fastact.ufunc import Definition, make_ufunc
+
+__all__ = ["Loss", "loss"]
+
+REDUCTIONS = ("mean", "sum", "none")
+
+DOCUMENTATION = """{headline}
+
+    {formula}
+
+Parameters
+----------
+pred : array_like
+    {pred} float16, float32 or float64; integers and bools count as float64.
+target : array_like
+    {target} Broadcasts against pred; the result has the dtype of both promoted.
+reduction : {{"mean", "sum", "none"}}, default "mean"
+    {reduction}
+{parameters}out : ndarray, optional
+    Where to put {out}.
+
+Returns
+-------
+{returned}
+
+Raises
+------
+TypeError
+    If an argument is complex, an object, a string or a date.
+ValueError
+    For another reduction{refused}, or if shapes do not fit; nothing has been written then.
+
+References
+----------
+{reference}
+
+Examples
+--------
+>>> import numpy as np, fastact
+>>> pred, target = np.array([0.25, 0.5, 0.75]), np.array([0.0, 1.0, 1.0])
+{example}
+"""
+
+
+class Loss:
+    """A loss: its formula, and the functions made from it."""
+
+    def __init__(
+        self, function: Callable[..., Any], formula: str, reference: str, pred: str, target: str, kink: str
+    ) -> None:
+        self.name = function.__name__
+        self.summary = inspect.getdoc(function) or ""
+        self.formula, self.reference, self.pred, self.target, self.kink = formula, reference, pred, target, kink
+        names = inspect.signature(function).parameters
+        #: Names and defaults of what else the formula depends on: positive numbers.
+        self.parameters = {name: p.default for name, p in list(names.items())[2:]}
+        self.inputs = list(names)
+        self.term, self.gradient = function(*map(variable, names))
+
+    @cache  # noqa: B019  losses live as long as the process
+    def total(self, backend: str) -> Sum:
+        return Sum(Definition(f"{self.name}_total", self.inputs, (self.term,), ""), backend)
+
+    @cache  # noqa: B019
+    def elementwise(self, backend: str) -> np.ufunc:
+        return make_ufunc(Definition(self.name, self.inputs, (self.term,), ""), backend)
+
+    @cache  # noqa: B019
+    def backward(self, backend: str) -> np.ufunc:
+        inputs = ["pred", "target", "scale", *self.parameters]
+        return make_ufunc(
+            Definition(f"{self.name}_backward", inputs, (variable("scale") * self.gradient,), ""), backend
+        )
+
+
+def loss(*, formula: str, reference: str, pred: str = "", target: str = "", kink: str = "") -> Callable[..., Loss]:
+    """A decorator: offer a loss and its backward, given a formula that returns term and gradient."""
+
+    def decorated(function: Callable[..., Any]) -> Loss:
+        made = Loss(function, formula, reference, pred, target, kink)
+        for compute, suffix in ((_value, ""), (_gradient, "_backward")):
+            offered(_public(made, compute, suffix))
+        return made
+
+    return decorated
+
+
+# -- what the functions do ------------------------------------------------------------------------
+
+
+def _value(
+    loss: Loss, backend: str, pred: Any, target: Any, reduction: str, parameters: tuple[Any, ...], out: Any
+) -> Any:
+    pred, target, dtype, shape = _checked(loss, loss.name, pred, target, reduction, parameters)
+    if reduction == "none":
+        _check_out(loss.name, out, shape)
+        return loss.elementwise(backend)(pred, target, *parameters, out=out)
+    if out is not None:
+        raise ValueError(f"{loss.name} puts results into out with reduction='none' only; {reduction!r} gives a number")
+    if pred.shape != shape or target.shape != shape:
+        pred, target = np.broadcast_to(pred, shape), np.broadcast_to(target, shape)
+    total = loss.total(backend)(dtype, [pred, target, *[np.asarray(p, dtype) for p in parameters]])
+    if reduction == "mean":
+        total = total / pred.size if pred.size else np.nan
+    return rounded(total, dtype)
+
+
+def _gradient(
+    loss: Loss, backend: str, pred: Any, target: Any, reduction: str, parameters: tuple[Any, ...], out: Any
+) -> Any:
+    name = f"{loss.name}_backward"
+    pred, target, dtype, shape = _checked(loss, name, pred, target, reduction, parameters)
+    _check_out(name, out, pred.shape)
+    size = math.prod(shape)
+    scale: Any = 1.0 / size if reduction == "mean" and size else 1.0
+    if dtype != np.float16 and pred.shape == shape:
+        return loss.backward(backend)(pred, target, scale, *parameters, out=out)
+    wide = np.float32(scale) if dtype == np.float16 else scale  # too small a number for float16
+    full = loss.backward(backend)(pred, target, wide, *parameters)
+    axes = _broadcast_axes(pred.shape, shape)
+    if axes:  # several elements of the loss depend on one of pred
+        full = full.sum(axis=axes, dtype=np.float64).reshape(pred.shape)
+    result = np.empty(pred.shape, dtype) if out is None else out
+    with np.errstate(all="ignore"):
+        np.copyto(result, full, casting="same_kind")
+    return result[()] if out is None else out
+
+
+def _broadcast_axes(shape: tuple[int, ...], full: tuple[int, ...]) -> tuple[int, ...]:
+    """Axes along which a shape is repeated to fill another."""
+    padded = (0,) * (len(full) - len(shape)) + shape
+    return tuple([i for i, (n, m) in enumerate(zip(padded, full)) if n != m])
+
+
+def _checked(
+    loss: Loss, name: str, pred: Any, target: Any, reduction: str, parameters: tuple[Any, ...]
+) -> tuple[np.ndarray, np.ndarray, np.dtype, tuple[int, ...]]:
+    """The operands as arrays, their dtype promoted, and their shape broadcast."""
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"reduction must be one of {', '.join(REDUCTIONS)}, not {reduction!r}")
+    for parameter, value in zip(loss.parameters, parameters):
+        if not float(value) > 0:
+            raise ValueError(f"{parameter} must be positive, not {value!r}")
+    if not (type(pred) is np.ndarray and type(target) is np.ndarray and pred.dtype == target.dtype in FLOATS):
+        pred, target, dtype = _promoted(name, pred, target)
+    else:
+        dtype = pred.dtype
+    if pred.shape == target.shape:
+        return pred, target, dtype, pred.shape
+    try:
+        return pred, target, dtype, np.broadcast_shapes(pred.shape, target.shape)
+    except ValueError:
+        message = f"{name} cannot broadcast pred of shape {pred.shape} and target of shape {target.shape}"
+        raise ValueError(message) from None
+
+
+def _promoted(name: str, pred: Any, target: Any) -> tuple[np.ndarray, np.ndarray, np.dtype]:
+    """Arrays and the floating type of results; Python's numbers take the type of what they meet."""
+    given = [o if isinstance(o, (bool, int, float)) else np.asarray(o) for o in (pred, target)]
+    dtype = np.result_type(*given).newbyteorder("=")
+    if dtype.kind in "biu":
+        dtype = np.dtype(np.float64)
+    if dtype not in FLOATS:
+        raise TypeError(f"{name} takes float16, float32, float64, integers and bools, not {dtype}")
+    arrays = [o if isinstance(o, np.ndarray) else np.asarray(o, dtype) for o in given]
+    return arrays[0], arrays[1], dtype
+
+
+def _check_out(name: str, out: Any, shape: tuple[int, ...]) -> None:
+    if out is not None and not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be an array, not {type(out).__name__}")
+    if out is not None and out.shape != shape:
+        raise ValueError(f"the result of {name} has shape {shape}, but out has shape {out.shape}")
+
+
+# -- how they appear ------------------------------------------------------------------------------
+
+
+def _public(loss: Loss, compute: Callable[..., Any], suffix: str) -> Callable[..., Any]:
+    """A function with a true signature, written out because that costs one plain call and no more."""
+    names = list(loss.parameters)
+    given = "".join(f", {name}: float = {default!r}" for name, default in loss.parameters.items())
+    source = (
+        f'def {loss.name}{suffix}(backend, pred: ArrayLike, target: ArrayLike, reduction: str = "mean"{given}, *, '
+        f"out: np.ndarray | None = None) -> Any:\n"
+        f"    return compute(loss, backend, pred, target, reduction, ({''.join(f'{name}, ' for name in names)}), out)\n"
+    )
+    namespace: dict[str, Any] = {"compute": compute, "loss": loss}
+    header = "from __future__ import annotations\n"
+    exec(compile(header + source, f"<fastact {loss.name}{suffix}>", "exec"), namespace)
+    function: Callable[..., Any] = namespace[loss.name + suffix]
+    function.__doc__ = _documentation(loss, bool(suffix))
+    return function
+
+
+def _documentation(loss: Loss, backward: bool) -> str:
+    described = "".join(f"{name} : float, default {value}\n    Positive.\n" for name, value in loss.parameters.items())
+    if backward:
+        example = (
+            f">>> step = np.array([0, 1e-6, 0])\n"
+            f">>> rise = fastact.{loss.name}(pred + step, target) - fastact.{loss.name}(pred - step, target)\n"
+            f">>> bool(np.isclose(fastact.{loss.name}_backward(pred, target)[1], rise / 2e-6))\n"
+            "True"
+        )
+    else:
+        example = (
+            f'>>> values = fastact.{loss.name}(pred, target, reduction="none")\n'
+            f">>> bool(np.isclose(fastact.{loss.name}(pred, target), values.mean()))\n"
+            "True"
+        )
+    return DOCUMENTATION.format(
+        headline=f"Gradient of {loss.name} with respect to pred, in one pass over memory."
+        if backward
+        else loss.summary,
+        formula=loss.formula + (f"\n\n{loss.kink}" if backward and loss.kink else ""),
+        pred=loss.pred,
+        target=loss.target,
+        reduction='Of the value that is differentiated; "none" counts as "sum".'
+        if backward
+        else "What becomes of the terms. Sums are accurate to the last bit; the mean of nothing is NaN.",
+        parameters=described,
+        out="the gradient; of the shape of pred" if backward else 'the values, with reduction "none"',
+        returned="ndarray or scalar\n    Of the shape of pred."
+        if backward
+        else 'scalar, or ndarray with reduction "none"',
+        refused=" or a parameter that is not positive" if loss.parameters else "",
+        reference=loss.reference,
+        example=example,
+    )
