@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import struct
 import threading
 from functools import cache
 from pathlib import Path
@@ -13,7 +15,7 @@ import numpy as np
 from fastact import threads
 from fastact.layout import Gemm
 
-__all__ = ["Blocking", "blocking", "compiled", "new_record", "workspace_bytes"]
+__all__ = ["blocking", "compiled", "multiply", "new_record", "workspace_bytes"]
 
 
 class Blocking(NamedTuple):
@@ -88,28 +90,77 @@ def new_record(name: str) -> np.ndarray:
     return record
 
 
+# -- products of arrays ---------------------------------------------------------------------------
+
 _Multiply = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-
-
-@cache
-def _function(name: str) -> Any:
-    return _Multiply(compiled(name)[f"multiply_{name}"])
-
-
+_filled_in = struct.Struct(f"{Gemm.POOL}q")
 _local = threading.local()
 
 
-def workspace(size: int) -> int:
-    """The address of so much memory of this thread's own, on a cache line."""
-    memory = getattr(_local, "memory", None)
-    if memory is None or memory.size < size + 64:
-        _local.memory = memory = np.empty(size + 64, np.uint8)
-    address: int = memory.ctypes.data
-    return address + -address % 64
+def address(array: np.ndarray) -> int:
+    """Where an array's elements are: the first field of its C structure. ``array.ctypes.data`` takes a microsecond."""
+    return ctypes.c_void_p.from_address(id(array) + object.__basicsize__).value or 0
 
 
-def run(record: np.ndarray, name: str) -> None:
-    """Compute a product whose record is filled in, but for the workspace."""
-    m, n, k = (int(size) for size in record[[Gemm.M, Gemm.N, Gemm.K]])
-    record[Gemm.WORKSPACE] = workspace(workspace_bytes(m, n, k, np.dtype(name).itemsize))
-    _function(name)(record.ctypes.data)
+class _Products:
+    """One thread's record and workspace for one element type: nothing is allocated for a product."""
+
+    def __init__(self, name: str) -> None:
+        self.itemsize = np.dtype(name).itemsize
+        self.record = new_record(name)
+        self.words: Any = self.record
+        self.place = address(self.record)
+        self.function = _Multiply(compiled(name)[f"multiply_{name}"])
+        self.reserve(1 << 16)
+
+    def reserve(self, size: int) -> None:
+        self.memory = np.empty(size + 64, np.uint8)
+        self.size, self.start = size, address(self.memory) + -address(self.memory) % 64
+
+    def run(self, m: int, n: int, k: int, *values: int) -> None:
+        needed = workspace_bytes(m, n, k, self.itemsize)
+        if needed > self.size:
+            self.reserve(needed)
+        _filled_in.pack_into(self.words, 0, *values, self.start)
+        self.function(self.place)
+
+
+def _products(name: str) -> _Products:
+    """This thread's own."""
+    made: dict[str, _Products] = _local.__dict__
+    if name not in made:
+        made[name] = _Products(name)
+    return made[name]
+
+
+def multiply(
+    a: np.ndarray,
+    b: np.ndarray,
+    c: np.ndarray,
+    bias: np.ndarray | None = None,
+    accumulate: bool = False,
+    loop: tuple[int, int] = (0, 0),
+    out: np.ndarray | None = None,
+) -> None:
+    """``c = a @ b + bias`` or ``c += a @ b`` in compiled code, and a ufunc's loop applied to c, in place or into out.
+
+    All of one dtype, float32 or float64; the rows of ``c`` and ``out`` contiguous, and ``bias``. Nothing is checked.
+    """
+    (m, k), n = a.shape, b.shape[1]
+    _products(c.dtype.name).run(
+        m, n, k,
+        address(a), *a.strides, address(b), *b.strides, address(c), c.strides[0], m, n, k, accumulate,
+        0 if bias is None else address(bias), *loop,
+        *((0, 0) if out is None else (address(out), out.strides[0])),
+    )  # fmt: skip
+
+
+@cache
+def choice() -> tuple[str, str]:
+    """Which library multiplies, ``"jit"`` (compiled here) or ``"blas"`` (NumPy's), and why."""
+    wish = os.environ.get("FASTACT_MATMUL", "auto").strip().lower() or "auto"
+    if wish not in ("auto", "jit", "blas"):
+        raise ValueError(f"FASTACT_MATMUL must be one of auto, jit, blas, not {wish!r}")
+    if wish != "auto":
+        return wish, f"FASTACT_MATMUL={wish}"
+    return "jit", "auto"
