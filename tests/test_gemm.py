@@ -90,8 +90,8 @@ def test_more_than_one_block(dtype: str) -> None:
     """Deeper, wider and higher than what the caches hold at a time."""
     plan = matmul.blocking(np.dtype(dtype).itemsize)
     check(matrix(40, plan.pack_depth + 3, dtype, "rows"), matrix(plan.pack_depth + 3, 33, dtype, "columns"))
-    check(matrix(70, 50, dtype, "rows"), matrix(50, plan.pack_columns + 45, dtype, "rows"))
-    check(matrix(3000, 2 * plan.block_depth + 1, dtype, "columns"), matrix(2 * plan.block_depth + 1, 40, dtype, "rows"))
+    check(matrix(70, 50, dtype, "rows"), matrix(50, plan.columns + 45, dtype, "rows"))
+    check(matrix(3000, 2 * plan.depth + 1, dtype, "columns"), matrix(2 * plan.depth + 1, 40, dtype, "rows"))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
