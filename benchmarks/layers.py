@@ -1,8 +1,8 @@
 """``python -m benchmarks.layers``: dense layers and matrix products beside every library that is installed.
 
-A row is GFLOPS here and the time of each peer over ours: above 1 we are faster, below it is marked with ``<``. All peers take turns in one process, with as many threads as we have and a pause before each turn: the
-threads of OpenBLAS and of OpenMP go on looking for work for milliseconds after a product, on cores that the next in
-turn needs.
+A row is GFLOPS here and the time of each peer over ours: above 1 we are faster, below it is marked with ``<``. All
+peers take turns in one process, with as many threads as we have and a pause before each turn: the threads of OpenBLAS
+and of OpenMP go on looking for work for milliseconds after a product, on cores that the next in turn needs.
 """
 
 from __future__ import annotations
@@ -108,28 +108,50 @@ def jax_calls(case: Case) -> Iterator[tuple[str, Call]]:
     yield "backward", lambda: jax.block_until_ready(backward(grad, x, weight, z))
 
 
+def message(*fields: tuple[int, Any]) -> bytes:
+    """A message of the ONNX format: numbers, texts and messages by their field's number."""
+
+    def varint(value: int) -> bytes:
+        return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + varint(value >> 7)
+
+    parts = []
+    for number, value in fields:
+        if isinstance(value, int):
+            parts.append(varint(number << 3) + varint(value))
+        else:
+            data = value.encode() if isinstance(value, str) else value
+            parts.append(varint(number << 3 | 2) + varint(len(data)) + data)
+    return b"".join(parts)
+
+
+def onnx_model(batch: int, weight: np.ndarray, bias: np.ndarray, operator: str) -> bytes:
+    """operator(x @ weight.T + bias)."""
+
+    def constant(name: str, array: np.ndarray) -> bytes:
+        return message(*((1, n) for n in array.shape), (2, 1), (8, name), (9, array.tobytes()))
+
+    def value(name: str, *shape: int) -> bytes:
+        dimensions = message(*((1, message((1, n))) for n in shape))
+        return message((1, name), (2, message((1, message((1, 1), (2, dimensions))))))
+
+    transposed = message((1, "transB"), (3, 1), (20, 2))
+    product = message((1, "x"), (1, "w"), (1, "b"), (2, "z"), (4, "Gemm"), (5, transposed))
+    graph = message(
+        (1, product), (1, message((1, "z"), (2, "y"), (4, operator))), (2, "dense"),
+        (5, constant("w", weight)), (5, constant("b", bias)),
+        (11, value("x", batch, weight.shape[1])), (12, value("y", batch, len(weight))),
+    )  # fmt: skip
+    return message((1, 9), (7, graph), (8, message((1, ""), (2, 20))))
+
+
 def onnxruntime_calls(case: Case) -> Iterator[tuple[str, Call]]:
-    import onnx
     import onnxruntime
 
     x, weight, bias, _, name = case
-    operator = {"relu": "Relu", "gelu": "Gelu", "sigmoid": "Sigmoid", "identity": "Identity"}[name]
-    helper, number = onnx.helper, onnx.TensorProto.FLOAT
-    graph = helper.make_graph(
-        [
-            helper.make_node("Gemm", ["x", "w", "b"], ["z"], transB=1),
-            helper.make_node(operator, ["z"], ["y"]),
-        ],
-        "dense",
-        [helper.make_tensor_value_info("x", number, x.shape)],
-        [helper.make_tensor_value_info("y", number, [len(x), len(weight)])],
-        [onnx.numpy_helper.from_array(weight, "w"), onnx.numpy_helper.from_array(bias, "b")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
-    model.ir_version = 9
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = fastact.get_num_threads()
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    model = onnx_model(len(x), weight, bias, name.capitalize())
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     yield "forward", lambda: session.run(None, {"x": x})
 
 

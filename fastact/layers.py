@@ -178,6 +178,7 @@ def dense_backward(
 # -- what is accepted -----------------------------------------------------------------------------
 
 
+@cache
 def _activation(activation: str | Activation) -> Activation:
     if isinstance(activation, str):
         try:
@@ -273,9 +274,9 @@ def _cast(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 @cache
-def _loop(entry: Activation, dtype: np.dtype) -> tuple[int, int]:
-    """The compiled loop of the activation's value; none for the identity."""
-    return (0, 0) if entry.name == "identity" else loop_of(_ufunc(entry, "value", "numba"), dtype)
+def _loop(entry: Activation, kind: str) -> tuple[int, int]:
+    """The compiled loop of the activation's value for a dtype's letter; none for the identity."""
+    return (0, 0) if entry.name == "identity" else loop_of(_ufunc(entry, "value", "numba"), np.dtype(kind))
 
 
 @cache
@@ -310,7 +311,7 @@ def _forward(
     """``y = activation(x @ weight.T + bias)``, and z without the activation."""
     if _compiled(backend):
         bias = None if bias is None else np.ascontiguousarray(bias)
-        loop = _loop(entry, y.dtype)
+        loop = _loop(entry, y.dtype.char)
         if z is None:
             matmul.multiply(x, weight.T, y, bias, loop=loop)
         elif loop[0]:
