@@ -178,15 +178,20 @@ def dense_backward(
 # -- what is accepted -----------------------------------------------------------------------------
 
 
+def _activation(activation: Any) -> Activation:
+    if not isinstance(activation, (str, Activation)):
+        raise TypeError(f"activation must be a name or an Activation, not {type(activation).__name__}")
+    return _usable(activation)
+
+
 @cache
-def _activation(activation: str | Activation) -> Activation:
+def _usable(activation: str | Activation) -> Activation:
+    """The activation of that name, if a layer can have it."""
     if isinstance(activation, str):
         try:
             activation = ACTIVATIONS[activation]
         except KeyError:
             raise ValueError(f"no activation is called {activation!r}; there are {', '.join(ACTIVATIONS)}") from None
-    if not isinstance(activation, Activation):
-        raise TypeError(f"activation must be a name or an Activation, not {type(activation).__name__}")
     missing = [name for name, default in activation.parameters.items() if default is REQUIRED]
     if missing:
         raise ValueError(f"{activation.name} cannot be a layer's activation: {missing[0]} has no default")

@@ -48,7 +48,7 @@ def blocking(itemsize: int) -> Blocking:
     depth = max(64, cache_bytes(1) * 5 // 16 // (14 * itemsize) // 64 * 64)
     columns = max(128, cache_bytes(2) // (depth * itemsize) // 128 * 128)
     pack_depth = max(1, min(cache_bytes(3) // 8, 8 << 20) // (columns * itemsize) // depth) * depth
-    return Blocking(depth, columns, pack_depth, dot_rows=24, direct_rows=32)
+    return Blocking(depth, columns, pack_depth, dot_rows=33, direct_rows=32)
 
 
 def workspace_bytes(m: int, n: int, k: int, itemsize: int) -> int:
