@@ -15,7 +15,7 @@ from tests.test_threads import PRELUDE, needs_posix
 
 pytestmark = pytest.mark.skipif(fastact.backend() == "numpy", reason="the NumPy backend multiplies with NumPy")
 
-ROWS = (1, 2, 3, 6, 7, 13, 14, 15, 24, 25, 29, 33)
+ROWS = (1, 2, 3, 6, 7, 13, 14, 15, 25, 33, 34, 43)
 COLUMNS = (1, 2, 7, 8, 10, 15, 16, 17, 31, 32, 33, 64, 65)
 DEPTHS = (0, 1, 2, 7, 8, 15, 16, 17, 33, 100)
 
