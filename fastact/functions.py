@@ -16,7 +16,7 @@ from typing import Any
 __all__ = ["FUNCTIONS", "offered", "public_callable"]
 
 #: The modules that offer functions.
-FAMILIES: tuple[str, ...] = ("rows", "gates", "catalogue.losses", "classification")
+FAMILIES: tuple[str, ...] = ("rows", "gates", "catalogue.losses", "classification", "layers")
 
 
 class _Functions(Mapping[str, Callable[..., Any]]):
