@@ -20,6 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 import fastact
+from benchmarks.onnx_models import message, model, value
 
 #: batch, inputs, outputs
 SHAPES = ((8192, 784, 512), (1024, 784, 512), (128, 784, 128), (32, 784, 128), (65536, 64, 64), (1, 784, 128))
@@ -108,40 +109,19 @@ def jax_calls(case: Case) -> Iterator[tuple[str, Call]]:
     yield "backward", lambda: jax.block_until_ready(backward(grad, x, weight, z))
 
 
-def message(*fields: tuple[int, Any]) -> bytes:
-    """A message of the ONNX format: numbers, texts and messages by their field's number."""
-
-    def varint(value: int) -> bytes:
-        return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + varint(value >> 7)
-
-    parts = []
-    for number, value in fields:
-        if isinstance(value, int):
-            parts.append(varint(number << 3) + varint(value))
-        else:
-            data = value.encode() if isinstance(value, str) else value
-            parts.append(varint(number << 3 | 2) + varint(len(data)) + data)
-    return b"".join(parts)
-
-
 def onnx_model(batch: int, weight: np.ndarray, bias: np.ndarray, operator: str) -> bytes:
     """operator(x @ weight.T + bias)."""
 
     def constant(name: str, array: np.ndarray) -> bytes:
         return message(*((1, n) for n in array.shape), (2, 1), (8, name), (9, array.tobytes()))
 
-    def value(name: str, *shape: int) -> bytes:
-        dimensions = message(*((1, message((1, n))) for n in shape))
-        return message((1, name), (2, message((1, message((1, 1), (2, dimensions))))))
-
     transposed = message((1, "transB"), (3, 1), (20, 2))
     product = message((1, "x"), (1, "w"), (1, "b"), (2, "z"), (4, "Gemm"), (5, transposed))
-    graph = message(
+    return model(
         (1, product), (1, message((1, "z"), (2, "y"), (4, operator))), (2, "dense"),
         (5, constant("w", weight)), (5, constant("b", bias)),
         (11, value("x", batch, weight.shape[1])), (12, value("y", batch, len(weight))),
     )  # fmt: skip
-    return message((1, 9), (7, graph), (8, message((1, ""), (2, 20))))
 
 
 def onnxruntime_calls(case: Case) -> Iterator[tuple[str, Call]]:

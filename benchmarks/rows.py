@@ -1,0 +1,157 @@
+"""``python -m benchmarks.rows``: the softmax family beside every library that is installed, and beside a copy.
+
+A row is nanoseconds per element, float32, for us and each peer in turns in one process, with as many threads as we
+have; then our time over that of a copy of the same bytes, and the fastest peer's over ours, marked where it is below 1.
+"fresh" allocates its result, "out" writes into memory given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+import fastact
+from benchmarks.onnx_models import single_operator
+from fastact.bench import parallel_copy
+
+#: shape and axis
+CASES: tuple[tuple[tuple[int, ...], int], ...] = (
+    ((1_000_000, 10), -1), ((100_000, 100), -1), ((10_000, 1000), -1), ((312, 32000), -1), ((1, 10_000_000), -1),
+    ((10, 1_000_000), 0), ((100, 100_000), 0), ((1000, 10_000), 0), ((32000, 312), 0),
+    ((1000, 10), -1), ((100, 1000), -1),
+)  # fmt: skip
+NAMES = ("softmax", "log_softmax", "logsumexp")
+PAUSE = 0.02
+PEERS = ("numpy", "scipy", "torch", "jax", "onnxruntime")
+
+Call = Callable[[], object]
+
+
+def numpy_calls(name: str, x: np.ndarray, axis: int, out: np.ndarray | None) -> Iterator[Call]:
+    if name == "softmax" and out is not None:
+
+        def softmax() -> None:
+            np.subtract(x, x.max(axis=axis, keepdims=True), out=out)
+            np.exp(out, out=out)
+            np.divide(out, out.sum(axis=axis, keepdims=True), out=out)
+
+        yield softmax
+
+
+def scipy_calls(name: str, x: np.ndarray, axis: int, out: np.ndarray | None) -> Iterator[Call]:
+    from scipy import special
+
+    if out is None:
+        yield lambda: getattr(special, name)(x, axis=axis)
+
+
+def torch_calls(name: str, x: np.ndarray, axis: int, out: np.ndarray | None) -> Iterator[Call]:
+    import torch
+
+    torch.set_num_threads(fastact.get_num_threads())
+    given = torch.from_numpy(x)
+    function = getattr(torch, name)
+    if out is None:
+        yield lambda: function(given, axis)
+    elif name == "softmax":
+        target = torch.from_numpy(out)
+        native = torch.ops.aten._softmax.out
+        yield lambda: native(given, axis, False, out=target)
+
+
+def jax_calls(name: str, x: np.ndarray, axis: int, out: np.ndarray | None) -> Iterator[Call]:
+    import jax
+
+    if out is None:
+        function = jax.jit(lambda a: getattr(jax.nn, name)(a, axis=axis))
+        given = jax.numpy.asarray(x)
+        yield lambda: function(given).block_until_ready()
+
+
+def onnxruntime_calls(name: str, x: np.ndarray, axis: int, out: np.ndarray | None) -> Iterator[Call]:
+    import onnxruntime
+
+    operators = {"softmax": "Softmax", "log_softmax": "LogSoftmax"}
+    if out is None and name in operators:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = fastact.get_num_threads()
+        model = single_operator(operators[name], x.shape, axis=axis)
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        yield lambda: session.run(None, {"x": x})
+
+
+def peers(name: str, x: np.ndarray, axis: int, out: np.ndarray | None) -> dict[str, Call]:
+    found: dict[str, Call] = {}
+    for peer in PEERS:
+        try:
+            call = next(globals()[f"{peer}_calls"](name, x, axis, out), None)
+        except ImportError:
+            continue
+        if call:
+            found[peer] = call
+    return found
+
+
+def medians(calls: dict[str, Call], size: int) -> dict[str, float]:
+    """Seconds per call, in turns. Each has a pause before it, for the threads of OpenMP go on looking for work for
+    milliseconds on cores that the next in turn needs, and a call to wake its own."""
+    number, turns = (1, 7) if size > 1_000_000 else (50, 9)
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():
+        call()
+    for _ in range(turns):
+        for name, call in calls.items():
+            time.sleep(PAUSE)
+            call()
+            start = time.perf_counter()
+            for _ in range(number):
+                call()
+            times[name].append((time.perf_counter() - start) / number)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def compare(name: str, shape: tuple[int, ...], axis: int, given: bool) -> str:
+    x = np.random.default_rng(0).normal(0, 5, shape).astype(np.float32)
+    out = np.empty_like(x) if given else None
+    function: Any = getattr(fastact, name)
+    calls: dict[str, Call] = {
+        "fastact": (lambda: function(x, axis=axis, out=out)) if given else (lambda: function(x, axis=axis)),
+        "copy": parallel_copy(np.empty_like(x).ravel(), x.ravel(), fastact.get_num_threads()),
+    }
+    result = {key: value / x.size * 1e9 for key, value in medians(calls | peers(name, x, axis, out), x.size).items()}
+    rivals = {peer: result[peer] for peer in PEERS if peer in result}
+    best = min(rivals, key=rivals.__getitem__, default="")
+    columns = "".join(f"{result.get(key, float('nan')):9.3f}" for key in ("fastact", "copy", *PEERS))
+    label = f"{name} {shape} axis {axis} {'out' if given else 'fresh'}"
+    ratio = rivals[best] / result["fastact"] if best else float("nan")
+    verdict = f"{result['fastact'] / result['copy']:9.2f}{ratio:10.2f} {best}" + (" <" if ratio < 1 else "")
+    return f"{label:44}{columns}{verdict}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", default=NAMES, help="functions, by default all")
+    names = parser.parse_args().names
+    print(f"float32, ns per element, {fastact.backend()}, {fastact.get_num_threads()} of {os.cpu_count()} cores")
+    print(f"{'':44}" + "".join(f"{key:>9.9}" for key in ("fastact", "copy", *PEERS)) + "  us/copy best/us")
+    cases = [
+        (name, shape, axis, given)
+        for name in names
+        for shape, axis in CASES
+        for given in (False, True)
+        if not (given and name == "logsumexp")
+    ]
+    with np.errstate(all="ignore"):
+        for case in tqdm(cases, leave=False, disable=None):
+            tqdm.write(compare(*case))
+
+
+if __name__ == "__main__":
+    main()
