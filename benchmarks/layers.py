@@ -27,7 +27,7 @@ SHAPES = ((8192, 784, 512), (1024, 784, 512), (128, 784, 128), (32, 784, 128), (
 SQUARE = 4096
 ACTIVATIONS = ("identity", "relu", "gelu", "sigmoid")
 
-TURNS, TURN_SECONDS, PAUSE = 5, 0.02, 0.02
+TURNS, TURN_SECONDS, PAUSE = 5, 0.02, 0.1
 
 Call = Callable[[], object]
 Case = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, str]  # x, weight, bias, gradient, activation

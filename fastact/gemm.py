@@ -376,7 +376,8 @@ def entry_points(name: str) -> dict[str, tuple[Any, Any]]:
         # nanoseconds on one core: at 100 float32 multiply-adds each, and 80 bytes each
         work = M * N * K * size // 400 + (M * K + K * N + M * N) * size // 80
         asleep = atomic_load(pool, Pool.SLEEPING) > 0
-        return 1 if work < 8_000 or (asleep and work < 50_000) else pool[Pool.THREADS]
+        # Less than waking costs when calls come one by one, because a thread that is awake helps the calls that follow.
+        return 1 if work < 8_000 or (asleep and work < 20_000) else pool[Pool.THREADS]
 
     @inline
     def few_rows(record, threads):
