@@ -24,7 +24,16 @@ from fastact.guard import compiling
 __all__ = ["host", "load"]
 
 #: Which Numba and llvmlite run, and what their compiler is made to know: part of every cache key.
-SOURCES = ("blocks.py", "compiler.py", "layout.py", "parallel.py", "partial_sums.py", "registers.py", "vectors.py")
+SOURCES = (
+    "blocks.py",
+    "compiler.py",
+    "layout.py",
+    "nested_rows.py",
+    "parallel.py",
+    "partial_sums.py",
+    "registers.py",
+    "vectors.py",
+)
 
 _engines: list[Any] = []  # linked code must stay where it is for as long as the process lives
 
@@ -91,7 +100,10 @@ def compile_object(functions: dict[str, tuple[Any, Any]]) -> bytes:
             module.link_in(part)
     assert module is not None
     _inline_all(module, set(functions), machine)
-    return ",".join(functions).encode() + b"\0" + bytes(machine.emit_object(module))
+    code = bytes(machine.emit_object(module))
+    # LLVM links what it does not know as address 0, and a cached object meets no Numba to know it.
+    assert b"numba_gil_ensure" not in code, f"{', '.join(functions)}: compiled code must have nothing to raise"
+    return ",".join(functions).encode() + b"\0" + code
 
 
 def _renamed(text: str, mangled: str, name: str) -> str:

@@ -359,42 +359,11 @@ def drive(pointers, dimensions, steps, data):
     clear_floating_point_flags()
 
 
-def run_rows(begin, end, context):
-    """Some rows of a nest of three loops. ``context``: loop, operands, then addresses of sizes, steps and pointers."""
-    operands = context[1]
-    sizes, steps, base = record_at(context[2]), record_at(context[3]), record_at(context[4])
-    pointers = stack_record()
-    for row in range(begin, end):
-        middle, outer = row % sizes[1], row // sizes[1]
-        for i in range(operands):
-            pointers[i] = base[i] + middle * steps[operands + i] + outer * steps[2 * operands + i]
-        call_loop(context[0], pointers, sizes, steps, context)
-
-
-def drive_nested(pointers, sizes, steps, data):
-    """A ufunc's loop over three nested ranges, innermost first, its rows shared between threads."""
-    while data[Loop.FUNCTION] == 0:  # an interrupt can make the callback return before its work is done
-        call_resolve(data[Loop.RESOLVE], data)
-    context = stack_record()
-    context[0], context[1] = data[Loop.FUNCTION], data[Loop.OPERANDS]
-    context[2], context[3], context[4] = address_of(sizes), address_of(steps), address_of(pointers)
-    pool, rows = record_at(data[Loop.POOL]), sizes[1] * sizes[2]
-    if worth_sharing(pool, data, sizes[0] * rows):
-        parallel_for(pool, pool[Pool.RUN_ROWS], context, rows, max(1, data[Loop.GRAIN] // sizes[0]))
-    else:
-        call_task(pool[Pool.RUN_ROWS], 0, rows, context)
-    clear_floating_point_flags()
-
-
 #: What is compiled, by the moment at which it is needed: every function of this module that is called by address.
 ENTRY_POINTS = {
     "ufuncs": {
         "drive": (LOOP_SIGNATURE, drive),
         "run_chunk": (TASK_SIGNATURE, run_chunk),
         "worker": (WORKER_SIGNATURE, worker),
-    },
-    "nested": {
-        "drive_nested": (LOOP_SIGNATURE, drive_nested),
-        "run_rows": (TASK_SIGNATURE, run_rows),
     },
 }
