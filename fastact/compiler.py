@@ -29,6 +29,7 @@ SOURCES = (
     "compiler.py",
     "lanes.py",
     "layout.py",
+    "nested_rows.py",
     "parallel.py",
     "partial_sums.py",
     "registers.py",
@@ -112,7 +113,10 @@ def assemble_object(written: tuple[list[str], str]) -> bytes:
 
 
 def _object(names: list[str], module: Any) -> bytes:
-    return ",".join(names).encode() + b"\0" + bytes(target_machine().emit_object(module))
+    code = bytes(target_machine().emit_object(module))
+    # LLVM links what it does not know as address 0, and a cached object meets no Numba to know it.
+    assert b"numba_gil_ensure" not in code, f"{', '.join(names)}: compiled code must have nothing to raise"
+    return ",".join(names).encode() + b"\0" + code
 
 
 def _renamed(text: str, mangled: str, name: str) -> str:

@@ -153,7 +153,7 @@ def _run(ufunc: np.ufunc, inputs: Sequence[np.ndarray], outputs: Sequence[np.nda
     plain = dtype in FLOATS and given.flags.writeable and all(a.dtype == dtype for a in inputs)
     if size >= MANY and plain and not any(np.may_share_memory(a, given) for a in inputs):
         record = records_of(ufunc)[FLOATS[dtype]]
-        if record[Loop.POOL] and nested.run_rows(record, [*inputs, *outputs]):
+        if record[Loop.POOL] and nested.run_rows(record, inputs, outputs):
             return
     ufunc(*inputs, out=tuple(outputs))
 

@@ -29,6 +29,16 @@ class _Loop(NamedTuple):
 Loop = _Loop()
 
 
+class _Rows(NamedTuple):
+    """Slots in the description of rows; before them, the sizes of three nested loops, innermost first."""
+
+    BYTES: int = 3  # in a row, if it is to be copied together with others, or 0
+    INPUTS: int = 4  # operands that are read
+
+
+Rows = _Rows()
+
+
 class _Sums(NamedTuple):
     """Slots in the description of a sum over three nested loops; before them, the loops' sizes, innermost first."""
 
@@ -56,6 +66,7 @@ class _Pool(NamedTuple):
     RUN_CHUNK: int = 5  # address of the task that runs part of a ufunc's loop
     RUN_ROWS: int = 6  # and of the task that runs some of its rows
     RUN_SUMS: int = 7  # and of the task that computes some of the parts of a sum
+    RUN_SHORT_ROWS: int = 11  # and of the task that copies some short rows together
     BUSY: int = 8  # 1 while a caller owns the pool
     CREATED: int = 9  # workers started so far; only the owner writes it
     STARTED: int = 10  # workers that have taken their number
@@ -78,7 +89,7 @@ class _Pool(NamedTuple):
 Pool = _Pool()
 
 
-class _Rows(NamedTuple):
+class _Axis(NamedTuple):
     """Slots in the description of a function along an axis.
 
     An operand takes four: its address, and the bytes from one row to the next outside of the axis, inside of it,
@@ -105,7 +116,7 @@ class _Rows(NamedTuple):
     SIZE: int = 26
 
 
-Rows = _Rows()
+Axis = _Axis()
 
 
 class _Gemm(NamedTuple):

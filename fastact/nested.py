@@ -24,8 +24,8 @@ LARGE = 200_000
 
 LEVELS = 3
 
-#: A row of fewer elements costs more to begin than to compute; NumPy copies many such rows together first.
-SHORT = 16
+#: Rows of fewer elements are copied together, unless they are whole vectors: of at most so many elements.
+SHORT, VECTOR = 512, 64
 
 
 class Nest(NamedTuple):
@@ -73,25 +73,35 @@ def words(values: Sequence[int]) -> Any:
 @cache
 def _driver() -> Any:
     pointer = ctypes.c_void_p
-    parts = threads.compiled("nested")
+    parts = threads.compiled("rows")
     threads.register(Pool.RUN_ROWS, parts["run_rows"])
-    return ctypes.CFUNCTYPE(None, pointer, pointer, pointer, pointer)(parts["drive_nested"])
+    threads.register(Pool.RUN_SHORT_ROWS, parts["run_short_rows"])
+    return ctypes.CFUNCTYPE(None, pointer, pointer, pointer, pointer)(parts["drive_rows"])
 
 
 @lru_cache(512)
-def _rows(shape: tuple[int, ...], strides: tuple[tuple[int, ...], ...]) -> tuple[Any, Any] | None:
+def _rows(
+    shape: tuple[int, ...], strides: tuple[tuple[int, ...], ...], inputs: int, itemsize: int
+) -> tuple[Any, Any] | None:
     """Sizes and steps as the driver reads them. Kept, because finding them costs more than a thousand elements."""
     nest = coalesced(shape, strides)
-    if not 1 < len(nest.sizes) <= LEVELS or nest.sizes[0] < SHORT or 0 in nest.sizes:
+    if not 1 < len(nest.sizes) <= LEVELS or 0 in nest.sizes:
         return None
+    length, row_bytes = nest.sizes[0], 0
+    if length < SHORT and length % VECTOR:
+        row_bytes = length * itemsize
+        if row_bytes < 8 or any(step != itemsize for step in nest.steps[0]):
+            return None
     sizes, steps = nest.filled(len(strides))
-    return words(sizes), words([step for loop in steps for step in loop])
+    return words([*sizes, row_bytes, inputs]), words([step for loop in steps for step in loop])
 
 
-def run_rows(record: np.ndarray, operands: Sequence[np.ndarray]) -> bool:
-    """A ufunc's loop over operands of one shape and the right dtypes; False, and nothing done, if a single loop
-    or more than three would be needed, or if rows are short: NumPy's business."""
-    rows = _rows(operands[0].shape, tuple([a.strides for a in operands]))
+def run_rows(record: np.ndarray, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> bool:
+    """A ufunc's loop over operands of one shape and dtype; False, and nothing done, if a single loop or more than
+    three would be needed, or if rows are short and their elements apart: NumPy's business."""
+    operands = [*inputs, *outputs]
+    first = operands[0]
+    rows = _rows(first.shape, tuple([a.strides for a in operands]), len(inputs), first.itemsize)
     if rows is None:
         return False
     _driver()(words([address(a) for a in operands]), *rows, address(record))
@@ -124,7 +134,7 @@ def run_nested(
         inputs = [np.broadcast_to(np.asarray(o, dtype), shape) for o in operands]
     except ValueError:
         return NotImplemented
-    return out if run_rows(records[storages.index(dtype.name)], [*inputs, out]) else NotImplemented
+    return out if run_rows(records[storages.index(dtype.name)], inputs, [out]) else NotImplemented
 
 
 def fits(out: Any, shape: tuple[int, ...], dtype: np.dtype, arrays: Sequence[np.ndarray]) -> bool:

@@ -24,7 +24,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from fastact.blocks import LOOP_SIGNATURE, Address
-from fastact.layout import MAX_OPERANDS, Loop, Pool, Rows
+from fastact.layout import MAX_OPERANDS, Axis, Loop, Pool
 
 inline = njit(forceinline=True, error_model="numpy")
 
@@ -359,41 +359,14 @@ def drive(pointers, dimensions, steps, data):
     clear_floating_point_flags()
 
 
-def run_rows(begin, end, context):
-    """Some rows of a nest of three loops. ``context``: loop, operands, then addresses of sizes, steps and pointers."""
-    operands = context[1]
-    sizes, steps, base = record_at(context[2]), record_at(context[3]), record_at(context[4])
-    pointers = stack_record()
-    for row in range(begin, end):
-        middle, outer = row % sizes[1], row // sizes[1]
-        for i in range(operands):
-            pointers[i] = base[i] + middle * steps[operands + i] + outer * steps[2 * operands + i]
-        call_loop(context[0], pointers, sizes, steps, context)
-
-
-def drive_nested(pointers, sizes, steps, data):
-    """A ufunc's loop over three nested ranges, innermost first, its rows shared between threads."""
-    while data[Loop.FUNCTION] == 0:  # an interrupt can make the callback return before its work is done
-        call_resolve(data[Loop.RESOLVE], data)
-    context = stack_record()
-    context[0], context[1] = data[Loop.FUNCTION], data[Loop.OPERANDS]
-    context[2], context[3], context[4] = address_of(sizes), address_of(steps), address_of(pointers)
-    pool, rows = record_at(data[Loop.POOL]), sizes[1] * sizes[2]
-    if worth_sharing(pool, data, sizes[0] * rows):
-        parallel_for(pool, pool[Pool.RUN_ROWS], context, rows, max(1, data[Loop.GRAIN] // sizes[0]))
-    else:
-        call_task(pool[Pool.RUN_ROWS], 0, rows, context)
-    clear_floating_point_flags()
-
-
 def drive_rows(context):
     """A task of fastact.row_kernels on all its items."""
-    pool = record_at(context[Rows.POOL])
-    share = context[Rows.SHARE] == 2 or (context[Rows.SHARE] == 1 and atomic_load(pool, Pool.SLEEPING) == 0)
+    pool = record_at(context[Axis.POOL])
+    share = context[Axis.SHARE] == 2 or (context[Axis.SHARE] == 1 and atomic_load(pool, Pool.SLEEPING) == 0)
     if share:
-        parallel_for(pool, context[Rows.TASK], context, context[Rows.COUNT], context[Rows.GRAIN])
+        parallel_for(pool, context[Axis.TASK], context, context[Axis.COUNT], context[Axis.GRAIN])
     else:
-        call_task(context[Rows.TASK], 0, context[Rows.COUNT], context)
+        call_task(context[Axis.TASK], 0, context[Axis.COUNT], context)
     clear_floating_point_flags()
 
 
@@ -404,9 +377,5 @@ ENTRY_POINTS: dict[str, dict[str, tuple[Any, Any]]] = {
         "run_chunk": (TASK_SIGNATURE, run_chunk),
         "worker": (WORKER_SIGNATURE, worker),
     },
-    "nested": {
-        "drive_nested": (LOOP_SIGNATURE, drive_nested),
-        "run_rows": (TASK_SIGNATURE, run_rows),
-    },
-    "rows": {"drive_rows": (types.void(Address), drive_rows)},
+    "axis": {"drive_rows": (types.void(Address), drive_rows)},
 }

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastact import threads
-from fastact.layout import Rows
+from fastact.layout import Axis
 
 __all__ = ["gradient", "softmax", "sparsemax", "statistics"]
 
@@ -42,7 +42,7 @@ class Layout(NamedTuple):
 @cache
 def _driver() -> tuple[Callable[[Any], None], int]:
     """The compiled driver, and the address of the threads' record."""
-    driver = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(threads.compiled("rows")["drive_rows"])
+    driver = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(threads.compiled("axis")["drive_rows"])
     return driver, threads.pool().ctypes.data
 
 
@@ -72,25 +72,25 @@ ONE = _word(1.0)
 
 
 def _run(record: Any, task: int, count: int, grain: int, elements: int) -> None:
-    record[Rows.TASK], record[Rows.COUNT], record[Rows.GRAIN] = task, count, grain
-    record[Rows.SHARE] = (elements >= WORTH_SHARING) + (elements >= WORTH_WAKING)
-    driver, record[Rows.POOL] = _driver()
+    record[Axis.TASK], record[Axis.COUNT], record[Axis.GRAIN] = task, count, grain
+    record[Axis.SHARE] = (elements >= WORTH_SHARING) + (elements >= WORTH_WAKING)
+    driver, record[Axis.POOL] = _driver()
     driver(ctypes.addressof(record))
 
 
 def _describe(layout: Layout, **operands: np.ndarray) -> Any:
     """A record for arrays of three dimensions, of which the middle one is the axis."""
-    record = (ctypes.c_int64 * Rows.SIZE)()
+    record = (ctypes.c_int64 * Axis.SIZE)()
     for name, array in operands.items():
         slot = SLOTS[name]
         record[slot + 1], record[slot + 3], record[slot + 2] = array.strides
         record[slot] = array.__array_interface__["data"][0]
-    record[Rows.LENGTH], record[Rows.INNER] = layout.length, layout.inner
-    record[Rows.SIGN] = record[Rows.SCALE] = ONE
+    record[Axis.LENGTH], record[Axis.INNER] = layout.length, layout.inner
+    record[Axis.SIGN] = record[Axis.SCALE] = ONE
     return record
 
 
-SLOTS = {"x": Rows.X, "other": Rows.OTHER, "y": Rows.Y}
+SLOTS = {"x": Axis.X, "other": Axis.OTHER, "y": Axis.Y}
 
 
 def _every_row(operation: str, record: Any, layout: Layout, dtype: np.dtype) -> None:
@@ -99,17 +99,17 @@ def _every_row(operation: str, record: Any, layout: Layout, dtype: np.dtype) -> 
     outer, length, inner = layout
     elements = outer * length * inner
     contiguous = all(record[slot] == 0 or record[slot + 3] == size for slot in SLOTS.values())
-    if length >= SHORT and (contiguous or (operation == "statistics" and record[Rows.X + 3] == size)):
+    if length >= SHORT and (contiguous or (operation == "statistics" and record[Axis.X + 3] == size)):
         _run(record, tasks["rows"], outer * inner, max(1, CHUNK // length), elements)
         return
     if inner == 1 and outer > 1:  # rows stand beside each other outside of the axis
         for slot in SLOTS.values():
             record[slot + 1], record[slot + 2] = 0, record[slot + 1]
         outer, inner = 1, outer
-        record[Rows.INNER] = inner
+        record[Axis.INNER] = inner
     lanes = _lanes(dtype)
     width = min(max(1, BLOCK // (256 * length)), -(-inner // lanes))
-    record[Rows.PART] = width
+    record[Axis.PART] = width
     blocks = outer * -(-inner // (lanes * width))
     _run(record, tasks["panels"], blocks, max(1, CHUNK // (lanes * width * length)), elements)
 
@@ -134,14 +134,14 @@ def softmax(operation: str, x: np.ndarray, y: np.ndarray, sign: float = 1.0, sca
     layout = Layout(*x.shape)
     if not _is_long(layout, x, y):
         record = _describe(layout, x=x, y=y)
-        record[Rows.SIGN], record[Rows.SCALE] = _word(sign), _word(scale)
+        record[Axis.SIGN], record[Axis.SCALE] = _word(sign), _word(scale)
         _every_row(operation, record, layout, x.dtype)
         return
     for row, out in _single_rows(x, y):
         record = _describe(layout, x=row, y=out)
-        record[Rows.SIGN], record[Rows.SCALE] = _word(sign), _word(scale)
+        record[Axis.SIGN], record[Axis.SCALE] = _word(sign), _word(scale)
         maximum, total = _summary(operation, record, row)
-        record[Rows.MAXIMUM], record[Rows.TOTAL], record[Rows.LOG] = map(_word, (maximum, total, _log(total)))
+        record[Axis.MAXIMUM], record[Axis.TOTAL], record[Axis.LOG] = map(_word, (maximum, total, _log(total)))
         _finish(operation, record, row)
 
 
@@ -173,7 +173,7 @@ def gradient(operation: str, grad: np.ndarray, y: np.ndarray, out: np.ndarray) -
     for row, other, result in _single_rows(y, grad, out):
         record = _describe(layout, x=row, other=other, y=result)
         sums = _summaries(operation, record, row)[:, 1]
-        record[Rows.TOTAL] = _word(math.fsum(sums) if np.isfinite(sums).all() else float(sums.sum()))
+        record[Axis.TOTAL] = _word(math.fsum(sums) if np.isfinite(sums).all() else float(sums.sum()))
         _finish(operation, record, row)
 
 
@@ -189,14 +189,14 @@ def _single_rows(*arrays: np.ndarray) -> Any:
 
 
 def _run_parts(operation: str, task: str, record: Any, row: np.ndarray) -> None:
-    record[Rows.PART] = LONG // 4 // row.itemsize
-    _run(record, _tasks(operation, row.dtype)[task], -(-row.size // record[Rows.PART]), 1, row.size)
+    record[Axis.PART] = LONG // 4 // row.itemsize
+    _run(record, _tasks(operation, row.dtype)[task], -(-row.size // record[Axis.PART]), 1, row.size)
 
 
 def _summaries(operation: str, record: Any, row: np.ndarray) -> np.ndarray:
     """Maximum and sum of each part. Parts are the same for any number of threads, so all bits are."""
     results = np.zeros((-(-row.size // (LONG // 4 // row.itemsize)), 2))
-    record[Rows.PARTS] = results.ctypes.data
+    record[Axis.PARTS] = results.ctypes.data
     _run_parts(operation, "summarise_parts", record, row)
     return results
 

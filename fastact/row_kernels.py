@@ -15,7 +15,7 @@ from numba import types
 
 from fastact.blocks import kernel
 from fastact.lanes import any_lane, float_at, put_float, spread, widen
-from fastact.layout import Rows
+from fastact.layout import Axis
 from fastact.parallel import TASK_SIGNATURE, record_at
 from fastact.row_moves import copies, panels, places, rows, words_for
 from fastact.vectors import ldexp, select
@@ -112,7 +112,7 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
 
     @kernel
     def sign_of(context, x):
-        return spread(float_at(context, Rows.SIGN), load_first(x[0], 0))
+        return spread(float_at(context, Axis.SIGN), load_first(x[0], 0))
 
     @kernel
     def finish_all(x, y, sign, state):
@@ -123,7 +123,7 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
     def apply(context, x, other, y):
         sign = sign_of(context, x)
         maximum, others, number = summarise(x, sign)
-        finish_all(x, y, sign, state_of(maximum, others, number, float_at(context, Rows.SCALE)))
+        finish_all(x, y, sign, state_of(maximum, others, number, float_at(context, Axis.SCALE)))
 
     @kernel
     def statistics(context, x, y, other):
@@ -143,13 +143,13 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
     def complete(context, x, other, y):
         """A part of a row of which the maximum and the sum are known."""
         sign = sign_of(context, x)
-        maximum = spread(float_at(context, Rows.MAXIMUM), sign)
+        maximum = spread(float_at(context, Axis.MAXIMUM), sign)
         if set_apart:
-            state = maximum, spread(float_at(context, Rows.LOG), sign), maximum
+            state = maximum, spread(float_at(context, Axis.LOG), sign), maximum
         else:
             shift, p, k = reference(maximum)
-            total = number_of(p) * float_at(context, Rows.TOTAL)
-            state = shift, k, vector_of(float_at(context, Rows.SCALE) / total, maximum)
+            total = number_of(p) * float_at(context, Axis.TOTAL)
+            state = shift, k, vector_of(float_at(context, Axis.SCALE) / total, maximum)
         finish_all(x, y, sign, state)
 
     return SimpleNamespace(apply=apply, statistics=statistics, summary=summary, complete=complete)
@@ -210,7 +210,7 @@ def _gradient(operation: str, words: SimpleNamespace, mode: SimpleNamespace) -> 
 
     @kernel
     def complete(context, y, grad, out):
-        finish_all(y, grad, out, float_at(context, Rows.TOTAL))
+        finish_all(y, grad, out, float_at(context, Axis.TOTAL))
 
     return SimpleNamespace(apply=apply, summary=summary, complete=complete)
 
@@ -266,22 +266,22 @@ def _tasks(
 
     def on_rows(begin, end, context):
         for item in range(begin, end):
-            x, other = row_of(context, Rows.X, item), row_of(context, Rows.OTHER, item)
-            apply_row(context, x, other, row_of(context, Rows.Y, item))
+            x, other = row_of(context, Axis.X, item), row_of(context, Axis.OTHER, item)
+            apply_row(context, x, other, row_of(context, Axis.Y, item))
 
     def on_panels(begin, end, context):
-        length = context[Rows.LENGTH]
+        length = context[Axis.LENGTH]
         memory = malloc(inputs * bytes_of(context, length))
         second = memory + (inputs - 1) * bytes_of(context, length)
         for item in range(begin, end):
             block = block_of(context, item)
-            fetch(context, Rows.X, block, memory, length)
+            fetch(context, Axis.X, block, memory, length)
             if inputs == 2:
-                fetch(context, Rows.OTHER, block, second, length)
+                fetch(context, Axis.OTHER, block, second, length)
             for number in range((block[2] + lanes - 1) // lanes):
                 x = panel(context, memory, number, length)
                 apply_panel(context, x, panel(context, second, number, length), x)
-            deliver(context, Rows.Y, block, memory, length)
+            deliver(context, Axis.Y, block, memory, length)
         free(memory)
 
     tasks = {"rows": on_rows, "panels": on_panels}
@@ -291,13 +291,13 @@ def _tasks(
 
     def summarise_parts(begin, end, context):
         for item in range(begin, end):
-            x, other = part_of(context, Rows.X, item), part_of(context, Rows.OTHER, item)
-            summary(context, x, other, record_at(context[Rows.PARTS] + 16 * item))
+            x, other = part_of(context, Axis.X, item), part_of(context, Axis.OTHER, item)
+            summary(context, x, other, record_at(context[Axis.PARTS] + 16 * item))
 
     def finish_parts(begin, end, context):
         for item in range(begin, end):
-            x, other = part_of(context, Rows.X, item), part_of(context, Rows.OTHER, item)
-            complete(context, x, other, part_of(context, Rows.Y, item))
+            x, other = part_of(context, Axis.X, item), part_of(context, Axis.OTHER, item)
+            complete(context, x, other, part_of(context, Axis.Y, item))
 
     return tasks | {"summarise_parts": summarise_parts, "finish_parts": finish_parts}
 
@@ -319,26 +319,26 @@ def _statistics(
 
     def on_rows(begin, end, context):
         for item in range(begin, end):
-            y, other = row_of(context, Rows.Y, item), row_of(context, Rows.OTHER, item)
-            row_statistics(context, row_of(context, Rows.X, item), single(y), single(other))
+            y, other = row_of(context, Axis.Y, item), row_of(context, Axis.OTHER, item)
+            row_statistics(context, row_of(context, Axis.X, item), single(y), single(other))
 
     def on_panels(begin, end, context):
-        length = context[Rows.LENGTH]
+        length = context[Axis.LENGTH]
         memory = malloc(bytes_of(context, length + 2))
         maxima, logs = memory + bytes_of(context, length), memory + bytes_of(context, length + 1)
         for item in range(begin, end):
             block = block_of(context, item)
-            fetch(context, Rows.X, block, memory, length)
+            fetch(context, Axis.X, block, memory, length)
             for number in range((block[2] + lanes - 1) // lanes):
                 y, other = panel(context, maxima, number, 1), panel(context, logs, number, 1)
                 panel_statistics(context, panel(context, memory, number, length), y, other)
-            deliver(context, Rows.Y, block, maxima, 1)
-            deliver(context, Rows.OTHER, block, logs, 1)
+            deliver(context, Axis.Y, block, maxima, 1)
+            deliver(context, Axis.OTHER, block, logs, 1)
         free(memory)
 
     def summarise_parts(begin, end, context):
         for item in range(begin, end):
-            x = part_of(context, Rows.X, item)
-            summary(context, x, x, record_at(context[Rows.PARTS] + 16 * item))
+            x = part_of(context, Axis.X, item)
+            summary(context, x, x, record_at(context[Axis.PARTS] + 16 * item))
 
     return {"rows": on_rows, "panels": on_panels, "summarise_parts": summarise_parts}

@@ -26,7 +26,7 @@ from fastact.lanes import (
     sum_of_lanes,
     widen,
 )
-from fastact.layout import Rows
+from fastact.layout import Axis
 from fastact.row_formulas import sources
 from fastact.vectors import LANES, select
 
@@ -133,14 +133,14 @@ def places(words: SimpleNamespace) -> SimpleNamespace:
 
     @kernel
     def row_of(context, slot, item):
-        inner = context[Rows.INNER]
+        inner = context[Axis.INNER]
         address = context[slot] + item // inner * context[slot + 1] + item % inner * context[slot + 2]
-        return address, size, context[Rows.LENGTH]
+        return address, size, context[Axis.LENGTH]
 
     @kernel
     def part_of(context, slot, item):
-        start = item * context[Rows.PART]
-        count = min(context[Rows.PART], context[Rows.LENGTH] - start)
+        start = item * context[Axis.PART]
+        count = min(context[Axis.PART], context[Axis.LENGTH] - start)
         return context[slot] + start * size, size, count
 
     return SimpleNamespace(row_of=row_of, part_of=part_of)
@@ -210,7 +210,7 @@ def copies(words: SimpleNamespace) -> SimpleNamespace:
     @kernel
     def block_of(context, item):
         """Which row outside of the axis, the first row inside of it, and how many from there on."""
-        inner, width = context[Rows.INNER], context[Rows.PART] * lanes
+        inner, width = context[Axis.INNER], context[Axis.PART] * lanes
         blocks_inside = (inner + width - 1) // width
         start = item % blocks_inside * width
         return item // blocks_inside, start, min(width, inner - start)
@@ -218,7 +218,7 @@ def copies(words: SimpleNamespace) -> SimpleNamespace:
     @kernel
     def panel(context, memory, number, length):
         """The operand for one panel of a block in the cache."""
-        return memory + number * lanes * work, context[Rows.PART] * lanes * work, length
+        return memory + number * lanes * work, context[Axis.PART] * lanes * work, length
 
     @kernel
     def place(context, slot, block):
@@ -229,7 +229,7 @@ def copies(words: SimpleNamespace) -> SimpleNamespace:
         count = block[2]
         address, stride, step = place(context, slot, block), context[slot + 2], context[slot + 3]
         for i in range(length):
-            target = memory + i * context[Rows.PART] * lanes * work
+            target = memory + i * context[Axis.PART] * lanes * work
             for first in range(0, count, lanes):
                 v = load(address + i * step + first * stride, stride, 0, min(lanes, count - first))
                 store_work(v, target, work, first, lanes)
@@ -239,13 +239,13 @@ def copies(words: SimpleNamespace) -> SimpleNamespace:
         count = block[2]
         address, stride, step = place(context, slot, block), context[slot + 2], context[slot + 3]
         for i in range(length):
-            source = memory + i * context[Rows.PART] * lanes * work
+            source = memory + i * context[Axis.PART] * lanes * work
             for first in range(0, count, lanes):
                 v = load_work(source, work, first, lanes)
                 store(v, address + i * step + first * stride, stride, 0, min(lanes, count - first))
 
     @kernel
     def bytes_of(context, length):
-        return length * context[Rows.PART] * lanes * work
+        return length * context[Axis.PART] * lanes * work
 
     return SimpleNamespace(block_of=block_of, panel=panel, fetch=fetch, deliver=deliver, bytes_of=bytes_of)

@@ -38,7 +38,7 @@ def _initial_threads() -> int:
 
 
 #: Drivers and the tasks they share between threads, and where they stand: compiled when they are first needed.
-PARTS = {"ufuncs": "parallel", "nested": "parallel", "rows": "parallel", "sums": "partial_sums"}
+PARTS = {"ufuncs": "parallel", "axis": "parallel", "rows": "nested_rows", "sums": "partial_sums"}
 
 
 @cache
