@@ -19,18 +19,22 @@ from fastact.vectors import LANES, Vector, _suffix, llvm_call, splat
 __all__ = [
     "any_lane",
     "first_lanes",
+    "first_of_each",
     "float_at",
     "folded",
     "largest_lane",
+    "largest_of_each",
     "narrow",
     "prefetch",
     "put_float",
     "spread",
+    "sum_of_each",
     "sum_of_lanes",
     "widen",
 ]
 
-integer = ir.IntType(64)
+#: Registers in a vector (see fastact.vectors).
+QUARTERS = 4
 
 
 @intrinsic
@@ -122,10 +126,11 @@ def narrow(typing_context, v, like):
     return like(v, like), generate
 
 
-def _first(builder: ir.IRBuilder, count: Any, lanes: int) -> Any:
+def _first(builder: ir.IRBuilder, count: Any, lanes: int, of: int = 1 << 30) -> Any:
+    """Which lanes are among the first ``count``, or among the first of every so many."""
     narrow_count = builder.trunc(count, ir.IntType(32))
     kind = ir.VectorType(ir.IntType(32), lanes)
-    numbers = ir.Constant(kind, [ir.Constant(ir.IntType(32), i) for i in range(lanes)])
+    numbers = ir.Constant(kind, [ir.Constant(ir.IntType(32), i % of) for i in range(lanes)])
     return builder.icmp_signed("<", numbers, splat(builder, narrow_count, lanes))
 
 
@@ -137,6 +142,40 @@ def first_lanes(typing_context, count, like):
         return _first(builder, args[0], like.lanes)
 
     return like.of(types.boolean)(count, like), generate
+
+
+@intrinsic
+def first_of_each(typing_context, count, like):
+    """The same in every quarter of a vector, which is a register."""
+
+    def generate(context, builder, signature, args):
+        return _first(builder, args[0], like.lanes, like.lanes // QUARTERS)
+
+    return like.of(types.boolean)(count, like), generate
+
+
+def _within_quarters(combine: Any) -> Any:
+    """An intrinsic that gives every lane what ``combine`` makes of all lanes of its quarter."""
+
+    @intrinsic
+    def across(typing_context, v):
+        def generate(context, builder, signature, args):
+            (result,) = args
+            distance = v.lanes // QUARTERS // 2
+            while distance:
+                partners = ir.Constant(ir.VectorType(ir.IntType(32), v.lanes), [i ^ distance for i in range(v.lanes)])
+                other = builder.shuffle_vector(result, ir.Constant(result.type, ir.Undefined), partners)
+                result = combine(builder, result, other)
+                distance //= 2
+            return result
+
+        return v(v), generate
+
+    return across
+
+
+largest_of_each = _within_quarters(lambda builder, a, b: builder.select(builder.fcmp_ordered(">", a, b), a, b))
+sum_of_each = _within_quarters(lambda builder, a, b: builder.fadd(a, b))
 
 
 @intrinsic
@@ -209,6 +248,66 @@ def _some(name: str) -> tuple[Any, Any]:
     return load_first, store_first
 
 
+def _bundles(name: str) -> tuple[Any, Any]:
+    """``load_bundle`` and ``store_bundle`` for one type in memory: a quarter of a vector from each of four rows.
+
+    ``last`` is the last row there is: beyond, it is taken again.
+    """
+    memory, element = STORAGES[name]
+    lanes = LANES[str(element)]
+    vector, quarter = Vector(element, lanes), lanes // QUARTERS
+    kind = ir.VectorType(memory, quarter)
+    label = f"v{quarter}{ {'half': 'f16', 'float': 'f32', 'double': 'f64'}[str(memory)] }"
+    word = ir.IntType(32)
+
+    def rows(builder: ir.IRBuilder, address: Any, stride: Any, last: Any) -> Any:
+        for i in range(QUARTERS):
+            number = ir.Constant(ir.IntType(64), i)
+            row = builder.select(builder.icmp_signed("<", number, last), number, last)
+            yield builder.inttoptr(builder.add(address, builder.mul(row, stride)), kind.as_pointer())
+
+    @intrinsic
+    def load_bundle(typing_context, address, stride, last, count):
+        def generate(context, builder, signature, args):
+            mask, rest = _first(builder, args[3], quarter), ir.Constant(kind, None)
+            align = ir.Constant(word, 1)
+            parts = [
+                llvm_call(builder, f"llvm.masked.load.{label}.p0", kind, pointer, align, mask, rest)
+                for pointer in rows(builder, *args[:3])
+            ]
+            return _to_kernel(builder, _joined(builder, parts), name, context.get_value_type(vector))
+
+        return vector(address, stride, last, count), generate
+
+    @intrinsic
+    def store_bundle(typing_context, value, address, stride, last, count):
+        def generate(context, builder, signature, args):
+            stored = _from_kernel(builder, args[0], name, ir.VectorType(memory, lanes))
+            mask = _first(builder, args[4], quarter)
+            for i, pointer in enumerate(rows(builder, *args[1:4])):
+                indices = ir.Constant(ir.VectorType(word, quarter), [word(i * quarter + j) for j in range(quarter)])
+                part = builder.shuffle_vector(stored, ir.Constant(stored.type, ir.Undefined), indices)
+                align = ir.Constant(word, 1)
+                llvm_call(builder, f"llvm.masked.store.{label}.p0", ir.VoidType(), part, pointer, align, mask)
+            return context.get_dummy_value()
+
+        return types.void(value, address, stride, last, count), generate
+
+    return load_bundle, store_bundle
+
+
+def _joined(builder: ir.IRBuilder, parts: list[Any]) -> Any:
+    """Vectors side by side in one; a power of two of them."""
+    word = ir.IntType(32)
+    while len(parts) > 1:
+        lanes = 2 * parts[0].type.count
+        both = ir.Constant(ir.VectorType(word, lanes), [word(i) for i in range(lanes)])
+        parts = [builder.shuffle_vector(parts[i], parts[i + 1], both) for i in range(0, len(parts), 2)]
+    return parts[0]
+
+
 for _name in ("float16", "float32", "float64"):
+    globals()[f"load_bundle_{_name}"], globals()[f"store_bundle_{_name}"] = _bundles(_name)
+    __all__ += [f"load_bundle_{_name}", f"store_bundle_{_name}"]
     globals()[f"load_first_{_name}"], globals()[f"store_first_{_name}"] = _some(_name)
     __all__ += [f"load_first_{_name}", f"store_first_{_name}"]

@@ -107,7 +107,7 @@ class _Axis(NamedTuple):
     TOTAL: int = 17
     LOG: int = 18  # the logarithm of that
     PARTS: int = 19  # address of what is known of each part of a long row: its maximum and sum, float64
-    PART: int = 20  # elements in a part, or panels in a block
+    PART: int = 20  # elements in a part, panels in a block, or rows in all bundles
     TASK: int = 21  # for the driver: a task, how many items it is for and how many to take at a time
     COUNT: int = 22
     GRAIN: int = 23

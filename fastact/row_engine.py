@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 import struct
+from array import array as array_of_words
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 
 from fastact import threads
 from fastact.layout import Axis
+from fastact.nested import address
 
 __all__ = ["gradient", "softmax", "sparsemax", "statistics"]
 
@@ -21,8 +23,11 @@ __all__ = ["gradient", "softmax", "sparsemax", "statistics"]
 #: each is, and which all threads share.
 LONG = 1 << 18
 
-#: Rows shorter than this fill no vector: many at a time, one in each lane.
-SHORT = 48
+#: Rows shorter than this do not fill a register: many at a time, one in each lane.
+SHORT = 14
+
+#: Rows up to this length go four at a time: at 100, in 0.5 ns per element and core instead of 0.75.
+MEDIUM = 400
 
 #: Bytes of a block of panels: half of a core's second-level cache at most, and long runs in memory.
 BLOCK = 1 << 18
@@ -75,21 +80,22 @@ def _run(record: Any, task: int, count: int, grain: int, elements: int) -> None:
     record[Axis.TASK], record[Axis.COUNT], record[Axis.GRAIN] = task, count, grain
     record[Axis.SHARE] = (elements >= WORTH_SHARING) + (elements >= WORTH_WAKING)
     driver, record[Axis.POOL] = _driver()
-    driver(ctypes.addressof(record))
+    driver(record.buffer_info()[0])
 
 
 def _describe(layout: Layout, **operands: np.ndarray) -> Any:
     """A record for arrays of three dimensions, of which the middle one is the axis."""
-    record = (ctypes.c_int64 * Axis.SIZE)()
+    record = array_of_words("q", EMPTY)
     for name, array in operands.items():
         slot = SLOTS[name]
         record[slot + 1], record[slot + 3], record[slot + 2] = array.strides
-        record[slot] = array.__array_interface__["data"][0]
+        record[slot] = address(array)
     record[Axis.LENGTH], record[Axis.INNER] = layout.length, layout.inner
     record[Axis.SIGN] = record[Axis.SCALE] = ONE
     return record
 
 
+EMPTY = [0] * Axis.SIZE
 SLOTS = {"x": Axis.X, "other": Axis.OTHER, "y": Axis.Y}
 
 
@@ -98,8 +104,13 @@ def _every_row(operation: str, record: Any, layout: Layout, dtype: np.dtype) -> 
     tasks, size = _tasks(operation, dtype), dtype.itemsize
     outer, length, inner = layout
     elements = outer * length * inner
-    contiguous = all(record[slot] == 0 or record[slot + 3] == size for slot in SLOTS.values())
+    x, other, y = Axis.X, Axis.OTHER, Axis.Y
+    contiguous = record[x + 3] == record[y + 3] == size and (record[other] == 0 or record[other + 3] == size)
     if length >= SHORT and (contiguous or (operation == "statistics" and record[Axis.X + 3] == size)):
+        if inner == 1 and outer > 1 and length <= MEDIUM:
+            record[Axis.PART] = outer
+            _run(record, tasks["bundles"], -(-outer // 4), max(1, CHUNK // (4 * length)), elements)
+            return
         _run(record, tasks["rows"], outer * inner, max(1, CHUNK // length), elements)
         return
     if inner == 1 and outer > 1:  # rows stand beside each other outside of the axis
@@ -134,7 +145,8 @@ def softmax(operation: str, x: np.ndarray, y: np.ndarray, sign: float = 1.0, sca
     layout = Layout(*x.shape)
     if not _is_long(layout, x, y):
         record = _describe(layout, x=x, y=y)
-        record[Axis.SIGN], record[Axis.SCALE] = _word(sign), _word(scale)
+        if not sign == scale == 1.0:
+            record[Axis.SIGN], record[Axis.SCALE] = _word(sign), _word(scale)
         _every_row(operation, record, layout, x.dtype)
         return
     for row, out in _single_rows(x, y):
@@ -196,7 +208,7 @@ def _run_parts(operation: str, task: str, record: Any, row: np.ndarray) -> None:
 def _summaries(operation: str, record: Any, row: np.ndarray) -> np.ndarray:
     """Maximum and sum of each part. Parts are the same for any number of threads, so all bits are."""
     results = np.zeros((-(-row.size // (LONG // 4 // row.itemsize)), 2))
-    record[Axis.PARTS] = results.ctypes.data
+    record[Axis.PARTS] = address(results)
     _run_parts(operation, "summarise_parts", record, row)
     return results
 

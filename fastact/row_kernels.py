@@ -17,7 +17,7 @@ from fastact.blocks import kernel
 from fastact.lanes import any_lane, float_at, put_float, spread, widen
 from fastact.layout import Axis
 from fastact.parallel import TASK_SIGNATURE, record_at
-from fastact.row_moves import copies, panels, places, rows, words_for
+from fastact.row_moves import bundles, copies, panels, places, rows, words_for
 from fastact.vectors import ldexp, select
 
 __all__ = ["functions"]
@@ -34,11 +34,11 @@ def functions(operation: str, storage: str) -> dict[str, tuple[Any, Any]]:
     make = {"softmax_backward": _gradient, "log_softmax_backward": _gradient, "sparsemax": _sparsemax}.get(
         operation, _exponential
     )
-    by_row, by_panel = make(operation, words, rows(words)), make(operation, words, panels(words))
+    modes = [make(operation, words, mode(words)) for mode in (rows, bundles, panels)]
     if operation == "statistics":
-        tasks = _statistics(words, by_row, by_panel)
+        tasks = _statistics(words, *modes)
     else:
-        tasks = _tasks(words, by_row, by_panel, inputs=2 if make is _gradient else 1)
+        tasks = _tasks(2 if make is _gradient else 1, words, *modes)
     return {name: (TASK_SIGNATURE, task) for name, task in tasks.items()}
 
 
@@ -61,9 +61,9 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
         return shift, p, k
 
     @kernel
-    def summarise(x, sign):
+    def summarise(x, sign, keep, y):
         """A row's maximum, how often it was set apart, and the sum of the other exponentials; these as multiples of
-        2**k of the maximum."""
+        2**k of the maximum. ``keep(y, i, term)`` is told each vector of terms."""
         zero = load_first(x[0], 0)
         lowest = spread(-INFINITY, zero)
         best = lowest
@@ -82,8 +82,17 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
                 largest = v == maximum
                 term = select(largest, zero, term)
                 number = select(largest, number + spread(1.0, zero), number)
+            keep(y, i, term)
             total, low = add(total, low, fold(term))
         return maximum, across_sum(total + low), across_sum(number)
+
+    @kernel
+    def no_need(y, i, term):
+        pass
+
+    @kernel
+    def in_result(y, i, term):
+        store(term, y, i)
 
     @kernel
     def softmax_state(maximum, others, number, scale):
@@ -120,21 +129,29 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
             store(finish(load(x, i, sign) * sign, state), y, i)
 
     @kernel
+    def apply_scaling(context, x, other, y):
+        """softmax with one exponential per element: kept where the result will be."""
+        _, total, _ = summarise(x, sign_of(context, x), in_result, y)
+        factor = vector_of(float_at(context, Axis.SCALE) / total, sign_of(context, x))
+        for i in range(positions(x[2])):
+            store(load(y, i, factor) * factor, y, i)
+
+    @kernel
     def apply(context, x, other, y):
         sign = sign_of(context, x)
-        maximum, others, number = summarise(x, sign)
+        maximum, others, number = summarise(x, sign, no_need, y)
         finish_all(x, y, sign, state_of(maximum, others, number, float_at(context, Axis.SCALE)))
 
     @kernel
     def statistics(context, x, y, other):
-        maximum, others, number = summarise(x, sign_of(context, x))
+        maximum, others, number = summarise(x, sign_of(context, x), no_need, x)
         store(maximum, y, 0)
         store(log_state(maximum, others, number, 1.0)[1], other, 0)
 
     @kernel
     def summary(context, x, other, result):
         """Of a part its maximum, and the sum of all its exponentials as a multiple of the largest."""
-        maximum, others, number = summarise(x, sign_of(context, x))
+        maximum, others, number = summarise(x, sign_of(context, x), no_need, x)
         p = number_of(reference(maximum)[1])
         put_float(result, 0, number_of(maximum))
         put_float(result, 1, number + others / p)
@@ -152,6 +169,8 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
             state = shift, k, vector_of(float_at(context, Axis.SCALE) / total, maximum)
         finish_all(x, y, sign, state)
 
+    if operation == "softmax" and words.size == words.work:  # float16 would round the exponentials
+        apply = apply_scaling
     return SimpleNamespace(apply=apply, statistics=statistics, summary=summary, complete=complete)
 
 
@@ -257,17 +276,22 @@ def _sparsemax(operation: str, words: SimpleNamespace, mode: SimpleNamespace) ->
 
 
 def _tasks(
-    words: SimpleNamespace, by_row: SimpleNamespace, by_panel: SimpleNamespace, inputs: int
+    inputs: int, words: SimpleNamespace, by_row: SimpleNamespace, by_bundle: SimpleNamespace, by_panel: SimpleNamespace
 ) -> dict[str, Callable[..., None]]:
     place, copy = places(words), copies(words)
-    row_of, part_of = place.row_of, place.part_of
+    row_of, part_of, bundle_of = place.row_of, place.part_of, place.bundle_of
     block_of, panel, fetch, deliver, bytes_of = copy.block_of, copy.panel, copy.fetch, copy.deliver, copy.bytes_of
-    apply_row, apply_panel, lanes = by_row.apply, by_panel.apply, words.lanes
+    apply_row, apply_bundle, apply_panel, lanes = by_row.apply, by_bundle.apply, by_panel.apply, words.lanes
 
     def on_rows(begin, end, context):
         for item in range(begin, end):
             x, other = row_of(context, Axis.X, item), row_of(context, Axis.OTHER, item)
             apply_row(context, x, other, row_of(context, Axis.Y, item))
+
+    def on_bundles(begin, end, context):
+        for item in range(begin, end):
+            x, other = bundle_of(context, Axis.X, item), bundle_of(context, Axis.OTHER, item)
+            apply_bundle(context, x, other, bundle_of(context, Axis.Y, item))
 
     def on_panels(begin, end, context):
         length = context[Axis.LENGTH]
@@ -284,7 +308,7 @@ def _tasks(
             deliver(context, Axis.Y, block, memory, length)
         free(memory)
 
-    tasks = {"rows": on_rows, "panels": on_panels}
+    tasks = {"rows": on_rows, "bundles": on_bundles, "panels": on_panels}
     if not hasattr(by_row, "summary"):
         return tasks
     summary, complete = by_row.summary, by_row.complete
@@ -303,14 +327,14 @@ def _tasks(
 
 
 def _statistics(
-    words: SimpleNamespace, by_row: SimpleNamespace, by_panel: SimpleNamespace
+    words: SimpleNamespace, by_row: SimpleNamespace, by_bundle: SimpleNamespace, by_panel: SimpleNamespace
 ) -> dict[str, Callable[..., None]]:
     """Tasks that give each row's maximum to Y and the logarithm of the sum of exp(x - maximum) to OTHER."""
     place, copy = places(words), copies(words)
-    row_of, part_of = place.row_of, place.part_of
+    row_of, part_of, bundle_of = place.row_of, place.part_of, place.bundle_of
     block_of, panel, fetch, deliver, bytes_of = copy.block_of, copy.panel, copy.fetch, copy.deliver, copy.bytes_of
-    row_statistics, panel_statistics, summary = by_row.statistics, by_panel.statistics, by_row.summary
-    lanes = words.lanes
+    row_statistics, bundle_statistics, panel_statistics = by_row.statistics, by_bundle.statistics, by_panel.statistics
+    summary, lanes = by_row.summary, words.lanes
 
     @kernel
     def single(operand):
@@ -321,6 +345,12 @@ def _statistics(
         for item in range(begin, end):
             y, other = row_of(context, Axis.Y, item), row_of(context, Axis.OTHER, item)
             row_statistics(context, row_of(context, Axis.X, item), single(y), single(other))
+
+    def on_bundles(begin, end, context):
+        for item in range(begin, end):
+            y, other = bundle_of(context, Axis.Y, item), bundle_of(context, Axis.OTHER, item)
+            y, other = (y[0], y[1], 1, y[3]), (other[0], other[1], 1, other[3])
+            bundle_statistics(context, bundle_of(context, Axis.X, item), y, other)
 
     def on_panels(begin, end, context):
         length = context[Axis.LENGTH]
@@ -341,4 +371,4 @@ def _statistics(
             x = part_of(context, Axis.X, item)
             summary(context, x, x, record_at(context[Axis.PARTS] + 16 * item))
 
-    return {"rows": on_rows, "panels": on_panels, "summarise_parts": summarise_parts}
+    return {"rows": on_rows, "bundles": on_bundles, "panels": on_panels, "summarise_parts": summarise_parts}

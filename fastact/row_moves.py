@@ -2,7 +2,7 @@
 
 A *row* has its elements side by side: a vector holds consecutive elements of one row, and what is known of a row is
 the same in every lane. A *panel* is a bundle of as many rows as a vector has lanes, one in each lane, whose elements
-are far apart: columns of a C-ordered array, or rows too short to fill a vector. Panels are copied into the cache,
+are far apart: columns of a C-ordered array, or rows too short to fill a register. Panels are copied into the cache,
 some neighbours at a time, and copied back when they are done.
 """
 
@@ -17,12 +17,16 @@ from fastact import blocks, lanes
 from fastact.blocks import kernel
 from fastact.emit import precision_of
 from fastact.lanes import (
+    QUARTERS,
     first_lanes,
+    first_of_each,
     folded,
     largest_lane,
+    largest_of_each,
     narrow,
     prefetch,
     spread,
+    sum_of_each,
     sum_of_lanes,
     widen,
 )
@@ -30,7 +34,7 @@ from fastact.layout import Axis
 from fastact.row_formulas import sources
 from fastact.vectors import LANES, select
 
-__all__ = ["copies", "panels", "places", "rows", "words_for"]
+__all__ = ["bundles", "copies", "panels", "places", "rows", "words_for"]
 
 
 def words_for(storage: str) -> SimpleNamespace:
@@ -44,6 +48,8 @@ def words_for(storage: str) -> SimpleNamespace:
         store=getattr(blocks, f"store_{storage}"),
         load_first=getattr(lanes, f"load_first_{storage}"),
         store_first=getattr(lanes, f"store_first_{storage}"),
+        load_bundle=getattr(lanes, f"load_bundle_{storage}"),
+        store_bundle=getattr(lanes, f"store_bundle_{storage}"),
         load_work=getattr(blocks, f"load_{precision.name}"),
         store_work=getattr(blocks, f"store_{precision.name}"),
         add=_add_compensated if precision.name == "float64" else _add_wide,
@@ -127,6 +133,62 @@ def rows(words: SimpleNamespace) -> SimpleNamespace:
     return SimpleNamespace(**{k: v for k, v in locals().items() if k in MODE})
 
 
+def bundles(words: SimpleNamespace) -> SimpleNamespace:
+    """Four rows at a time, each in a register of the vector; their i-th vector holds a register's width of each.
+
+    What a row costs besides its elements (a maximum and a sum across lanes, a division, the wait for each) is paid
+    once for all four.
+    """
+    size, width = words.size, words.lanes // QUARTERS
+    load_bundle, store_bundle = words.load_bundle, words.store_bundle
+
+    @kernel
+    def positions(length):
+        return (length + width - 1) // width
+
+    @kernel
+    def load(operand, i, rest):
+        address, stride, count, last = operand
+        left = count - i * width
+        v = load_bundle(address + i * width * size, stride, last, min(left, width))
+        if left < width:
+            v = select(first_of_each(left, v), v, rest)
+        return v
+
+    @kernel
+    def store(v, operand, i):
+        address, stride, count, last = operand
+        store_bundle(v, address + i * width * size, stride, last, min(count - i * width, width))
+
+    @kernel
+    def prefetch_next(operand, i):
+        address, stride, _, _ = operand
+        for row in range(QUARTERS, 2 * QUARTERS):
+            prefetch(address + row * stride + i * width * size)
+
+    @kernel
+    def fold(v):
+        return v
+
+    @kernel
+    def across_max(v):
+        return largest_of_each(v)
+
+    @kernel
+    def across_sum(v):
+        return sum_of_each(widen(v))
+
+    @kernel
+    def number_of(v):
+        return widen(v)
+
+    @kernel
+    def vector_of(number, like):
+        return narrow(number, like)
+
+    return SimpleNamespace(**{k: v for k, v in locals().items() if k in MODE})
+
+
 def places(words: SimpleNamespace) -> SimpleNamespace:
     """Where the operands of rows, and of parts of a row, are in memory."""
     size = words.size
@@ -143,7 +205,14 @@ def places(words: SimpleNamespace) -> SimpleNamespace:
         count = min(context[Axis.PART], context[Axis.LENGTH] - start)
         return context[slot] + start * size, size, count
 
-    return SimpleNamespace(row_of=row_of, part_of=part_of)
+    @kernel
+    def bundle_of(context, slot, item):
+        """Rows that follow each other at the same distance; their number is in PART."""
+        first = item * QUARTERS
+        last = min(QUARTERS, context[Axis.PART] - first) - 1
+        return context[slot] + first * context[slot + 1], context[slot + 1], context[Axis.LENGTH], last
+
+    return SimpleNamespace(row_of=row_of, part_of=part_of, bundle_of=bundle_of)
 
 
 def panels(words: SimpleNamespace) -> SimpleNamespace:

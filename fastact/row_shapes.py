@@ -74,6 +74,12 @@ def as_rows(array: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
 def along(function: Callable[..., None], axis: Any, out: Any, *inputs: np.ndarray) -> np.ndarray:
     """Call a function of rows on arrays of one shape and dtype: its last argument is where results go."""
     shape, dtype = inputs[0].shape, inputs[0].dtype
+    if type(axis) is int and -len(shape) <= axis < len(shape) and _is_plain(out, inputs):
+        result = np.empty(shape, dtype) if out is None else out
+        axis %= len(shape)
+        rows_shape = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
+        function(*[a.reshape(rows_shape) for a in inputs], result.reshape(rows_shape))
+        return result
     axes = normalized_axes(axis, len(shape))
     if out is not None:
         check_out(out, shape, dtype)
@@ -102,6 +108,20 @@ def along(function: Callable[..., None], axis: Any, out: Any, *inputs: np.ndarra
     if out is not None:
         return out
     return result.transpose(np.argsort(order))[()] if shape else result[()]
+
+
+def _is_plain(out: Any, inputs: tuple[np.ndarray, ...]) -> bool:
+    """Whether everything is C-ordered and apart: what most calls are, and what must cost little."""
+    first = inputs[0]
+    if first.size == 0 or not all(a.flags.c_contiguous for a in inputs):
+        return False
+    if out is None:
+        return True
+    fits = type(out) is np.ndarray and out.shape == first.shape and out.dtype == first.dtype
+    flags = fits and out.flags
+    return bool(flags and flags.c_contiguous and flags.writeable) and all(
+        a is out or not np.may_share_memory(a, out) for a in inputs
+    )
 
 
 def can_write(out: np.ndarray, axes: tuple[int, ...], inputs: tuple[np.ndarray, ...]) -> bool:
