@@ -1,0 +1,161 @@
+"""The compiled trainer as Python sees it: buffers, and the table that describes a network."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastact import threads
+from fastact.activations import Activation
+from fastact.layout import Layer, Loop, Network, Optimizer
+from fastact.objectives import function_ufunc, loss_ufunc
+from fastact.plan import Parameters, Plan, Trainer, room, ufunc_of
+from fastact.primitives import exp, log
+from fastact.ufunc import STORAGES, records_of
+
+__all__ = ["CompiledTrainer", "predict"]
+
+
+@cache
+def compiled(dtype: str) -> dict[str, int]:
+    """Addresses of the compiled functions of fastact.training for one type."""
+
+    def functions() -> dict[str, tuple[Any, Any]]:
+        from fastact import training
+
+        return training.functions_for(dtype)
+
+    from fastact import compiler
+
+    here = Path(__file__).parent
+    text = (here / "training.py").read_text() + (here / "products.py").read_text()
+    return compiler.load(text + dtype, functions)
+
+
+@cache
+def entry_point(name: str, dtype: str) -> Any:
+    return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(compiled(dtype)[name])
+
+
+def loop_record(ufunc: np.ufunc, dtype: np.dtype) -> int:
+    """The address of the record of a ufunc's loop for that type, compiled."""
+    record = records_of(ufunc)[STORAGES.index(dtype.name)]
+    if not record[Loop.FUNCTION]:
+        ufunc(*[np.zeros(1, dtype)] * ufunc.nin)
+    return record.ctypes.data
+
+
+def activation_record(activation: Activation, kind: str, dtype: np.dtype) -> int:
+    return 0 if activation.name == "identity" else loop_record(ufunc_of(activation, kind, "numba"), dtype)
+
+
+class _Network:
+    """The table that compiled code reads, and the buffers it points to."""
+
+    def __init__(
+        self, parameters: Parameters, activations: Sequence[Activation], kind: str, x: np.ndarray, batch: int
+    ) -> None:
+        self.record = np.zeros(Network.SIZE, np.int64)
+        self.table = np.zeros((len(activations), Layer.SIZE), np.int64)
+        self.dtype = x.dtype
+        self._kept: list[np.ndarray] = [x, parameters.flat]
+        self.one = self.room(1)
+        self.one[0] = 1
+        for layer, weight, bias, activation in zip(
+            self.table, parameters.stored_weights, parameters.biases, activations
+        ):
+            layer[Layer.INPUTS], layer[Layer.OUTPUTS] = weight.shape
+            layer[Layer.WEIGHT], layer[Layer.BIAS] = weight.ctypes.data, bias.ctypes.data
+            layer[Layer.LOOP] = activation_record(activation, kind, self.dtype)
+            layer[Layer.PREACTIVATION] = self.room(batch * len(bias)).ctypes.data
+            layer[Layer.ACTIVATION] = layer[Layer.PREACTIVATION]
+            if layer[Layer.LOOP]:
+                layer[Layer.ACTIVATION] = self.room(batch * len(bias)).ctypes.data
+        self.fill(
+            LAYERS=len(activations), TABLE=self.table, ROWS=len(x), BATCH=batch, X=x, ONE=self.one, POOL=threads.pool(),
+            DRIVE=threads.driver(),
+        )  # fmt: skip
+
+    def room(self, count: int) -> np.ndarray:
+        memory = room(count, self.dtype)
+        self._kept.append(memory)
+        return memory
+
+    def fill(self, **slots: Any) -> None:
+        for name, value in slots.items():
+            if isinstance(value, np.ndarray):
+                self._kept.append(value)
+                value = value.ctypes.data
+            self.record[getattr(Network, name)] = value
+
+    def call(self, name: str) -> None:
+        entry_point(name, self.dtype.name)(self.record.ctypes.data)
+
+
+class CompiledTrainer(Trainer):
+    """Takes steps in compiled code."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        network = _Network(plan.parameters, plan.activations, "with_derivative", plan.x, self.batch)
+        self._network = network
+        outputs = plan.parameters.biases[-1].size
+        widest = max(bias.size for bias in plan.parameters.biases)
+        labels = plan.y.dtype.kind == "i"
+        network.fill(
+            Y=plan.y, TARGETS=outputs, LABELS=labels, LOSSES=self.losses, OPTIMIZER=plan.optimizer.kind,
+            GRADIENT=network.room(self.batch * widest), OTHER_GRADIENT=network.room(self.batch * widest),
+            LOSS_VALUES=network.room(self.batch * max(2, outputs)), SETTINGS=plan.optimizer.settings,
+            PARAMETERS=plan.parameters.flat, COUNT=plan.parameters.flat.size, MOMENTS=plan.optimizer.moments,
+            SQUARES=plan.optimizer.squares, UPDATE=compiled(network.dtype.name)["update"],
+        )  # fmt: skip
+        inner = plan.parameters.stored_weights[1:]
+        network.fill(TRANSPOSED=network.room(max((weight.size for weight in inner), default=0)))
+        if self._shuffle is not None:
+            network.fill(BATCH_X=network.room(self.batch * plan.x.shape[1]))
+            network.fill(BATCH_Y=np.zeros(self.batch, np.int64) if labels else network.room(self.batch * outputs))
+        self._fill_loss()
+        self._fill_gradients()
+
+    def _fill_loss(self) -> None:
+        network, objective = self._network, self.plan.objective
+        if objective.formula:
+            network.fill(LOSS=loop_record(loss_ufunc(objective.name, "numba"), network.dtype))
+        else:
+            network.fill(EXPONENTIAL=loop_record(function_ufunc(exp), network.dtype))
+            network.fill(LOGARITHM=loop_record(function_ufunc(log), network.dtype))
+
+    def _fill_gradients(self) -> None:
+        network, parameters = self._network, self.plan.parameters
+        direct = self.plan.optimizer.kind == Optimizer.DIRECT
+        flat = parameters.flat if direct else network.room(parameters.flat.size)
+        network.fill(GRADIENTS=flat)
+        shift = flat.ctypes.data - parameters.flat.ctypes.data
+        network.table[:, Layer.WEIGHT_GRADIENT] = network.table[:, Layer.WEIGHT] + shift
+        network.table[:, Layer.BIAS_GRADIENT] = network.table[:, Layer.BIAS] + shift
+
+    def _take(self, steps: int) -> None:
+        if self.order is not None:
+            self._network.record[Network.ORDER] = self.order.ctypes.data
+            self._network.record[Network.ORDER_FIRST] = self.order_first
+        self._network.record[Network.STEPS] = steps
+        self._network.call("train")
+
+
+def predict(parameters: Parameters, activations: Sequence[Activation], x: np.ndarray) -> np.ndarray:
+    """The network's outputs, a few hundred rows at a time."""
+    batch = max(1, min(len(x), PREDICT_BATCH))
+    network = _Network(parameters, activations, "value", x, batch)
+    result = np.empty((len(x), parameters.biases[-1].size), x.dtype)
+    network.fill(RESULT=result)
+    network.call("predict")
+    return result
+
+
+#: Rows whose activations stay in the cache.
+PREDICT_BATCH = 256
