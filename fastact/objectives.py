@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from fastact.activations import ACTIVATIONS, Activation
 from fastact.formula import trace
 from fastact.primitives import absolute, exp, log, log1p, log1p_exp, maximum, minimum, where
 from fastact.ufunc import Definition, make_ufunc
@@ -64,10 +65,12 @@ class Objective:
     classes: str = ""  # "binary": each output a probability; "logits": its logit; "labels": logits of one class each
     fused: tuple[tuple[str, str], ...] = ()
 
-    def with_output(self, activation: str) -> tuple[Objective, str]:
+    def with_output(self, activation: Activation) -> tuple[Objective, Activation]:
         """The loss and output activation to train with; they compute the same."""
-        other = dict(self.fused).get(activation)
-        return (LOSSES[other], "identity") if other else (self, activation)
+        other = dict(self.fused).get(activation.name)
+        if other is None or activation is not ACTIVATIONS[activation.name]:
+            return self, activation
+        return LOSSES[other], ACTIVATIONS["identity"]
 
 
 LOSSES = {

@@ -25,7 +25,16 @@ from fastact.vectors import llvm_call, splat
 
 __all__ = ["Products", "products"]
 
-inline = njit(forceinline=True, error_model="numpy")
+
+
+def of_words(count: int) -> Any:
+    """A decorator: inlined, and compiled once for so many integers. Without a signature Numba compiles anew for
+    every set of arguments that are literals."""
+    signature = types.void(*[types.intp] * count)
+    return njit(signature, forceinline=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
+
 
 WORD = ir.IntType(64)
 
@@ -270,7 +279,7 @@ def products(name: str) -> Products:
     tile_4x2, tile_4x1, tile_8x2, tile_8x1 = (_tile(numbers, r, v) for r in (4, 8) for v in (2, 1))
     dots_8, dots_1 = _dots(numbers, 8), _dots(numbers, 1)
 
-    @inline
+    @of_words(9)
     def row(a, a_step, b, b_step, c, depth, n, other, mode):
         """One row of the result."""
         done = 0
@@ -289,7 +298,7 @@ def products(name: str) -> Products:
                 tile_1x1(a, 0, a_step, b + at, b_step, c + at, 0, depth, left, other + at, 0, mode)
                 done += lanes
 
-    @inline
+    @of_words(13)
     def multiply(m, n, depth, a, a_row, a_step, b, b_step, c, c_row, other, other_row, mode):
         """``C[m, n]``: sums over k of ``A[m, k] * B[k, n]``."""
         whole = m // 4 * 4
@@ -315,7 +324,7 @@ def products(name: str) -> Products:
         for i in range(whole, m):
             row(a + i * a_row, a_step, b, b_step, c + i * c_row, depth, n, other + i * other_row, mode)
 
-    @inline
+    @of_words(12)
     def multiply_by_rows(m, n, depth, a, a_row, b, b_row, c, c_row, other, other_row, mode):
         """``C[m, n]``: sums over k of ``A[m, k] * B[n, k]``, both contiguous along k; for few rows of A."""
         for i in range(m):

@@ -31,7 +31,7 @@ from fastact.parallel import (
 )
 from fastact.products import products
 
-inline = njit(forceinline=True, error_model="numpy")
+inline = njit(forceinline=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 TRAIN_SIGNATURE = types.void(Address)
 
