@@ -16,14 +16,14 @@ from fastact.plan import room
 __all__ = ["activation_of", "activations_of", "checked", "inputs_of", "number", "sizes_of", "targets_of", "whole"]
 
 
-def number(name: str, value: Any, low: float, high: float = np.inf, positive: bool = False) -> float:
-    """A finite real number from ``low`` (itself only if not ``positive``) up to but not including ``high``."""
+def number(name: str, value: Any, low: float, high: float = np.inf) -> float:
+    """A real number from ``low`` up to but not including ``high``."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (Real, np.floating, np.integer)):
         raise TypeError(f"{name} must be a number, not {type(value).__name__}")
-    if not low <= value < high or (positive and value == low):
-        bound = f"above {low:g}" if positive else f"at least {low:g}"
-        raise ValueError(f"{name} must be {bound}" + (f" and below {high:g}" if high < np.inf else "") + f", not {value}")
-    return float(value)
+    result = float(value)
+    if not low <= result < high:
+        raise ValueError(f"{name} must be at least {low:g} and below {high:g}, not {value}")
+    return result
 
 
 def whole(name: str, value: Any, low: int = 1) -> int:
@@ -112,9 +112,13 @@ def targets_of(y: Any, rows: int, outputs: int, objective: Objective, dtype: np.
         return labels.astype(np.int64)
     if array.shape != (rows, outputs) and not (outputs == 1 and array.shape == (rows,)):
         alternative = f" or, as whole numbers, ({rows},)" if objective.classes == "labels" else ""
-        raise ValueError(f"y must have shape ({rows}, {outputs}){alternative} to go with x; got {array.shape} {array.dtype}")
+        raise ValueError(
+            f"y must have shape ({rows}, {outputs}){alternative} to go with x; got {array.shape} {array.dtype}"
+        )
     if objective.classes and array.size and not (array.min() >= 0 and array.max() <= 1):
-        raise ValueError(f"targets of {objective.name} are probabilities; these reach from {array.min()} to {array.max()}")
+        raise ValueError(
+            f"targets of {objective.name} are probabilities; these reach from {array.min()} to {array.max()}"
+        )
     result = room(rows * outputs, dtype).reshape(rows, outputs)
     with np.errstate(over="ignore"):
         result[...] = array.reshape(rows, outputs)

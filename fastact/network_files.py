@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,15 +57,16 @@ def write(path: str | os.PathLike[str], network: MLP) -> None:
 
 
 def read(path: str | os.PathLike[str], kind: type[MLP], replaced: Mapping[str, Any]) -> MLP:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path} is cut short or no .npz file: {error}") from None
+    with open(path, "rb") as opened:
+        try:
+            with np.load(opened, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+        except Exception as error:  # whatever zipfile, zlib and NumPy raise over bytes that anything can stand in
+            raise ValueError(f"{path} is cut short or no .npz file: {error}") from None
     if str(arrays.get("format")) != FORMAT:
-        raise ValueError(f"{path} holds no network of this kind: its format is {arrays.get('format')!s}, not {FORMAT!r}")
+        raise ValueError(
+            f"{path} holds no network of this kind: its format is {arrays.get('format')!s}, not {FORMAT!r}"
+        )
     try:
         network = kind(**{**json.loads(str(arrays["settings"])), **replaced})
         count = len(network.sizes) - 1

@@ -247,8 +247,8 @@ class MLP:
         Returns
         -------
         ndarray
-            Of shape (rows, outputs), or (rows,) if ``fit`` was given such targets. With ``"cross_entropy"``: the label of
-            the largest output, shape (rows,). With the binary losses: 1 where the probability is above 1/2, else 0.
+            Of shape (rows, outputs), or (rows,) if ``fit`` was given such targets. With ``"cross_entropy"``: the label
+            of the largest output, shape (rows,). With the binary losses: 1 where the probability is above 1/2, else 0.
         """
         outputs, objective = self._outputs(x), objective_of(self.loss)
         if objective.classes == "labels":
@@ -258,8 +258,8 @@ class MLP:
         return outputs[:, 0] if self._flat and outputs.shape[1] == 1 else outputs
 
     def predict_proba(self, x: Any) -> np.ndarray:
-        """Probabilities, shape (rows, outputs): of each class with ``"cross_entropy"``, where rows add up to 1; of a one
-        in each output with the binary losses.
+        """Probabilities, shape (rows, outputs): with ``"cross_entropy"`` of each class, so that rows add up to 1; with
+        the binary losses of each output being 1.
 
         Raises
         ------
@@ -384,17 +384,18 @@ class MLP:
 
     def _collect(self) -> None:
         """Take over weights and biases that were set, once all of them are known to fit."""
+        own = {"weights": self._parameters.weights, "biases": self._parameters.biases}
         found = []
-        for name, given, own in (
-            ("weights", self.weights, self._parameters.weights),
-            ("biases", self.biases, self._parameters.biases),
-        ):
-            if len(given) != len(own):
-                raise ValueError(f"{name} must hold {len(own)} arrays, one per layer; it holds {len(given)}")
-            found += [(weights_of(f"{name}[{i}]", g, o.shape), o) for i, (g, o) in enumerate(zip(given, own)) if g is not o]
-        for values, own in found:
-            own[...] = values
-        self.weights, self.biases = list(self._parameters.weights), list(self._parameters.biases)
+        for name, arrays in own.items():
+            given = getattr(self, name)
+            if len(given) != len(arrays):
+                raise ValueError(f"{name} must hold {len(arrays)} arrays, one per layer; it holds {len(given)}")
+            for i, (new, array) in enumerate(zip(given, arrays)):
+                if new is not array:
+                    found.append((array, weights_of(f"{name}[{i}]", new, array.shape)))
+        for array, values in found:
+            array[...] = values
+        self.weights, self.biases = list(own["weights"]), list(own["biases"])
 
     def __repr__(self) -> str:
         return f"MLP({self.sizes}, loss={self.loss!r}, optimizer={self.optimizer!r}, dtype={self.dtype.name!r})"

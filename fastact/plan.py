@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ class Parameters:
     """
 
     def __init__(self, sizes: Sequence[int], dtype: np.dtype) -> None:
-        shapes = list(zip(sizes[:-1], sizes[1:]))
+        shapes = list(pairwise(sizes))
         aligned = 64 // dtype.itemsize
         counts = [n for inputs, outputs in shapes for n in (inputs * outputs, outputs)]
         starts = np.cumsum([0, *(-(-n // aligned) * aligned for n in counts)])

@@ -26,14 +26,11 @@ from fastact.vectors import llvm_call, splat
 __all__ = ["Products", "products"]
 
 
-
 def of_words(count: int) -> Any:
     """A decorator: inlined, and compiled once for so many integers. Without a signature Numba compiles anew for
     every set of arguments that are literals."""
     signature = types.void(*[types.intp] * count)
-    return njit(signature, forceinline=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-
-
+    return njit(signature, forceinline=True, error_model="numpy")
 
 
 WORD = ir.IntType(64)
@@ -103,7 +100,9 @@ def _function(builder: ir.IRBuilder, symbol: str, arguments: int) -> tuple[Any, 
     return function, ir.IRBuilder(function.append_basic_block())
 
 
-def _sum_loop(builder: ir.IRBuilder, turns: Any, steps: list[Any], starts: list[Any], sums: list[Any], body: Any) -> Any:
+def _sum_loop(
+    builder: ir.IRBuilder, turns: Any, steps: list[Any], starts: list[Any], sums: list[Any], body: Any
+) -> Any:
     """``body(builder, addresses, sums)`` so many times, addresses moving by their steps; the sums in the end.
 
     Not once if ``turns`` is 0."""
@@ -159,7 +158,9 @@ def _tile(numbers: _Numbers, rows: int, vectors: int) -> Any:
     places = [(r, v) for r in range(rows) for v in range(vectors)]
     width = numbers.lanes * numbers.size
 
-    def generate_body(builder: ir.IRBuilder, a, a_row, a_step, b, b_step, c, c_row, depth, count, other, other_row, mode):
+    def generate_body(
+        builder: ir.IRBuilder, a, a_row, a_step, b, b_step, c, c_row, depth, count, other, other_row, mode
+    ):
         def step(chain: int) -> Any:
             def body(builder: ir.IRBuilder, addresses: list[Any], sums: list[Any]) -> list[Any]:
                 results = list(sums)
@@ -243,9 +244,7 @@ def _dots(numbers: _Numbers, rows: int) -> Any:
             reduce = f"llvm.vector.reduce.fadd.{numbers.suffix}"
             kind = ir.FunctionType(numbers.scalar, [numbers.scalar, numbers.vector])
             function = builder.module.globals.get(reduce) or ir.Function(builder.module, kind, reduce)
-            scalars.append(
-                builder.call(function, [ir.Constant(numbers.scalar, -0.0), total], fastmath=("reassoc",))
-            )
+            scalars.append(builder.call(function, [ir.Constant(numbers.scalar, -0.0), total], fastmath=("reassoc",)))
 
         def others(builder: ir.IRBuilder) -> list[Any]:
             return [numbers.load_scalar(builder, builder.add(other, WORD(r * numbers.size))) for r in range(rows)]
@@ -311,15 +310,23 @@ def products(name: str) -> Products:
                 if whole - i >= 8:
                     i += 8
                     if left > lanes:
-                        tile_8x2(at_a, a_row, a_step, b + at, b_step, at_c, c_row, depth, left, at_other, other_row, mode)
+                        tile_8x2(
+                            at_a, a_row, a_step, b + at, b_step, at_c, c_row, depth, left, at_other, other_row, mode
+                        )
                     else:
-                        tile_8x1(at_a, a_row, a_step, b + at, b_step, at_c, c_row, depth, left, at_other, other_row, mode)
+                        tile_8x1(
+                            at_a, a_row, a_step, b + at, b_step, at_c, c_row, depth, left, at_other, other_row, mode
+                        )
                 else:
                     i += 4
                     if left > lanes:
-                        tile_4x2(at_a, a_row, a_step, b + at, b_step, at_c, c_row, depth, left, at_other, other_row, mode)
+                        tile_4x2(
+                            at_a, a_row, a_step, b + at, b_step, at_c, c_row, depth, left, at_other, other_row, mode
+                        )
                     else:
-                        tile_4x1(at_a, a_row, a_step, b + at, b_step, at_c, c_row, depth, left, at_other, other_row, mode)
+                        tile_4x1(
+                            at_a, a_row, a_step, b + at, b_step, at_c, c_row, depth, left, at_other, other_row, mode
+                        )
             start += 2 * lanes if left > lanes else lanes
         for i in range(whole, m):
             row(a + i * a_row, a_step, b, b_step, c + i * c_row, depth, n, other + i * other_row, mode)

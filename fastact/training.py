@@ -17,21 +17,19 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-from fastact.blocks import LANES, LOOP_SIGNATURE, Address
+from fastact.blocks import LANES, Address
 from fastact.layout import Layer, Loop, Mode, Network, Optimizer, Setting
 from fastact.parallel import (
     TASK_SIGNATURE,
-    address_of,
     call_loop,
     clear_floating_point_flags,
-    offset,
     parallel_for,
     record_at,
     stack_record,
 )
 from fastact.products import products
 
-inline = njit(forceinline=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+inline = njit(forceinline=True, error_model="numpy")
 
 TRAIN_SIGNATURE = types.void(Address)
 
@@ -79,8 +77,13 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
         pointers[0], pointers[1], pointers[2] = first, second, third
         steps[0], steps[1], steps[2], steps[3] = size, size, size, size
         dimensions[0] = (count + lanes - 1) // lanes * lanes
-        call_loop(network[Network.DRIVE] if count >= record[Loop.WORTH_SHARING] else record[Loop.FUNCTION],
-                  pointers, dimensions, steps, record)
+        call_loop(
+            network[Network.DRIVE] if count >= record[Loop.WORTH_SHARING] else record[Loop.FUNCTION],
+            pointers,
+            dimensions,
+            steps,
+            record,
+        )
 
     @inline
     def copy(source, target, count):
@@ -149,8 +152,13 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
         pointers[2], pointers[3] = network[Network.LOSS_VALUES], network[Network.GRADIENT]
         steps[0], steps[1], steps[2], steps[3] = size, size, size, size
         dimensions[0] = (count + lanes - 1) // lanes * lanes
-        call_loop(network[Network.DRIVE] if count >= record[Loop.WORTH_SHARING] else record[Loop.FUNCTION],
-                  pointers, dimensions, steps, record)
+        call_loop(
+            network[Network.DRIVE] if count >= record[Loop.WORTH_SHARING] else record[Loop.FUNCTION],
+            pointers,
+            dimensions,
+            steps,
+            record,
+        )
 
     @inline
     def row_of_targets(network, y, i, shifted, n):
@@ -197,7 +205,9 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
                     e[j] -= factor * targets[j]
         weights = network[Network.LOSS_VALUES] + rows * size
         # The loop writes whole vectors: its results go where the weights are not.
-        apply(network, network[Network.LOGARITHM], rows, network[Network.LOSS_VALUES], network[Network.OTHER_GRADIENT], 0)
+        apply(
+            network, network[Network.LOGARITHM], rows, network[Network.LOSS_VALUES], network[Network.OTHER_GRADIENT], 0
+        )
         logarithms, weights_of = at(network[Network.OTHER_GRADIENT]), at(weights)
         for i in range(rows):
             loss += np.float64(weights_of[i] * logarithms[i])
@@ -228,9 +238,7 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
                 target, outputs * size, mode,
             )  # fmt: skip
             target = layer[Layer.BIAS_GRADIENT]
-            multiply(
-                1, outputs, rows, network[Network.ONE], 0, 0, gradient, outputs * size, target, 0, target, 0, mode
-            )
+            multiply(1, outputs, rows, network[Network.ONE], 0, 0, gradient, outputs * size, target, 0, target, 0, mode)
             gradient, other = other, gradient
 
     @inline
@@ -322,7 +330,10 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
 
     def predict(network):
         """The outputs of all rows."""
-        inputs, outputs = layer_at(network, 0)[Layer.INPUTS], layer_at(network, network[Network.LAYERS] - 1)[Layer.OUTPUTS]
+        inputs, outputs = (
+            layer_at(network, 0)[Layer.INPUTS],
+            layer_at(network, network[Network.LAYERS] - 1)[Layer.OUTPUTS],
+        )
         done = 0
         while done < network[Network.ROWS]:
             rows = min(network[Network.BATCH], network[Network.ROWS] - done)
@@ -331,4 +342,8 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
             done += rows
         clear_floating_point_flags()
 
-    return {"predict": (TRAIN_SIGNATURE, predict), "train": (TRAIN_SIGNATURE, train), "update": (TASK_SIGNATURE, update)}
+    return {
+        "predict": (TRAIN_SIGNATURE, predict),
+        "train": (TRAIN_SIGNATURE, train),
+        "update": (TASK_SIGNATURE, update),
+    }
