@@ -52,7 +52,7 @@ def target_machine() -> Any:
     )
 
 
-def load(source: str, functions: Callable[[], dict[str, tuple[Any, Any]]]) -> dict[str, int]:
+def load(source: str, functions: Callable[[], Any], assemble: Callable[[Any], bytes] | None = None) -> dict[str, int]:
     """Addresses of compiled functions.
 
     Parameters
@@ -62,6 +62,8 @@ def load(source: str, functions: Callable[[], dict[str, tuple[Any, Any]]]) -> di
         formula can never meet old machine code.
     functions
         Called only if nothing is cached: name, Numba signature and Python function of each.
+    assemble
+        What makes an object file of them; by default :func:`compile_object`.
     """
     with compiling:
         key = hashlib.sha256(toolchain() + b"\0" + source.encode()).hexdigest()
@@ -70,7 +72,7 @@ def load(source: str, functions: Callable[[], dict[str, tuple[Any, Any]]]) -> di
             with object_cache.lock(key):  # of many processes that start cold, one compiles
                 code = object_cache.read(key)
                 if code is None:
-                    code = compile_object(functions())
+                    code = (assemble or compile_object)(functions())
                     object_cache.write(key, code)
         return link(code)
 
@@ -91,7 +93,17 @@ def compile_object(functions: dict[str, tuple[Any, Any]]) -> bytes:
             module.link_in(part)
     assert module is not None
     _inline_all(module, set(functions), machine)
-    return ",".join(functions).encode() + b"\0" + bytes(machine.emit_object(module))
+    return _object(list(functions), module)
+
+
+def assemble_object(written: tuple[list[str], str]) -> bytes:
+    """The same of functions given as LLVM's text."""
+    names, text = written
+    return _object(names, llvm.parse_assembly(text))
+
+
+def _object(names: list[str], module: Any) -> bytes:
+    return ",".join(names).encode() + b"\0" + bytes(target_machine().emit_object(module))
 
 
 def _renamed(text: str, mangled: str, name: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 __all__ = ["FUNCTIONS", "offered", "public_callable"]
 
 #: The modules that offer functions, in the order of the documentation.
-FAMILIES: tuple[str, ...] = ()
+FAMILIES: tuple[str, ...] = ("layers",)
 
 
 class _Functions(Mapping[str, Callable[..., Any]]):

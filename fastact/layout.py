@@ -64,6 +64,50 @@ class _Pool(NamedTuple):
 Pool = _Pool()
 
 
+class _Gemm(NamedTuple):
+    """Slots in the record of one matrix product: C[M, N] = A[M, K] @ B[K, N].
+
+    What a caller fills in is addresses, sizes and steps in bytes.
+    """
+
+    A: int = 0
+    A_ROW: int = 1  # bytes from row to row; any step will do for A and B
+    A_COLUMN: int = 2
+    B: int = 3
+    B_ROW: int = 4
+    B_COLUMN: int = 5
+    C: int = 6
+    C_ROW: int = 7  # the columns of C are contiguous
+    M: int = 8
+    N: int = 9
+    K: int = 10
+    ACCUMULATE: int = 11  # 1: C += A @ B
+    BIAS: int = 12  # address of N values that are added to each row, or 0; not together with ACCUMULATE
+    LOOP: int = 13  # address of a ufunc's loop of one input that is applied to C, or 0
+    LOOP_DATA: int = 14  # what that loop is given as data
+    OUT: int = 15  # where its results go; 0: to C
+    OUT_ROW: int = 16
+    WORKSPACE: int = 17  # address of as many bytes as fastact.matmul.workspace_bytes says
+    POOL: int = 18
+    PACK: int = 19  # filled in by fastact.matmul.new_record: addresses of tasks and of what works in registers
+    MULTIPLY: int = 20
+    DOT: int = 21
+    TILE: int = 22
+    DOTS: int = 23
+    TRANSPOSE: int = 24
+    FIRST_COLUMN: int = 25  # from here on, the state of a product that is under way
+    COLUMNS: int = 26
+    FIRST_DEPTH: int = 27
+    DEPTH: int = 28
+    ROW_PARTS: int = 29  # the tasks: parts of the rows times parts of the columns
+    COLUMN_PARTS: int = 30
+    DIRECT: int = 31  # 1: whole panels of B are read where they are
+    SIZE: int = 32
+
+
+Gemm = _Gemm()
+
+
 #: Bytes behind every operand of a product that may be read, though never used: vectors are loaded whole.
 SLACK = 1024
 

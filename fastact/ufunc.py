@@ -119,6 +119,14 @@ def records_of(ufunc: np.ufunc) -> np.ndarray:
     return _records[ufunc]
 
 
+def loop_of(ufunc: np.ufunc, dtype: np.dtype) -> tuple[int, int]:
+    """The address of a ufunc's compiled loop, and of the data it is to be called with."""
+    record = _records[ufunc][STORAGES.index(dtype.name)]
+    if not record[Loop.FUNCTION]:
+        ufunc(*[np.zeros(1, dtype)] * ufunc.nin)  # resolves it
+    return int(record[Loop.FUNCTION]), record.ctypes.data
+
+
 @cache
 def _from_function_and_data() -> Callable[..., Any]:
     """The second entry of NumPy's table of ufunc functions; part of its stable C interface."""

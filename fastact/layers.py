@@ -1,0 +1,356 @@
+"""Dense layers: a matrix product with bias and activation, and its gradients."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastact import matmul
+from fastact.activations import ACTIVATIONS, Activation
+from fastact.functions import offered
+from fastact.keywords import REQUIRED
+from fastact.ufunc import loop_of, make_ufunc
+
+__all__ = ["dense", "dense_backward"]
+
+#: Bytes of a block of intermediate results that stays in the third-level cache, in the backward pass and where another
+#: library multiplies: large beside the weights, which are packed once for each.
+BLOCK_BYTES = 4 << 20
+
+
+@offered
+def dense(
+    backend: str,
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    activation: str | Activation = "identity",
+    *,
+    out: np.ndarray | None = None,
+    preactivation: np.ndarray | None = None,
+) -> np.ndarray:
+    """A dense layer: ``activation(x @ weight.T + bias)``.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., n_in)
+        Real numbers; whatever strides it has.
+    weight : array_like, shape (n_out, n_in)
+    bias : array_like, shape (n_out,), optional
+        None (the default) adds nothing.
+    activation : str or Activation, default "identity"
+        A name in ``fastact.ACTIVATIONS``, or an activation made with `fastact.activation`; its parameters take their
+        defaults.
+    out : ndarray, shape (..., n_out), optional
+        Receives the result; it may overlap the operands.
+    preactivation : ndarray, shape (..., n_out), optional
+        Receives ``x @ weight.T + bias``, which `dense_backward` needs.
+
+    Returns
+    -------
+    ndarray, shape (..., n_out)
+        ``out`` if given. The dtype is that of NumPy's promotion: float32 if all operands are, float64 for integers;
+        float16 is computed in float32.
+
+    Raises
+    ------
+    TypeError
+        If an operand is not real, or a result cannot be cast to the dtype of where it is to go.
+    ValueError
+        If shapes do not fit, ``out`` or ``preactivation`` cannot be written or overlap each other, no activation has
+        that name, or it has a parameter without a default.
+
+    References
+    ----------
+    Rosenblatt, The perceptron, 1958. ``torch.nn.functional.linear`` has the same layout of weights.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> x = np.array([[1.0, 2.0], [0.0, -1.0]])
+    >>> weight, bias = np.array([[0.5, 0.5], [-1.0, 0.0], [0.0, 1.0]]), np.array([0.5, 0.0, 0.0])
+    >>> fastact.dense(x, weight, bias, "relu")
+    array([[2., 0., 2.],
+           [0., 0., 0.]])
+    """
+    entry = _activation(activation)
+    arrays = {"x": np.asarray(x), "weight": np.asarray(weight)}
+    if bias is not None:
+        arrays["bias"] = np.asarray(bias)
+    result = _common_dtype(arrays)
+    shape = _forward_shape(arrays)
+    for name, given in (("out", out), ("preactivation", preactivation)):
+        _check_target(name, given, shape, result)
+    if out is not None and preactivation is not None and np.may_share_memory(out, preactivation):
+        raise ValueError("out and preactivation overlap in memory; each needs its own")
+    computed = _computed_in(result)
+    operands = [np.asarray(array, computed) for array in arrays.values()]
+    y = _writable_as_rows(out, shape, computed, operands)
+    z = None if preactivation is None else _writable_as_rows(preactivation, shape, computed, operands)
+    x2 = operands[0].reshape(_rows(shape), operands[0].shape[-1])
+    _forward(backend, x2, operands[1], operands[2] if bias is not None else None, entry, y, z)
+    if z is not None:
+        _hand_over(z, preactivation, shape, result)
+    return _hand_over(y, out, shape, result)
+
+
+@offered
+def dense_backward(
+    backend: str,
+    grad: ArrayLike,
+    x: ArrayLike,
+    weight: ArrayLike,
+    preactivation: ArrayLike,
+    activation: str | Activation = "identity",
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gradients of a dense layer: ``dz @ weight``, ``dz.T @ x`` and dz's column sums, ``dz = grad * activation'(z)``.
+
+    Parameters
+    ----------
+    grad : array_like, shape (..., n_out)
+        The gradient with respect to what `dense` returned.
+    x : array_like, shape (..., n_in)
+    weight : array_like, shape (n_out, n_in)
+    preactivation : array_like, shape (..., n_out)
+        What `dense` wrote there.
+    activation : str or Activation, default "identity"
+        The same as in `dense`.
+
+    Returns
+    -------
+    dx : ndarray, shape (..., n_in)
+    dweight : ndarray, shape (n_out, n_in)
+    dbias : ndarray, shape (n_out,)
+        In the dtypes of x, weight and weight; float64 for integers.
+
+    Raises
+    ------
+    TypeError
+        If an operand is not real.
+    ValueError
+        If shapes do not fit, no activation has that name, or it has a parameter without a default.
+
+    References
+    ----------
+    Rumelhart, Hinton and Williams, Learning representations by back-propagating errors, 1986.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> x, weight, z = np.array([[1.0, 2.0]]), np.array([[0.5, 0.5], [-1.0, 0.0]]), np.empty((1, 2))
+    >>> y = fastact.dense(x, weight, activation="relu", preactivation=z)
+    >>> dx, dweight, dbias = fastact.dense_backward(np.ones((1, 2)), x, weight, z, "relu")
+    >>> dx, dweight, dbias
+    (array([[0.5, 0.5]]), array([[1., 2.],
+           [0., 0.]]), array([1., 0.]))
+    """
+    entry = _activation(activation)
+    arrays = {"grad": np.asarray(grad), "x": np.asarray(x), "weight": np.asarray(weight)}
+    arrays["preactivation"] = np.asarray(preactivation)
+    computed = _computed_in(_common_dtype(arrays))
+    shape = _forward_shape(arrays)
+    for name in ("grad", "preactivation"):
+        if arrays[name].shape != shape:
+            raise ValueError(f"{name} must have shape {shape}, as the layer's result, not {arrays[name].shape}")
+    n_out, n_in = arrays["weight"].shape
+    g, x2, w, z = (np.asarray(array, computed) for array in arrays.values())
+    rows = _rows(shape)
+    g, x2, z = g.reshape(rows, n_out), x2.reshape(rows, n_in), z.reshape(rows, n_out)
+    dx, dweight, dbias = np.empty((rows, n_in), computed), np.empty((n_out, n_in), computed), np.empty(n_out, computed)
+    _backward(backend, g, x2, w, z, entry, dx, dweight, dbias)
+    dx_dtype, dw_dtype = (_common_dtype({name: arrays[name]}) for name in ("x", "weight"))
+    return (
+        _cast(dx.reshape(arrays["x"].shape), dx_dtype),
+        _cast(dweight, dw_dtype),
+        _cast(dbias, dw_dtype),
+    )
+
+
+# -- what is accepted -----------------------------------------------------------------------------
+
+
+def _activation(activation: str | Activation) -> Activation:
+    if isinstance(activation, str):
+        try:
+            activation = ACTIVATIONS[activation]
+        except KeyError:
+            raise ValueError(f"no activation is called {activation!r}; there are {', '.join(ACTIVATIONS)}") from None
+    if not isinstance(activation, Activation):
+        raise TypeError(f"activation must be a name or an Activation, not {type(activation).__name__}")
+    missing = [name for name, default in activation.parameters.items() if default is REQUIRED]
+    if missing:
+        raise ValueError(f"{activation.name} cannot be a layer's activation: {missing[0]} has no default")
+    return activation
+
+
+def _common_dtype(arrays: dict[str, np.ndarray]) -> np.dtype:
+    """NumPy's promotion, and float64 for integers."""
+    for name, array in arrays.items():
+        if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+            raise TypeError(f"{name} must be of real numbers up to float64, not {array.dtype}")
+    common = np.result_type(*(array.dtype for array in arrays.values()))
+    return common if common.kind == "f" else np.dtype(np.float64)
+
+
+def _computed_in(dtype: np.dtype) -> np.dtype:
+    return np.dtype(np.float64 if dtype == np.float64 else np.float32)
+
+
+def _forward_shape(arrays: dict[str, np.ndarray]) -> tuple[int, ...]:
+    """The shape of the layer's result."""
+    x, weight = arrays["x"], arrays["weight"]
+    if weight.ndim != 2:
+        raise ValueError(f"weight must have shape (n_out, n_in), not {weight.shape}")
+    n_out, n_in = weight.shape
+    if x.ndim == 0 or x.shape[-1] != n_in:
+        raise ValueError(f"x must have shape (..., {n_in}) for weight of shape {weight.shape}, not {x.shape}")
+    if "bias" in arrays and arrays["bias"].shape != (n_out,):
+        raise ValueError(
+            f"bias must have shape ({n_out},) for weight of shape {weight.shape}, not {arrays['bias'].shape}"
+        )
+    return (*x.shape[:-1], n_out)
+
+
+def _check_target(name: str, target: Any, shape: tuple[int, ...], result: np.dtype) -> None:
+    if target is None:
+        return
+    if not isinstance(target, np.ndarray):
+        raise TypeError(f"{name} must be an array, not {type(target).__name__}")
+    if target.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, not {target.shape}")
+    if not np.can_cast(result, target.dtype, "same_kind"):
+        raise TypeError(f"{name} is of {target.dtype}, which the result's {result} cannot be cast to")
+    if not target.flags.writeable:
+        raise ValueError(f"{name} is read-only")
+
+
+def _rows(shape: tuple[int, ...]) -> int:
+    return math.prod(shape[:-1])
+
+
+def _writable_as_rows(
+    target: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype, operands: list[np.ndarray]
+) -> np.ndarray:
+    """The target as a matrix with contiguous rows that can be written while the operands are read, or new memory."""
+    rows = (_rows(shape), shape[-1])
+    if target is None or type(target) is not np.ndarray or target.dtype != dtype:
+        return np.empty(rows, dtype)
+    if any(np.may_share_memory(target, operand) for operand in operands):
+        return np.empty(rows, dtype)
+    if target.flags.c_contiguous:
+        return target.reshape(rows)
+    if target.ndim == 2 and target.strides[1] == dtype.itemsize:
+        return target
+    return np.empty(rows, dtype)
+
+
+def _hand_over(computed: np.ndarray, target: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """The result where and as it was wanted."""
+    if target is None:
+        return _cast(computed.reshape(shape), dtype)
+    if not np.may_share_memory(computed, target):
+        target[...] = _cast(computed.reshape(shape), target.dtype)
+    return target
+
+
+def _cast(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    if array.dtype == dtype:
+        return array
+    with np.errstate(all="ignore"):  # what is too large for float16 is infinite
+        return array.astype(dtype)
+
+
+# -- how it is computed -----------------------------------------------------------------------------
+
+
+@cache
+def _ufunc(entry: Activation, kind: str, backend: str) -> np.ufunc:
+    """The activation as a ufunc without parameters."""
+    if not entry.parameters and not entry.options:
+        ufunc: Any = entry.callable(kind, backend)
+        return ufunc
+    definition = entry.definition(kind, fixed=True)
+    return make_ufunc(definition._replace(results=definition.results[:1]), backend)
+
+
+def _compiled(backend: str) -> bool:
+    return backend == "numba" and matmul.choice()[0] == "jit"
+
+
+def _blocks(rows: int, row_bytes: int) -> list[slice]:
+    """Runs of rows of about BLOCK_BYTES."""
+    count = max(1, -(-rows * row_bytes // BLOCK_BYTES))
+    return [slice(rows * i // count, rows * (i + 1) // count) for i in range(count)]
+
+
+def _forward(
+    backend: str,
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    entry: Activation,
+    y: np.ndarray,
+    z: np.ndarray | None,
+) -> None:
+    """``y = activation(x @ weight.T + bias)``, and z without the activation."""
+    plain = entry.name == "identity"
+    ufunc = None if plain else _ufunc(entry, "value", backend)
+    if _compiled(backend):
+        bias = None if bias is None else np.ascontiguousarray(bias)
+        loop = (0, 0) if ufunc is None else loop_of(ufunc, y.dtype)
+        if z is None:
+            matmul.multiply(x, weight.T, y, bias, loop=loop)
+        elif ufunc is None:
+            matmul.multiply(x, weight.T, z, bias)
+            y[...] = z
+        else:
+            matmul.multiply(x, weight.T, z, bias, loop=loop, out=y)
+        return
+    with np.errstate(all="ignore"):
+        for rows in _blocks(len(x), y.itemsize * y.shape[1]):
+            target = y[rows] if z is None else z[rows]
+            np.matmul(x[rows], weight.T, out=target)
+            if bias is not None:
+                target += bias
+            if ufunc is not None:
+                ufunc(target, out=y[rows])
+            elif z is not None:
+                y[rows] = target
+
+
+def _backward(
+    backend: str,
+    grad: np.ndarray,
+    x: np.ndarray,
+    weight: np.ndarray,
+    z: np.ndarray,
+    entry: Activation,
+    dx: np.ndarray,
+    dweight: np.ndarray,
+    dbias: np.ndarray,
+) -> None:
+    """The three gradients, block by block of rows: dz is read three times while it is in the cache."""
+    ufunc = None if entry.name == "identity" else _ufunc(entry, "backward", backend)
+    compiled = _compiled(backend)
+    blocks = _blocks(len(x), grad.itemsize * max(grad.shape[1], 1))
+    memory = None if ufunc is None else np.empty((max(s.stop - s.start for s in blocks), grad.shape[1]), grad.dtype)
+    ones = np.broadcast_to(grad.dtype.type(1), (1, len(x)))
+    with np.errstate(all="ignore"):
+        for number, rows in enumerate(blocks):
+            dz = grad[rows]
+            if ufunc is not None and memory is not None:
+                dz = ufunc(grad[rows], z[rows], out=memory[: len(dz)])
+            if compiled:
+                again = number > 0
+                matmul.multiply(dz, weight, dx[rows])
+                matmul.multiply(dz.T, x[rows], dweight, accumulate=again)
+                matmul.multiply(ones[:, : len(dz)], dz, dbias[np.newaxis], accumulate=again)
+            else:
+                np.matmul(dz, weight, out=dx[rows])
+                product, total = np.matmul(dz.T, x[rows]), np.add.reduce(dz, axis=0)
+                np.add(dweight if number else 0, product, out=dweight)
+                np.add(dbias if number else 0, total, out=dbias)
