@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from fastact.activations import ACTIVATIONS, Activation
-from fastact.formula import trace
+from fastact.formula import trace, variable
 from fastact.primitives import absolute, exp, log, log1p, log1p_exp, maximum, minimum, where
 from fastact.ufunc import Definition, make_ufunc
 
-__all__ = ["LOSSES", "Objective", "function_ufunc", "loss_ufunc"]
+__all__ = ["LOSSES", "Objective", "function_ufunc", "loss_ufunc", "product_ufunc"]
 
 HUBER_DELTA = 1.0
 
@@ -94,6 +94,12 @@ def loss_ufunc(name: str, backend: str) -> np.ufunc:
     formula = LOSSES[name].formula
     assert formula
     return make_ufunc(Definition(name, ["x", "target"], trace(formula, ["target"]), f"The loss {name}."), backend)
+
+
+@cache
+def product_ufunc() -> np.ufunc:
+    """A product of two arrays that threads share if they are large."""
+    return make_ufunc(Definition("product", ["x", "y"], (variable("x") * variable("y"),), "``x * y``"), "numba")
 
 
 @cache

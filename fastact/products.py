@@ -300,7 +300,8 @@ def products(name: str) -> Products:
     @of_words(13)
     def multiply(m, n, depth, a, a_row, a_step, b, b_step, c, c_row, other, other_row, mode):
         """``C[m, n]``: sums over k of ``A[m, k] * B[k, n]``."""
-        whole = m // 4 * 4
+        # Of few sums per element, the time goes into writing the result: row by row, as it lies in memory.
+        whole = m // 4 * 4 if depth > 4 or n <= 2 * lanes else 0
         start = 0
         while start < n and whole > 0:
             left, at = n - start, start * size

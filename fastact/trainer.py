@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from fastact import threads
+from fastact import matmul, threads
 from fastact.activations import Activation
-from fastact.layout import Layer, Loop, Network, Optimizer
-from fastact.objectives import function_ufunc, loss_ufunc
+from fastact.layout import LARGE_PRODUCT, Gemm, Layer, Network, Optimizer
+from fastact.objectives import function_ufunc, loss_ufunc, product_ufunc
 from fastact.plan import Parameters, Plan, Trainer, room, ufunc_of
 from fastact.primitives import exp, log
-from fastact.ufunc import STORAGES, records_of
+from fastact.ufunc import loop_of
 
 __all__ = ["CompiledTrainer", "predict"]
 
@@ -42,16 +42,8 @@ def entry_point(name: str, dtype: str) -> Any:
     return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(compiled(dtype)[name])
 
 
-def loop_record(ufunc: np.ufunc, dtype: np.dtype) -> int:
-    """The address of the record of a ufunc's loop for that type, compiled."""
-    record = records_of(ufunc)[STORAGES.index(dtype.name)]
-    if not record[Loop.FUNCTION]:
-        ufunc(*[np.zeros(1, dtype)] * ufunc.nin)
-    return record.ctypes.data
-
-
 def activation_record(activation: Activation, kind: str, dtype: np.dtype) -> int:
-    return 0 if activation.name == "identity" else loop_record(ufunc_of(activation, kind, "numba"), dtype)
+    return 0 if activation.name == "identity" else loop_of(ufunc_of(activation, kind, "numba"), dtype)[1]
 
 
 class _Network:
@@ -76,10 +68,25 @@ class _Network:
             layer[Layer.ACTIVATION] = layer[Layer.PREACTIVATION]
             if layer[Layer.LOOP]:
                 layer[Layer.ACTIVATION] = self.room(batch * len(bias)).ctypes.data
+        self._fill_gemm(batch)
         self.fill(
             LAYERS=len(activations), TABLE=self.table, ROWS=len(x), BATCH=batch, X=x, ONE=self.one, POOL=threads.pool(),
             DRIVE=threads.driver(),
         )  # fmt: skip
+
+    def _fill_gemm(self, batch: int) -> None:
+        """What the products need that are large enough to be packed."""
+        needed = []
+        for inputs, outputs in self.table[:, [Layer.INPUTS, Layer.OUTPUTS]].tolist():
+            if inputs * outputs * batch >= LARGE_PRODUCT:
+                sizes = (batch, outputs, inputs), (batch, inputs, outputs), (inputs, outputs, batch)
+                needed += [matmul.workspace_bytes(*size, self.dtype.itemsize) for size in sizes]
+        if needed:
+            record = matmul.new_record(self.dtype.name)
+            workspace = room(max(needed), np.uint8)
+            record[Gemm.WORKSPACE] = workspace.ctypes.data
+            self._kept.append(workspace)
+            self.fill(GEMM=record, MULTIPLY=matmul.compiled(self.dtype.name)[f"multiply_{self.dtype.name}"])
 
     def room(self, count: int) -> np.ndarray:
         memory = room(count, self.dtype)
@@ -119,16 +126,17 @@ class CompiledTrainer(Trainer):
         if self._shuffle is not None:
             network.fill(BATCH_X=network.room(self.batch * plan.x.shape[1]))
             network.fill(BATCH_Y=np.zeros(self.batch, np.int64) if labels else network.room(self.batch * outputs))
+        network.fill(PRODUCT=loop_of(product_ufunc(), network.dtype)[1])
         self._fill_loss()
         self._fill_gradients()
 
     def _fill_loss(self) -> None:
         network, objective = self._network, self.plan.objective
         if objective.formula:
-            network.fill(LOSS=loop_record(loss_ufunc(objective.name, "numba"), network.dtype))
+            network.fill(LOSS=loop_of(loss_ufunc(objective.name, "numba"), network.dtype)[1])
         else:
-            network.fill(EXPONENTIAL=loop_record(function_ufunc(exp), network.dtype))
-            network.fill(LOGARITHM=loop_record(function_ufunc(log), network.dtype))
+            network.fill(EXPONENTIAL=loop_of(function_ufunc(exp), network.dtype)[1])
+            network.fill(LOGARITHM=loop_of(function_ufunc(log), network.dtype)[1])
 
     def _fill_gradients(self) -> None:
         network, parameters = self._network, self.plan.parameters

@@ -18,10 +18,11 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from fastact.blocks import LANES, Address
-from fastact.layout import Layer, Loop, Mode, Network, Optimizer, Setting
+from fastact.layout import LARGE_PRODUCT, Gemm, Layer, Loop, Mode, Network, Optimizer, Setting
 from fastact.parallel import (
     TASK_SIGNATURE,
     call_loop,
+    call_resolve,
     clear_floating_point_flags,
     parallel_for,
     record_at,
@@ -85,6 +86,23 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
             record,
         )
 
+    @njit(types.void(Address, *[types.intp] * 14), forceinline=True, error_model="numpy")
+    def product(network, m, n, depth, a, a_row, a_step, b, b_step, b_column, c, c_row, other, other_row, mode):
+        """``C[m, n]`` as in fastact.products, packed if it is large; B may have any strides then."""
+        if m * n * depth < LARGE_PRODUCT:
+            multiply(m, n, depth, a, a_row, a_step, b, b_step, c, c_row, other, other_row, mode)
+            return
+        record = record_at(network[Network.GEMM])
+        record[Gemm.M], record[Gemm.N], record[Gemm.K] = m, n, depth
+        record[Gemm.A], record[Gemm.A_ROW], record[Gemm.A_COLUMN] = a, a_row, a_step
+        record[Gemm.B], record[Gemm.B_ROW], record[Gemm.B_COLUMN] = b, b_step, b_column
+        record[Gemm.C], record[Gemm.C_ROW] = c, c_row
+        record[Gemm.ACCUMULATE] = 1 if mode == Mode.ADD and other == c else 0
+        record[Gemm.BIAS] = other if mode == Mode.ADD and other != c else 0
+        call_resolve(network[Network.MULTIPLY], record)
+        if mode == Mode.SCALE:
+            apply(network, network[Network.PRODUCT], m * n, c, other, c)
+
     @inline
     def copy(source, target, count):
         a, b = at(source), at(target)
@@ -123,8 +141,8 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
         for index in range(network[Network.LAYERS]):
             layer = layer_at(network, index)
             inputs, outputs = layer[Layer.INPUTS] * size, layer[Layer.OUTPUTS] * size
-            multiply(
-                rows, layer[Layer.OUTPUTS], layer[Layer.INPUTS], x, inputs, size, layer[Layer.WEIGHT], outputs,
+            product(
+                network, rows, layer[Layer.OUTPUTS], layer[Layer.INPUTS], x, inputs, size, layer[Layer.WEIGHT], outputs, size,
                 layer[Layer.PREACTIVATION], outputs, layer[Layer.BIAS], 0, Mode.ADD,
             )  # fmt: skip
             x = layer[Layer.ACTIVATION]
@@ -220,9 +238,8 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
         gradient, other = network[Network.GRADIENT], network[Network.OTHER_GRADIENT]
         last = layer_at(network, network[Network.LAYERS] - 1)
         if last[Layer.LOOP]:
-            slope, values = at(last[Layer.PREACTIVATION]), at(gradient)
-            for i in range(rows * last[Layer.OUTPUTS]):
-                values[i] *= slope[i]
+            slope = last[Layer.PREACTIVATION]
+            apply(network, network[Network.PRODUCT], rows * last[Layer.OUTPUTS], gradient, slope, gradient)
         mode = Mode.ADD if network[Network.OPTIMIZER] == Optimizer.DIRECT else Mode.STORE
         for index in range(network[Network.LAYERS] - 1, -1, -1):
             layer = layer_at(network, index)
@@ -233,9 +250,9 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
                 below = previous[Layer.ACTIVATION]
                 input_gradient(network, layer, previous, rows, gradient, other)
             target = layer[Layer.WEIGHT_GRADIENT]
-            multiply(
-                inputs, outputs, rows, below, size, inputs * size, gradient, outputs * size, target, outputs * size,
-                target, outputs * size, mode,
+            product(
+                network, inputs, outputs, rows, below, size, inputs * size, gradient, outputs * size, size,
+                target, outputs * size, target, outputs * size, mode,
             )  # fmt: skip
             target = layer[Layer.BIAS_GRADIENT]
             multiply(1, outputs, rows, network[Network.ONE], 0, 0, gradient, outputs * size, target, 0, target, 0, mode)
@@ -245,23 +262,30 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
     def input_gradient(network, layer, previous, rows, gradient, target):
         """The gradient with respect to the preactivation of the layer before."""
         inputs, outputs = layer[Layer.INPUTS], layer[Layer.OUTPUTS]
-        slope = previous[Layer.PREACTIVATION]
+        weight, slope = layer[Layer.WEIGHT], previous[Layer.PREACTIVATION]
         mode = Mode.SCALE if previous[Layer.LOOP] else Mode.STORE
         # A transposition costs about a cycle per weight, which only many rows repay.
         if rows * (outputs + 192) < 32 * outputs:
             multiply_by_rows(
-                rows, inputs, outputs, gradient, outputs * size, layer[Layer.WEIGHT], outputs * size,
+                rows, inputs, outputs, gradient, outputs * size, weight, outputs * size,
                 target, inputs * size, slope, inputs * size, mode,
             )  # fmt: skip
             return
-        weight, transposed = at(layer[Layer.WEIGHT]), at(network[Network.TRANSPOSED])
-        for i in range(inputs):
-            for j in range(outputs):
-                transposed[j * inputs + i] = weight[i * outputs + j]
-        multiply(
-            rows, inputs, outputs, gradient, outputs * size, size, network[Network.TRANSPOSED], inputs * size,
+        step, column = size, outputs * size
+        if rows * inputs * outputs < LARGE_PRODUCT:
+            transpose(weight, network[Network.TRANSPOSED], inputs, outputs)
+            weight, step, column = network[Network.TRANSPOSED], inputs * size, size
+        product(
+            network, rows, inputs, outputs, gradient, outputs * size, size, weight, step, column,
             target, inputs * size, slope, inputs * size, mode,
         )  # fmt: skip
+
+    @inline
+    def transpose(source, target, rows, columns):
+        a, b = at(source), at(target)
+        for i in range(rows):
+            for j in range(columns):
+                b[j * rows + i] = a[i * columns + j]
 
     # -- updates --------------------------------------------------------------------------------------
 
