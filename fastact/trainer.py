@@ -80,7 +80,7 @@ class _Network:
         for inputs, outputs in self.table[:, [Layer.INPUTS, Layer.OUTPUTS]].tolist():
             if inputs * outputs * batch >= LARGE_PRODUCT:
                 sizes = (batch, outputs, inputs), (batch, inputs, outputs), (inputs, outputs, batch)
-                needed += [matmul.workspace_bytes(*size, self.dtype.itemsize) for size in sizes]
+                needed += [matmul.workspace_bytes(m, n, k, self.dtype.itemsize) for m, n, k in sizes]
         if needed:
             record = matmul.new_record(self.dtype.name)
             workspace = room(max(needed), np.uint8)

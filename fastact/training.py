@@ -142,8 +142,8 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
             layer = layer_at(network, index)
             inputs, outputs = layer[Layer.INPUTS] * size, layer[Layer.OUTPUTS] * size
             product(
-                network, rows, layer[Layer.OUTPUTS], layer[Layer.INPUTS], x, inputs, size, layer[Layer.WEIGHT], outputs, size,
-                layer[Layer.PREACTIVATION], outputs, layer[Layer.BIAS], 0, Mode.ADD,
+                network, rows, layer[Layer.OUTPUTS], layer[Layer.INPUTS], x, inputs, size,
+                layer[Layer.WEIGHT], outputs, size, layer[Layer.PREACTIVATION], outputs, layer[Layer.BIAS], 0, Mode.ADD,
             )  # fmt: skip
             x = layer[Layer.ACTIVATION]
             if layer[Layer.LOOP]:
