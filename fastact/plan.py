@@ -16,6 +16,7 @@ import numpy as np
 
 from fastact.activations import Activation
 from fastact.layout import SLACK, Optimizer, Setting
+from fastact.matmul import address
 from fastact.objectives import Objective
 from fastact.ufunc import make_ufunc
 
@@ -29,7 +30,7 @@ def room(count: int, dtype: Any) -> np.ndarray:
     """So many zeros, aligned to a cache line, with memory behind them that vectors may read."""
     size = np.dtype(dtype).itemsize
     memory = np.zeros(count * size + SLACK + 64, np.uint8)
-    start = -memory.ctypes.data % 64
+    start = -address(memory) % 64
     result: np.ndarray = memory[start : start + count * size].view(dtype)
     return result
 

@@ -13,6 +13,7 @@ import numpy as np
 from fastact import matmul, threads
 from fastact.activations import Activation
 from fastact.layout import LARGE_PRODUCT, Gemm, Layer, Network, Optimizer
+from fastact.matmul import address
 from fastact.objectives import function_ufunc, loss_ufunc, product_ufunc
 from fastact.plan import Parameters, Plan, Trainer, room, ufunc_of
 from fastact.primitives import exp, log
@@ -62,12 +63,12 @@ class _Network:
             self.table, parameters.stored_weights, parameters.biases, activations
         ):
             layer[Layer.INPUTS], layer[Layer.OUTPUTS] = weight.shape
-            layer[Layer.WEIGHT], layer[Layer.BIAS] = weight.ctypes.data, bias.ctypes.data
+            layer[Layer.WEIGHT], layer[Layer.BIAS] = address(weight), address(bias)
             layer[Layer.LOOP] = activation_record(activation, kind, self.dtype)
-            layer[Layer.PREACTIVATION] = self.room(batch * len(bias)).ctypes.data
+            layer[Layer.PREACTIVATION] = address(self.room(batch * len(bias)))
             layer[Layer.ACTIVATION] = layer[Layer.PREACTIVATION]
             if layer[Layer.LOOP]:
-                layer[Layer.ACTIVATION] = self.room(batch * len(bias)).ctypes.data
+                layer[Layer.ACTIVATION] = address(self.room(batch * len(bias)))
         self._fill_gemm(batch)
         self.fill(
             LAYERS=len(activations), TABLE=self.table, ROWS=len(x), BATCH=batch, X=x, ONE=self.one, POOL=threads.pool(),
@@ -84,7 +85,7 @@ class _Network:
         if needed:
             record = matmul.new_record(self.dtype.name)
             workspace = room(max(needed), np.uint8)
-            record[Gemm.WORKSPACE] = workspace.ctypes.data
+            record[Gemm.WORKSPACE] = address(workspace)
             self._kept.append(workspace)
             self.fill(GEMM=record, MULTIPLY=matmul.compiled(self.dtype.name)[f"multiply_{self.dtype.name}"])
 
@@ -97,11 +98,11 @@ class _Network:
         for name, value in slots.items():
             if isinstance(value, np.ndarray):
                 self._kept.append(value)
-                value = value.ctypes.data
+                value = address(value)
             self.record[getattr(Network, name)] = value
 
     def call(self, name: str) -> None:
-        entry_point(name, self.dtype.name)(self.record.ctypes.data)
+        entry_point(name, self.dtype.name)(address(self.record))
 
 
 class CompiledTrainer(Trainer):
@@ -143,13 +144,13 @@ class CompiledTrainer(Trainer):
         direct = self.plan.optimizer.kind == Optimizer.DIRECT
         flat = parameters.flat if direct else network.room(parameters.flat.size)
         network.fill(GRADIENTS=flat)
-        shift = flat.ctypes.data - parameters.flat.ctypes.data
+        shift = address(flat) - address(parameters.flat)
         network.table[:, Layer.WEIGHT_GRADIENT] = network.table[:, Layer.WEIGHT] + shift
         network.table[:, Layer.BIAS_GRADIENT] = network.table[:, Layer.BIAS] + shift
 
     def _take(self, steps: int) -> None:
         if self.order is not None:
-            self._network.record[Network.ORDER] = self.order.ctypes.data
+            self._network.record[Network.ORDER] = address(self.order)
             self._network.record[Network.ORDER_FIRST] = self.order_first
         self._network.record[Network.STEPS] = steps
         self._network.call("train")

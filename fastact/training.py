@@ -151,15 +151,20 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
                 apply(network, layer[Layer.LOOP], rows * layer[Layer.OUTPUTS], z, x, z)
         return x
 
-    # -- losses: the mean, and the gradient of ``scale`` times the mean ------------------------------
+    # -- losses: the mean, and the gradient of ``scale`` times the mean by the last preactivation ------
 
     @inline
     def elementwise_loss(network, predicted, y, rows, scale):
         count = rows * network[Network.TARGETS]
         apply_loss(network, predicted, y, count)
-        gradient, factor = at(network[Network.GRADIENT]), number(scale / count)
-        for i in range(count):
-            gradient[i] *= factor
+        last = layer_at(network, network[Network.LAYERS] - 1)
+        gradient, slope, factor = at(network[Network.GRADIENT]), at(last[Layer.PREACTIVATION]), number(scale / count)
+        if last[Layer.LOOP]:
+            for i in range(count):
+                gradient[i] = gradient[i] * factor * slope[i]
+        else:
+            for i in range(count):
+                gradient[i] *= factor
         return total(network[Network.LOSS_VALUES], count) / count
 
     @inline
@@ -229,6 +234,9 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
         logarithms, weights_of = at(network[Network.OTHER_GRADIENT]), at(weights)
         for i in range(rows):
             loss += np.float64(weights_of[i] * logarithms[i])
+        last = layer_at(network, network[Network.LAYERS] - 1)
+        if last[Layer.LOOP]:
+            apply(network, network[Network.PRODUCT], rows * n, gradient, last[Layer.PREACTIVATION], gradient)
         return loss / rows
 
     # -- gradients ------------------------------------------------------------------------------------
@@ -236,10 +244,6 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
     @inline
     def backward(network, x, rows):
         gradient, other = network[Network.GRADIENT], network[Network.OTHER_GRADIENT]
-        last = layer_at(network, network[Network.LAYERS] - 1)
-        if last[Layer.LOOP]:
-            slope = last[Layer.PREACTIVATION]
-            apply(network, network[Network.PRODUCT], rows * last[Layer.OUTPUTS], gradient, slope, gradient)
         mode = Mode.ADD if network[Network.OPTIMIZER] == Optimizer.DIRECT else Mode.STORE
         for index in range(network[Network.LAYERS] - 1, -1, -1):
             layer = layer_at(network, index)
