@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -27,12 +26,6 @@ from fastact.objectives import Objective
 from fastact.plan import OptimizerState, Parameters, Plan, Trainer
 
 __all__ = ["MLP"]
-
-#: Seconds of work between two looks at whether the user has pressed Ctrl-C.
-SLICE = 0.05
-
-#: Work in the first slice, in multiplications, a step counting as a thousand and its own: some milliseconds.
-FIRST_SLICE = 5e7
 
 OPTIMIZERS = ("sgd", "adam")
 
@@ -204,36 +197,15 @@ class MLP:
         )  # fmt: skip
         trainer = self._trainer()(plan)
         try:
-            self._run(trainer, before, progress, callback)
+            trainer.run(progress, (lambda: self._report(trainer, before, callback)) if callback else None)
         finally:
             self.loss_curve_ = np.concatenate([before, trainer.losses[: trainer.epoch]])
         return self
 
-    def _run(self, trainer: Trainer, before: np.ndarray, progress: bool, callback: Any) -> None:
-        """Take all steps, as many at a time as leave room for Ctrl-C, the bar and the callback."""
-        epochs, bar = trainer.plan.epochs, None
-        if progress:
-            from tqdm import tqdm
-
-            bar = tqdm(total=epochs, unit="epoch")
-        steps = max(1, int(FIRST_SLICE / (6 * self._parameters.flat.size * trainer.batch + 1000)))
-        try:
-            while trainer.epoch < epochs:
-                epoch, start = trainer.epoch, perf_counter()
-                left = trainer.steps_per_epoch - trainer.step
-                taken = trainer.take(min(steps, left) if callback else steps)
-                seconds = perf_counter() - start
-                steps = max(1, int(taken * min(8.0, SLICE / max(seconds, 1e-9))))
-                if bar is not None and trainer.epoch > epoch:
-                    bar.set_postfix(loss=f"{trainer.losses[trainer.epoch - 1]:.4g}", refresh=False)
-                    bar.update(trainer.epoch - epoch)
-                if callback and trainer.epoch > epoch:
-                    self.loss_curve_ = np.concatenate([before, trainer.losses[: trainer.epoch]])
-                    if callback(self, epoch, float(trainer.losses[epoch])) is True:
-                        break
-        finally:
-            if bar is not None:
-                bar.close()
+    def _report(self, trainer: Trainer, before: np.ndarray, callback: Any) -> bool:
+        """After an epoch, with the curve as it stands; True ends training."""
+        self.loss_curve_ = np.concatenate([before, trainer.losses[: trainer.epoch]])
+        return callback(self, trainer.epoch - 1, float(trainer.losses[trainer.epoch - 1])) is True
 
     # -- use ------------------------------------------------------------------------------------------
 

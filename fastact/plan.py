@@ -6,10 +6,11 @@ with the same formulas in NumPy. Both take steps on the arrays of a plan, in pla
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,12 @@ from fastact.objectives import Objective
 from fastact.ufunc import make_ufunc
 
 __all__ = ["OptimizerState", "Parameters", "Plan", "Trainer", "room", "ufunc_of"]
+
+#: Seconds of work between two looks at whether the user has pressed Ctrl-C.
+SLICE = 0.05
+
+#: Work in the first slice, in multiplications, a step counting as a thousand and its own: some milliseconds.
+FIRST_SLICE = 5e7
 
 #: Entries in a table of row orders: enough for many epochs of few rows.
 ORDER_TABLE = 65_536
@@ -127,6 +134,31 @@ class Trainer:
 
     def _take(self, steps: int) -> None:
         raise NotImplementedError
+
+    def run(self, progress: bool, after_epoch: Callable[[], bool] | None) -> None:
+        """Take all steps, as many at a time as leave room for Ctrl-C, a progress bar and what is to be called after
+        each epoch, which ends training if it returns True."""
+        epochs, bar = self.plan.epochs, None
+        if progress:
+            from tqdm import tqdm
+
+            bar = tqdm(total=epochs, unit="epoch")
+        steps = max(1, int(FIRST_SLICE / (6 * self.plan.parameters.flat.size * self.batch + 1000)))
+        try:
+            while self.epoch < epochs:
+                epoch, start = self.epoch, perf_counter()
+                taken = self.take(min(steps, self.steps_per_epoch - self.step) if after_epoch else steps)
+                steps = max(1, int(taken * min(8.0, SLICE / max(perf_counter() - start, 1e-9))))
+                if self.epoch == epoch:
+                    continue
+                if bar is not None:
+                    bar.set_postfix(loss=f"{self.losses[self.epoch - 1]:.4g}", refresh=False)
+                    bar.update(self.epoch - epoch)
+                if after_epoch and after_epoch():
+                    break
+        finally:
+            if bar is not None:
+                bar.close()
 
 
 @cache

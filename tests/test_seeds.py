@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-import fastact
+from tests.conftest import Network
 
 AND_X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
 AND_Y = np.array([0, 0, 0, 1])
-
-Network = Callable[..., Any]
-
-
-@pytest.fixture
-def network(backend: str) -> Network:
-    made: Network = fastact.fallback.MLP if backend == "fallback" else fastact.MLP
-    return made
 
 
 def with_weights(network: Any, *pairs: tuple[Any, Any]) -> Any:
