@@ -69,6 +69,22 @@ def scratch(typing_context, size):
     return types.intp(size), generate
 
 
+@intrinsic
+def prefetch(typing_context, address):
+    """Have a cache line fetched while other work is done."""
+
+    def generate(context, builder, signature, args):
+        pointer, number = builder.inttoptr(args[0], ir.IntType(8).as_pointer()), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
+        function = builder.module.globals.get("llvm.prefetch.p0") or ir.Function(
+            builder.module, kind, "llvm.prefetch.p0"
+        )
+        builder.call(function, [pointer, number(0), number(2), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.intp), generate
+
+
 def _memory(element: ir.Type, kind: Any, lanes: int) -> tuple[Any, Any, Any]:
     """Moving an element, or a vector of them, wherever it lies."""
 
@@ -143,7 +159,7 @@ def entry_points(name: str) -> dict[str, tuple[Any, Any]]:
     get, put, copy_vector = _memory(element, getattr(types, name), lanes)
     vector = size * lanes
     plan = blocking(size)
-    block_depth, block_columns, pack_depth, pack_columns, dot_rows, direct_rows = plan
+    block_depth, block_columns, pack_depth, dot_rows, direct_rows = plan
     width = VECTORS * lanes
     # one element more than a multiple of a cache line: loads from neighbouring rows do not meet in one bank
     strip_row = block_depth * size + size
@@ -152,7 +168,6 @@ def entry_points(name: str) -> dict[str, tuple[Any, Any]]:
     edge_row = width * size
     edge_bytes = ROWS * edge_row
     dot_bytes = DOT_ROWS * DOT_COLUMNS * size
-    bias_bytes = block_columns * size
 
     # -- packing ------------------------------------------------------------------------------------
 
@@ -181,7 +196,8 @@ def entry_points(name: str) -> dict[str, tuple[Any, Any]]:
 
     @inline
     def panel_address(record, panel):
-        return record[Gemm.WORKSPACE] + bias_bytes + panel * record[Gemm.DEPTH] * width * size
+        padded = (record[Gemm.COLUMNS] + width - 1) // width * width
+        return record[Gemm.WORKSPACE] + (padded + panel * record[Gemm.DEPTH] * width) * size
 
     @inline
     def pack_part(record, panel, begin, end):
@@ -236,6 +252,7 @@ def entry_points(name: str) -> dict[str, tuple[Any, Any]]:
             padded = (rows + lanes - 1) // lanes * lanes
             if first + padded <= record[Gemm.M]:
                 for k in range(depth):
+                    prefetch(source + k * column + 2 * rows * size)  # the next strip
                     for i in range(padded // lanes):
                         copy_vector(source + k * column + i * vector, target + k * strip_column + i * vector)
             else:
@@ -356,10 +373,10 @@ def entry_points(name: str) -> dict[str, tuple[Any, Any]]:
         """How many threads are worth waking: 1 for what one thread does in the time that another takes to come."""
         M, N, K = record[Gemm.M], record[Gemm.N], record[Gemm.K]
         pool = record_at(record[Gemm.POOL])
-        # nanoseconds on one core: at 100 multiply-adds each, and 40 bytes each
-        work = M * N * K * size // 400 + (M * K + K * N + M * N) * size // 40
+        # nanoseconds on one core: at 100 float32 multiply-adds each, and 80 bytes each
+        work = M * N * K * size // 400 + (M * K + K * N + M * N) * size // 80
         asleep = atomic_load(pool, Pool.SLEEPING) > 0
-        return 1 if work < 6_000 or (asleep and work < 50_000) else pool[Pool.THREADS]
+        return 1 if work < 8_000 or (asleep and work < 50_000) else pool[Pool.THREADS]
 
     @inline
     def few_rows(record, threads):
@@ -382,7 +399,7 @@ def entry_points(name: str) -> dict[str, tuple[Any, Any]]:
         strips = (record[Gemm.M] + ROWS - 1) // ROWS
         wanted = 4 * threads if threads > 1 else 1
         record[Gemm.ROW_PARTS] = max(min(strips, wanted), (strips + 7) // 8)
-        record[Gemm.COLUMN_PARTS] = max(1, min(panels, wanted // record[Gemm.ROW_PARTS]))
+        record[Gemm.COLUMN_PARTS] = max(1, min(panels, (wanted + record[Gemm.ROW_PARTS] - 1) // record[Gemm.ROW_PARTS]))
 
     @inline
     def block(record, threads):
@@ -406,8 +423,8 @@ def entry_points(name: str) -> dict[str, tuple[Any, Any]]:
         if dot_rows >= M and record[Gemm.A_COLUMN] == size and record[Gemm.B_ROW] == size:
             few_rows(record, threads)
             return
-        record[Gemm.DIRECT] = 1 if direct_rows >= M and record[Gemm.B_COLUMN] == size else 0
-        column_blocks = (N + pack_columns - 1) // pack_columns
+        record[Gemm.DIRECT] = 1 if (direct_rows >= M or 2 * width >= N) and record[Gemm.B_COLUMN] == size else 0
+        column_blocks = (N + block_columns - 1) // block_columns
         depth_blocks = max(1, (K + pack_depth - 1) // pack_depth)
         for column_block in range(column_blocks):
             first = N * column_block // column_blocks // width * width

@@ -36,6 +36,7 @@ def _rows() -> Iterator[tuple[str, str]]:
     yield "threads", f"{fastact.get_num_threads()} of {os.cpu_count()} cores"
     if fastact.backend() == "numba":
         yield from _compiled_rows()
+    yield "matrix products", _matrix_products()
     yield from _blas_rows()
 
 
@@ -44,6 +45,16 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
+
+
+def _matrix_products() -> str:
+    if fastact.backend() == "numpy":
+        return "NumPy's BLAS (NumPy backend)"
+    from fastact import matmul
+
+    library, reason = matmul.choice()
+    name = {"jit": "compiled here", "blas": "NumPy's BLAS"}[library]
+    return f"{name} ({reason})"
 
 
 def _compiled_rows() -> Iterator[tuple[str, str]]:

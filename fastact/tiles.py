@@ -163,14 +163,24 @@ class _Element:
     def shuffle(self, builder: ir.IRBuilder, a: Any, b: Any, pattern: list[int]) -> Any:
         return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(INDEX, len(pattern)), pattern))
 
-    def total(self, builder: ir.IRBuilder, vector: Any) -> Any:
-        """The sum of the elements, halves added to halves."""
-        count = self.lanes // 2
-        while count:
-            low, high = (self.shuffle(builder, vector, vector, list(range(i, i + count))) for i in (0, count))
-            vector = builder.fadd(low, high)
-            count //= 2
-        return builder.extract_element(vector, ir.Constant(INDEX, 0))
+    def totals(self, builder: ir.IRBuilder, vectors: list[Any]) -> list[Any]:
+        """The sum of each vector's elements, in as few vectors as hold them, in order.
+
+        Halves are added to halves, for two vectors in one addition: a third of the instructions.
+        """
+        group = self.lanes  # so many elements in a row are still to be added up
+        while group > 1:
+            group //= 2
+            pairs = list(zip(vectors[::2], vectors[1::2])) if len(vectors) > 1 else [(vectors[0], vectors[0])]
+            length = vectors[0].type.count * len(vectors) // len(pairs)
+            firsts = [i for i in range(2 * vectors[0].type.count) if i // group % 2 == 0][: length // 2]
+            vectors = [
+                builder.fadd(
+                    self.shuffle(builder, a, b, firsts), self.shuffle(builder, a, b, [i + group for i in firsts])
+                )
+                for a, b in pairs
+            ]
+        return vectors
 
     def accumulate(
         self, builder: ir.IRBuilder, turns: Any, sums: int, advancing: list[tuple[Any, Any]], step: Step
@@ -284,9 +294,11 @@ class _Dots:
         builder.branch(done)
         builder.position_at_end(done)
         totals = [_either(builder, value, before, other, more) for value, other in zip(sums, ended)]
-        for n, total in enumerate(totals):
-            j, i = divmod(n, self.rows)
-            e.store(builder, e.total(builder, total), builder.add(results, _number((i * DOT_COLUMNS + j) * e.size)))
+        for i in range(self.rows):
+            place = _number(i * DOT_COLUMNS * e.size)
+            for sums_of_row in e.totals(builder, totals[i :: self.rows]):
+                e.store(builder, sums_of_row, builder.add(results, place))
+                place = builder.add(place, _number(sums_of_row.type.count * e.size))
 
 
 def _up_to(builder: ir.IRBuilder, address: Any, step: Any, index: int, last: Any) -> Any:

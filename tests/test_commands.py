@@ -41,6 +41,7 @@ def test_info_says_what_runs(capsys: Capture) -> None:
     assert rows["backend"].startswith(f"{fastact.backend()} (")
     assert rows["threads"].startswith(f"{fastact.get_num_threads()} of ")
     assert ("cache" in rows) == (fastact.backend() == "numba")
+    assert rows["matrix"].startswith(("products  compiled here (", "products  NumPy's BLAS ("))
     assert errors == ""
 
 

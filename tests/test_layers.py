@@ -264,6 +264,7 @@ MISTAKES: dict[str, tuple[type[Exception], str, tuple[Any, ...], dict[str, Any]]
     "dates": (TypeError, "x must be of real numbers", (X.astype("M8[s]"), WEIGHT), {}),
     "an unknown activation": (ValueError, "no activation is called 'rellu'", (X, WEIGHT, BIAS, "rellu"), {}),
     "a function as activation": (TypeError, "activation must be a name", (X, WEIGHT, BIAS, np.tanh), {}),
+    "a list as activation": (TypeError, "activation must be a name", (X, WEIGHT, BIAS, ["relu"]), {}),
     "an activation with a weight": (
         ValueError,
         "prelu cannot be.*weight has no default",
