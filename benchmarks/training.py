@@ -26,6 +26,9 @@ SIZES = ([2, 4, 2], [64, 32, 10], [784, 128, 10], [784, 512, 512, 10])
 BATCHES = (1, 32, 256, 4096)
 RATE = 1e-3
 
+#: Seconds between two libraries: OpenBLAS's threads go on spinning for a while after their work.
+PAUSE = 0.1
+
 #: A function that takes so many steps.
 Steps = Callable[[int], object]
 
@@ -125,7 +128,7 @@ def jax_steps(sizes: list[int], batch: int) -> Steps:
 PEERS: dict[str, Callable[[list[int], int], Steps]] = {"numpy": numpy_steps, "torch": torch_steps, "jax": jax_steps}
 
 
-def medians(contestants: dict[str, Steps], seconds: float) -> dict[str, float]:
+def medians(contestants: dict[str, Steps], rounds: int) -> dict[str, float]:
     """Seconds per step of each, in turns of some 20 ms."""
     counts = {}
     for name, steps in contestants.items():
@@ -138,23 +141,23 @@ def medians(contestants: dict[str, Steps], seconds: float) -> dict[str, float]:
             took = time.perf_counter() - start
         counts[name] = max(1, int(count * 0.02 / took))
     times: dict[str, list[float]] = {name: [] for name in contestants}
-    deadline = time.perf_counter() + seconds
-    while time.perf_counter() < deadline or len(times["fastact"]) < 5:
+    for _ in range(rounds):
         for name, steps in contestants.items():
+            time.sleep(PAUSE)
             start = time.perf_counter()
             steps(counts[name])
             times[name].append((time.perf_counter() - start) / counts[name])
     return {name: statistics.median(t) for name, t in times.items()}
 
 
-def rows(sizes: list[list[int]], batches: list[int], seconds: float) -> Iterator[str]:
+def rows(sizes: list[list[int]], batches: list[int], rounds: int) -> Iterator[str]:
     peers = [name for name in PEERS if name == "numpy" or find_spec(name)]
     yield "| sizes | batch | fastact, us | " + " | ".join(f"{p}, us" for p in peers) + " | best peer / fastact |"
     yield "|---|---|---|" + "---|" * len(peers) + "---|"
     for size in sizes:
         for batch in batches:
             contestants = {"fastact": fastact_steps(size, batch)} | {p: PEERS[p](size, batch) for p in peers}
-            took = medians(contestants, seconds)
+            took = medians(contestants, rounds)
             best = min(took[p] for p in peers) / took["fastact"]
             cells = [f"{1e6 * took[name]:.3g}" for name in ("fastact", *peers)]
             yield f"| {size} | {batch} | {' | '.join(cells)} | {best:.1f} |"
@@ -197,7 +200,7 @@ def peak() -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=1.0, help="per row of the table")
+    parser.add_argument("--rounds", type=int, default=11, help="how often each library has its turn, of some 20 ms")
     parser.add_argument("--only", type=int, choices=range(len(SIZES)), help="one of the networks")
     parser.add_argument("--memory", action="store_true", help="peak memory in place of time")
     options = parser.parse_args()
@@ -209,7 +212,7 @@ def main() -> None:
             print(memory(size, 4096), flush=True)
         return
     print(f"{fastact.get_num_threads()} threads")
-    for row in rows(sizes, list(BATCHES), options.seconds):
+    for row in rows(sizes, list(BATCHES), options.rounds):
         print(row, flush=True)
     print(and_gate())
 
