@@ -186,7 +186,9 @@ class _Network(NamedTuple):
     PRODUCT: int = 35  # the record of a loop that multiplies two arrays
     GEMM: int = 36  # the record for large matrix products (Gemm), with room to pack,
     MULTIPLY: int = 37  # and the function that computes them
-    SIZE: int = 38
+    MULTIPLY_SMALL: int = 38  # the functions of fastact.products
+    MULTIPLY_BY_ROWS: int = 39
+    SIZE: int = 40
 
 
 Network = _Network()

@@ -13,7 +13,7 @@ lies in other lanes never reaches a stored one.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from llvmlite import ir
 from numba import njit, types
@@ -23,27 +23,15 @@ from fastact.layout import Mode
 from fastact.registers import register_bytes
 from fastact.vectors import llvm_call, splat
 
-__all__ = ["Products", "products"]
+__all__ = ["products"]
 
 
-def of_words(count: int) -> Any:
-    """A decorator: inlined, and compiled once for so many integers. Without a signature Numba compiles anew for
-    every set of arguments that are literals."""
-    signature = types.void(*[types.intp] * count)
-    return njit(signature, forceinline=True, error_model="numpy")
-
+inline = njit(forceinline=True, error_model="numpy")
 
 WORD = ir.IntType(64)
 
 #: A sum must wait four cycles for the one before it, and two can start in each: so many have to be under way.
 CHAINS = 8
-
-
-class Products(NamedTuple):
-    """The products of one floating-point type."""
-
-    multiply: Any
-    multiply_by_rows: Any
 
 
 class _Numbers:
@@ -270,15 +258,17 @@ def _dots(numbers: _Numbers, rows: int) -> Any:
     return dots
 
 
-def products(name: str) -> Products:
-    """The products for ``"float32"`` or ``"float64"``; addresses and strides are in bytes."""
+def products(name: str) -> dict[str, tuple[Any, Any]]:
+    """The compiled functions for ``"float32"`` or ``"float64"``; addresses and strides are in bytes.
+
+    They are called by address: linked into each caller, Numba would optimise all of the tiles again and again."""
     numbers = _Numbers(name)
     size, lanes = numbers.size, numbers.lanes
     tile_1x8, tile_1x4, tile_1x2, tile_1x1 = (_tile(numbers, 1, vectors) for vectors in (8, 4, 2, 1))
     tile_4x2, tile_4x1, tile_8x2, tile_8x1 = (_tile(numbers, r, v) for r in (4, 8) for v in (2, 1))
     dots_8, dots_1 = _dots(numbers, 8), _dots(numbers, 1)
 
-    @of_words(9)
+    @inline
     def row(a, a_step, b, b_step, c, depth, n, other, mode):
         """One row of the result."""
         done = 0
@@ -297,7 +287,6 @@ def products(name: str) -> Products:
                 tile_1x1(a, 0, a_step, b + at, b_step, c + at, 0, depth, left, other + at, 0, mode)
                 done += lanes
 
-    @of_words(13)
     def multiply(m, n, depth, a, a_row, a_step, b, b_step, c, c_row, other, other_row, mode):
         """``C[m, n]``: sums over k of ``A[m, k] * B[k, n]``."""
         # Of few sums per element, the time goes into writing the result: row by row, as it lies in memory.
@@ -332,7 +321,6 @@ def products(name: str) -> Products:
         for i in range(whole, m):
             row(a + i * a_row, a_step, b, b_step, c + i * c_row, depth, n, other + i * other_row, mode)
 
-    @of_words(12)
     def multiply_by_rows(m, n, depth, a, a_row, b, b_row, c, c_row, other, other_row, mode):
         """``C[m, n]``: sums over k of ``A[m, k] * B[n, k]``, both contiguous along k; for few rows of A."""
         for i in range(m):
@@ -345,4 +333,5 @@ def products(name: str) -> Products:
                 dots_1(at_a, b + j * b_row, b_row, at_c + j * size, depth, at_other + j * size, mode)
                 j += 1
 
-    return Products(multiply, multiply_by_rows)
+    words = (types.void(*[types.intp] * count) for count in (13, 12))
+    return dict(zip(("multiply_small", "multiply_by_rows"), zip(words, (multiply, multiply_by_rows))))

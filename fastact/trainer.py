@@ -72,7 +72,8 @@ class _Network:
         self._fill_gemm(batch)
         self.fill(
             LAYERS=len(activations), TABLE=self.table, ROWS=len(x), BATCH=batch, X=x, ONE=self.one, POOL=threads.pool(),
-            DRIVE=threads.driver(),
+            DRIVE=threads.driver(), MULTIPLY_SMALL=compiled(self.dtype.name)["multiply_small"],
+            MULTIPLY_BY_ROWS=compiled(self.dtype.name)["multiply_by_rows"],
         )  # fmt: skip
 
     def _fill_gemm(self, batch: int) -> None:

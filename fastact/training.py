@@ -18,6 +18,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from fastact.blocks import LANES, Address
+from fastact.gemm import call
 from fastact.layout import LARGE_PRODUCT, Gemm, Layer, Loop, Mode, Network, Optimizer, Setting
 from fastact.parallel import (
     TASK_SIGNATURE,
@@ -66,8 +67,6 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
     number = getattr(np, name)
     size, lanes = np.dtype(name).itemsize, LANES[name]
     at = _pointer(getattr(types, name))
-    kind = products(name)
-    multiply, multiply_by_rows = kind.multiply, kind.multiply_by_rows
 
     @inline
     def apply(network, loop, count, first, second, third):
@@ -90,7 +89,8 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
     def product(network, m, n, depth, a, a_row, a_step, b, b_step, b_column, c, c_row, other, other_row, mode):
         """``C[m, n]`` as in fastact.products, packed if it is large; B may have any strides then."""
         if m * n * depth < LARGE_PRODUCT:
-            multiply(m, n, depth, a, a_row, a_step, b, b_step, c, c_row, other, other_row, mode)
+            small = network[Network.MULTIPLY_SMALL]
+            call(small, m, n, depth, a, a_row, a_step, b, b_step, c, c_row, other, other_row, mode)
             return
         record = record_at(network[Network.GEMM])
         record[Gemm.M], record[Gemm.N], record[Gemm.K] = m, n, depth
@@ -259,7 +259,10 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
                 target, outputs * size, target, outputs * size, mode,
             )  # fmt: skip
             target = layer[Layer.BIAS_GRADIENT]
-            multiply(1, outputs, rows, network[Network.ONE], 0, 0, gradient, outputs * size, target, 0, target, 0, mode)
+            product(
+                network, 1, outputs, rows, network[Network.ONE], 0, 0, gradient, outputs * size, size,
+                target, 0, target, 0, mode,
+            )  # fmt: skip
             gradient, other = other, gradient
 
     @inline
@@ -270,9 +273,9 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
         mode = Mode.SCALE if previous[Layer.LOOP] else Mode.STORE
         # A transposition costs about a cycle per weight, which only many rows repay.
         if rows * (outputs + 192) < 32 * outputs:
-            multiply_by_rows(
-                rows, inputs, outputs, gradient, outputs * size, weight, outputs * size,
-                target, inputs * size, slope, inputs * size, mode,
+            call(
+                network[Network.MULTIPLY_BY_ROWS], rows, inputs, outputs, gradient, outputs * size,
+                weight, outputs * size, target, inputs * size, slope, inputs * size, mode,
             )  # fmt: skip
             return
         step, column = size, outputs * size
@@ -370,7 +373,7 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
             done += rows
         clear_floating_point_flags()
 
-    return {
+    return products(name) | {
         "predict": (TRAIN_SIGNATURE, predict),
         "train": (TRAIN_SIGNATURE, train),
         "update": (TASK_SIGNATURE, update),
