@@ -19,7 +19,8 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from fastact.layout import Mode
+from fastact.blocks import Address
+from fastact.layout import Gemm, Mode
 from fastact.registers import register_bytes
 from fastact.vectors import llvm_call, splat
 
@@ -287,6 +288,7 @@ def products(name: str) -> dict[str, tuple[Any, Any]]:
                 tile_1x1(a, 0, a_step, b + at, b_step, c + at, 0, depth, left, other + at, 0, mode)
                 done += lanes
 
+    @inline
     def multiply(m, n, depth, a, a_row, a_step, b, b_step, c, c_row, other, other_row, mode):
         """``C[m, n]``: sums over k of ``A[m, k] * B[k, n]``."""
         # Of few sums per element, the time goes into writing the result: row by row, as it lies in memory.
@@ -333,5 +335,14 @@ def products(name: str) -> dict[str, tuple[Any, Any]]:
                 dots_1(at_a, b + j * b_row, b_row, at_c + j * size, depth, at_other + j * size, mode)
                 j += 1
 
-    words = (types.void(*[types.intp] * count) for count in (13, 12))
-    return dict(zip(("multiply_small", "multiply_by_rows"), zip(words, (multiply, multiply_by_rows))))
+    def multiply_small(product):
+        """A product described like a packed one, but that BIAS is the other matrix, OUT_ROW the distance of its rows
+        and ACCUMULATE the mode. One address: thirteen arguments take 15 ns, as they travel through memory twice."""
+        multiply(
+            product[Gemm.M], product[Gemm.N], product[Gemm.K], product[Gemm.A], product[Gemm.A_ROW],
+            product[Gemm.A_COLUMN], product[Gemm.B], product[Gemm.B_ROW], product[Gemm.C], product[Gemm.C_ROW],
+            product[Gemm.BIAS], product[Gemm.OUT_ROW], product[Gemm.ACCUMULATE],
+        )  # fmt: skip
+
+    by_rows = types.void(*[types.intp] * 12)
+    return {"multiply_small": (types.void(Address), multiply_small), "multiply_by_rows": (by_rows, multiply_by_rows)}

@@ -83,12 +83,14 @@ class _Network:
             if inputs * outputs * batch >= LARGE_PRODUCT:
                 sizes = (batch, outputs, inputs), (batch, inputs, outputs), (inputs, outputs, batch)
                 needed += [matmul.workspace_bytes(m, n, k, self.dtype.itemsize) for m, n, k in sizes]
+        record = np.zeros(Gemm.SIZE, np.int64)
         if needed:
             record = matmul.new_record(self.dtype.name)
             workspace = room(max(needed), np.uint8)
             record[Gemm.WORKSPACE] = address(workspace)
             self._kept.append(workspace)
-            self.fill(GEMM=record, MULTIPLY=matmul.compiled(self.dtype.name)[f"multiply_{self.dtype.name}"])
+            self.fill(MULTIPLY=matmul.compiled(self.dtype.name)[f"multiply_{self.dtype.name}"])
+        self.fill(GEMM=record)
 
     def room(self, count: int) -> np.ndarray:
         memory = room(count, self.dtype)

@@ -88,15 +88,16 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
     @njit(types.void(Address, *[types.intp] * 14), forceinline=True, error_model="numpy")
     def product(network, m, n, depth, a, a_row, a_step, b, b_step, b_column, c, c_row, other, other_row, mode):
         """``C[m, n]`` as in fastact.products, packed if it is large; B may have any strides then."""
-        if m * n * depth < LARGE_PRODUCT:
-            small = network[Network.MULTIPLY_SMALL]
-            call(small, m, n, depth, a, a_row, a_step, b, b_step, c, c_row, other, other_row, mode)
-            return
         record = record_at(network[Network.GEMM])
         record[Gemm.M], record[Gemm.N], record[Gemm.K] = m, n, depth
         record[Gemm.A], record[Gemm.A_ROW], record[Gemm.A_COLUMN] = a, a_row, a_step
         record[Gemm.B], record[Gemm.B_ROW], record[Gemm.B_COLUMN] = b, b_step, b_column
         record[Gemm.C], record[Gemm.C_ROW] = c, c_row
+        if m * n * depth < LARGE_PRODUCT:
+            record[Gemm.BIAS], record[Gemm.OUT_ROW], record[Gemm.ACCUMULATE] = other, other_row, mode
+            call_resolve(network[Network.MULTIPLY_SMALL], record)
+            return
+        record[Gemm.OUT_ROW] = 0
         record[Gemm.ACCUMULATE] = 1 if mode == Mode.ADD and other == c else 0
         record[Gemm.BIAS] = other if mode == Mode.ADD and other != c else 0
         call_resolve(network[Network.MULTIPLY], record)
