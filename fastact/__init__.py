@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 #: Public names that are not activations, and the modules they live in.
 _HOMES = {
     "ACTIVATIONS": "activations",
+    "MLP": "networks",
     "Activation": "activations",
     "activation": "activations",
     "backend": "backends",

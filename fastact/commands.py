@@ -1,4 +1,4 @@
-"""The command line: ``fastact info``, ``fastact bench`` and ``fastact apply``."""
+"""The command line: ``fastact info``, ``fastact bench``, ``fastact apply`` and ``fastact demo``."""
 
 from __future__ import annotations
 
@@ -44,6 +44,10 @@ def _parser() -> argparse.ArgumentParser:
     apply.add_argument(
         "--set", action="append", default=[], metavar="PARAMETER=VALUE", help="a parameter, such as negative_slope=0.1"
     )
+
+    demo = commands.add_parser("demo", help="train a network on scikit-learn's handwritten digits")
+    demo.add_argument("--epochs", type=_size, default=30, metavar="N", help="times through the data (default: 30)")
+    demo.add_argument("--seed", type=int, default=0, metavar="N", help="of weights, shuffling and what is held out")
     return parser
 
 
@@ -69,6 +73,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from fastact.bench import run_bench
 
             return run_bench(chosen.names, chosen.size, chosen.dtype, chosen.backward, chosen.repeat)
+        if chosen.command == "demo":
+            from fastact.demo import run_demo
+
+            return run_demo(chosen.epochs, chosen.seed)
         from fastact.apply import run_apply
 
         return run_apply(chosen.name, chosen.input, chosen.output, chosen.set)

@@ -17,12 +17,18 @@ def __getattr__(name: str) -> Any:
     if name == "__all__":
         from fastact.activations import ACTIVATIONS
 
-        return sorted([*ACTIVATIONS.public_names(), *FUNCTIONS])
-    value = public_callable(name, "numpy")
+        return sorted(["MLP", *ACTIVATIONS.public_names(), *FUNCTIONS])
+    value = _network() if name == "MLP" else public_callable(name, "numpy")
     if value is None:
         raise AttributeError(f"module 'fastact.fallback' has no attribute {name!r}")
     globals()[name] = value
     return value
+
+
+def _network() -> type:
+    from fastact.networks import MLP
+
+    return type("MLP", (MLP,), {"_backend": "numpy", "__module__": __name__, "__doc__": MLP.__doc__})
 
 
 def __dir__() -> list[str]:

@@ -161,3 +161,118 @@ class _Gemm(NamedTuple):
 
 
 Gemm = _Gemm()
+
+
+#: Multiplications from which a network's matrix products are packed and shared between threads. Below, the time goes
+#: into packing and waking; measured with sizes from 64 x 32 to 784 x 512 and batches from 1 to 4096.
+LARGE_PRODUCT = 2_000_000
+
+#: Bytes behind every operand of a product that may be read, though never used: vectors are loaded whole.
+SLACK = 1024
+
+
+class _Mode(NamedTuple):
+    """What becomes of a product's sums (see fastact.products)."""
+
+    STORE: int = 0
+    ADD: int = 1
+    SCALE: int = 2
+
+
+Mode = _Mode()
+
+
+class _Layer(NamedTuple):
+    """Slots in the record of one layer of a network in training. All but the first two and BACKWARD's are addresses."""
+
+    INPUTS: int = 0
+    OUTPUTS: int = 1
+    WEIGHT: int = 2  # (inputs, outputs): the transpose of what users see
+    BIAS: int = 3
+    WEIGHT_GRADIENT: int = 4  # the same as WEIGHT where gradients are added to the parameters directly
+    BIAS_GRADIENT: int = 5
+    PREACTIVATION: int = 6  # (batch, outputs); then the activation's derivative there
+    ACTIVATION: int = 7  # (batch, outputs)
+    LOOP: int = 8  # the record of the activation's loop: value and derivative; 0 for the identity
+    SIZE: int = 9
+
+
+Layer = _Layer()
+
+
+class _Network(NamedTuple):
+    """Slots in the record of a network in training."""
+
+    LAYERS: int = 0  # how many
+    TABLE: int = 1  # their records, one after the other
+    ROWS: int = 2  # of the data
+    BATCH: int = 3  # rows per step; an epoch's last step may have fewer
+    STEPS: int = 4  # how many to take now
+    EPOCH: int = 5  # where training stands: the epoch,
+    POSITION: int = 6  # and the row in it that comes next
+    X: int = 7  # (rows, inputs), contiguous
+    Y: int = 8  # (rows, outputs) in the network's type or (rows,) labels of 8 bytes, contiguous
+    TARGETS: int = 9  # numbers per row of Y
+    LABELS: int = 10  # 1 if Y holds labels
+    ORDER: int = 11  # rows in the order in which each epoch from ORDER_FIRST on takes them; 0: as they are
+    ORDER_FIRST: int = 12
+    BATCH_X: int = 13  # one batch, gathered
+    BATCH_Y: int = 14
+    GRADIENT: int = 15  # (batch, widest layer), twice
+    OTHER_GRADIENT: int = 16
+    LOSS: int = 17  # the record of the loss's loop: value and derivative; 0 for cross-entropy
+    LOSS_VALUES: int = 18  # (batch, outputs) for that loop; (2, batch) for cross-entropy
+    EXPONENTIAL: int = 19  # records of two more loops, for cross-entropy
+    LOGARITHM: int = 20
+    LOSSES: int = 21  # float64, one per epoch
+    OPTIMIZER: int = 22
+    PARAMETERS: int = 23  # all layers' in one run, with gradients and moments laid out alike
+    GRADIENTS: int = 24
+    MOMENTS: int = 25
+    SQUARES: int = 26
+    COUNT: int = 27  # of parameters, gaps between layers included
+    SETTINGS: int = 28  # float64: Setting
+    TRANSPOSED: int = 29  # room for the largest weight that must be transposed
+    ONE: int = 30  # a one in the network's type
+    DRIVE: int = 31  # the driver of ufuncs, which shares large arrays between threads
+    POOL: int = 32
+    UPDATE: int = 33  # the optimizer as a task for threads
+    RESULT: int = 34  # (rows, outputs), where predictions go
+    PRODUCT: int = 35  # the record of a loop that multiplies two arrays
+    GEMM: int = 36  # the record for large matrix products (Gemm), with room to pack,
+    MULTIPLY: int = 37  # and the function that computes them
+    MULTIPLY_SMALL: int = 38  # the functions of fastact.products
+    MULTIPLY_BY_ROWS: int = 39
+    SIZE: int = 40
+
+
+Network = _Network()
+
+
+class _Optimizer(NamedTuple):
+    """What happens to the parameters after each batch."""
+
+    DIRECT: int = 0  # gradients come scaled and are added as they are computed
+    SGD: int = 1
+    ADAM: int = 2
+
+
+Optimizer = _Optimizer()
+
+
+class _Setting(NamedTuple):
+    """The optimizer's numbers and state."""
+
+    LEARNING_RATE: int = 0
+    MOMENTUM: int = 1
+    NESTEROV: int = 2
+    WEIGHT_DECAY: int = 3
+    BETA1: int = 4
+    BETA2: int = 5
+    EPSILON: int = 6
+    POWER1: int = 7  # beta1 to the number of steps so far
+    POWER2: int = 8
+    SIZE: int = 9
+
+
+Setting = _Setting()

@@ -11,7 +11,9 @@ import fastact
 from fastact.activations import ACTIVATIONS, KINDS, Activation
 from fastact.bench import sample_parameters as parameters
 
-__all__ = ["BACKENDS", "callable_of", "parameters"]
+__all__ = ["BACKENDS", "Network", "callable_of", "parameters"]
+
+Network = Any  # a class: fastact.MLP or fastact.fallback.MLP
 
 BACKENDS = ["fallback"] if fastact.backend() == "numpy" else ["compiled", "fallback"]
 
@@ -28,6 +30,12 @@ def entry(request: pytest.FixtureRequest) -> Activation:
 @pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture
+def network(backend: str) -> Network:
+    """The class of networks of a backend."""
+    return fastact.fallback.MLP if backend == "fallback" else fastact.MLP
 
 
 @pytest.fixture(params=list(KINDS.values()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,27 @@ def test_bench_prints_a_row_each(options: list[str], capsys: Capture) -> None:
     # Time per element and beside a copy; plain NumPy is timed forwards only.
     assert {len(row.split()) for row in rows} == {3 if "--backward" in options else 5}
     assert all(float(row.split()[1]) > 0 for row in rows)
+
+
+# -- demo -------------------------------------------------------------------------------------------
+
+
+def test_demo_learns_digits(capsys: Capture) -> None:
+    pytest.importorskip("sklearn")
+    assert main(["demo", "--epochs", "12"]) == 0
+    output, errors = capsys.readouterr()
+    accuracy = next(line for line in output.splitlines() if line.endswith("of those held out are right"))
+    assert float(accuracy.split()[0]) >= 97
+    assert "12/12" in errors  # the progress bar
+
+
+def test_demo_without_scikit_learn(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    assert main(["demo"]) == 2
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert one_line_of_complaint(errors)
+    assert "scikit-learn" in errors
 
 
 # -- mistakes ---------------------------------------------------------------------------------------

@@ -1,0 +1,381 @@
+"""Training a network, as many batches as asked for in one call. Compiled by Numba, once for all networks.
+
+What a network consists of is read from a table (:class:`fastact.layout.Network` and ``Layer``): sizes,
+buffers, and the addresses of the loops of its activations and loss, so another network needs no
+compilation of its own. Nothing is allocated.
+
+Plain gradient descent needs no gradients in memory: the loss's derivative is scaled by the negative
+learning rate, everything that follows from it is then scaled likewise, and each product is added to
+the parameters where it would have been stored.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+from numba.extending import intrinsic
+
+from fastact.blocks import LANES, Address
+from fastact.gemm import call
+from fastact.layout import LARGE_PRODUCT, Gemm, Layer, Loop, Mode, Network, Optimizer, Setting
+from fastact.parallel import (
+    TASK_SIGNATURE,
+    call_loop,
+    call_resolve,
+    clear_floating_point_flags,
+    parallel_for,
+    record_at,
+    stack_record,
+)
+from fastact.products import products
+
+inline = njit(forceinline=True, error_model="numpy")
+
+TRAIN_SIGNATURE = types.void(Address)
+
+#: Parameters from which threads share the optimizer's work, and how many each takes at a time.
+WORTH_SHARING, GRAIN = 32_768, 8_192
+
+
+def _pointer(element: Any) -> Any:
+    @intrinsic
+    def pointer(typing_context, address):
+        result = types.CPointer(element)
+
+        def generate(context, builder, signature, args):
+            return builder.inttoptr(args[0], context.get_value_type(result))
+
+        return result(address), generate
+
+    return pointer
+
+
+real_at = _pointer(types.float64)
+
+# -- the same for both types ------------------------------------------------------------------------
+
+
+@inline
+def layer_at(network, index):
+    return record_at(network[Network.TABLE] + 8 * Layer.SIZE * index)
+
+
+def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
+    """The compiled functions for ``"float32"`` or ``"float64"``, by name."""
+    number = getattr(np, name)
+    size, lanes = np.dtype(name).itemsize, LANES[name]
+    at = _pointer(getattr(types, name))
+
+    @inline
+    def apply(network, loop, count, first, second, third):
+        """Run an elementwise loop of three operands, or of two if the third is 0, over whole vectors:
+        buffers have room behind them, and a last vector that is filled element by element costs as much as ten."""
+        record = record_at(loop)
+        pointers, steps, dimensions = stack_record(), stack_record(), stack_record()
+        pointers[0], pointers[1], pointers[2] = first, second, third
+        steps[0], steps[1], steps[2], steps[3] = size, size, size, size
+        dimensions[0] = (count + lanes - 1) // lanes * lanes
+        call_loop(
+            network[Network.DRIVE] if count >= record[Loop.WORTH_SHARING] else record[Loop.FUNCTION],
+            pointers,
+            dimensions,
+            steps,
+            record,
+        )
+
+    @njit(types.void(Address, *[types.intp] * 14), forceinline=True, error_model="numpy")
+    def product(network, m, n, depth, a, a_row, a_step, b, b_step, b_column, c, c_row, other, other_row, mode):
+        """``C[m, n]`` as in fastact.products, packed if it is large; B may have any strides then."""
+        record = record_at(network[Network.GEMM])
+        record[Gemm.M], record[Gemm.N], record[Gemm.K] = m, n, depth
+        record[Gemm.A], record[Gemm.A_ROW], record[Gemm.A_COLUMN] = a, a_row, a_step
+        record[Gemm.B], record[Gemm.B_ROW], record[Gemm.B_COLUMN] = b, b_step, b_column
+        record[Gemm.C], record[Gemm.C_ROW] = c, c_row
+        if m * n * depth < LARGE_PRODUCT:
+            record[Gemm.BIAS], record[Gemm.OUT_ROW], record[Gemm.ACCUMULATE] = other, other_row, mode
+            call_resolve(network[Network.MULTIPLY_SMALL], record)
+            return
+        record[Gemm.OUT_ROW] = 0
+        record[Gemm.ACCUMULATE] = 1 if mode == Mode.ADD and other == c else 0
+        record[Gemm.BIAS] = other if mode == Mode.ADD and other != c else 0
+        call_resolve(network[Network.MULTIPLY], record)
+        if mode == Mode.SCALE:
+            apply(network, network[Network.PRODUCT], m * n, c, other, c)
+
+    @inline
+    def copy(source, target, count):
+        a, b = at(source), at(target)
+        for i in range(count):
+            b[i] = a[i]
+
+    @njit(error_model="numpy", fastmath={"reassoc"})
+    def total(values, count):
+        """The sum, in float64; in any order, so that vectors can do it."""
+        numbers, result = at(values), 0.0
+        for i in range(count):
+            result += np.float64(numbers[i])
+        return result
+
+    @inline
+    def gather(network, rows):
+        """The next batch's inputs and targets: where they lie, or collected in the epoch's order."""
+        inputs, targets = layer_at(network, 0)[Layer.INPUTS], network[Network.TARGETS]
+        target_size = 8 if network[Network.LABELS] else size * targets
+        start = network[Network.POSITION]
+        if network[Network.ORDER] == 0:
+            return network[Network.X] + start * inputs * size, network[Network.Y] + start * target_size
+        epoch = network[Network.EPOCH] - network[Network.ORDER_FIRST]
+        order = record_at(network[Network.ORDER] + 8 * (epoch * network[Network.ROWS] + start))
+        x, y = network[Network.BATCH_X], network[Network.BATCH_Y]
+        for i in range(rows):
+            copy(network[Network.X] + order[i] * inputs * size, x + i * inputs * size, inputs)
+            if network[Network.LABELS]:
+                record_at(y)[i] = record_at(network[Network.Y])[order[i]]
+            else:
+                copy(network[Network.Y] + order[i] * target_size, y + i * target_size, targets)
+        return x, y
+
+    @inline
+    def forward(network, x, rows):
+        for index in range(network[Network.LAYERS]):
+            layer = layer_at(network, index)
+            inputs, outputs = layer[Layer.INPUTS] * size, layer[Layer.OUTPUTS] * size
+            product(
+                network, rows, layer[Layer.OUTPUTS], layer[Layer.INPUTS], x, inputs, size,
+                layer[Layer.WEIGHT], outputs, size, layer[Layer.PREACTIVATION], outputs, layer[Layer.BIAS], 0, Mode.ADD,
+            )  # fmt: skip
+            x = layer[Layer.ACTIVATION]
+            if layer[Layer.LOOP]:
+                z = layer[Layer.PREACTIVATION]
+                apply(network, layer[Layer.LOOP], rows * layer[Layer.OUTPUTS], z, x, z)
+        return x
+
+    # -- losses: the mean, and the gradient of ``scale`` times the mean by the last preactivation ------
+
+    @inline
+    def elementwise_loss(network, predicted, y, rows, scale):
+        count = rows * network[Network.TARGETS]
+        apply_loss(network, predicted, y, count)
+        last = layer_at(network, network[Network.LAYERS] - 1)
+        gradient, slope, factor = at(network[Network.GRADIENT]), at(last[Layer.PREACTIVATION]), number(scale / count)
+        if last[Layer.LOOP]:
+            for i in range(count):
+                gradient[i] = gradient[i] * factor * slope[i]
+        else:
+            for i in range(count):
+                gradient[i] *= factor
+        return total(network[Network.LOSS_VALUES], count) / count
+
+    @inline
+    def apply_loss(network, predicted, y, count):
+        record = record_at(network[Network.LOSS])
+        pointers, steps, dimensions = stack_record(), stack_record(), stack_record()
+        pointers[0], pointers[1] = predicted, y
+        pointers[2], pointers[3] = network[Network.LOSS_VALUES], network[Network.GRADIENT]
+        steps[0], steps[1], steps[2], steps[3] = size, size, size, size
+        dimensions[0] = (count + lanes - 1) // lanes * lanes
+        call_loop(
+            network[Network.DRIVE] if count >= record[Loop.WORTH_SHARING] else record[Loop.FUNCTION],
+            pointers,
+            dimensions,
+            steps,
+            record,
+        )
+
+    @inline
+    def row_of_targets(network, y, i, shifted, n):
+        """Their weight (1 for a label), and minus the loss but for the logarithm of the row's sum."""
+        if network[Network.LABELS]:
+            return number(1), shifted[record_at(y)[i]]
+        targets = at(y + i * n * size)
+        weight = product = number(0)
+        for j in range(n):
+            weight += targets[j]
+            product += targets[j] * shifted[j]
+        return weight, product
+
+    @inline
+    def cross_entropy(network, logits, y, rows, scale):
+        n = network[Network.TARGETS]
+        gradient, values = network[Network.GRADIENT], at(network[Network.LOSS_VALUES])
+        loss, factor = 0.0, number(scale / rows)
+        for i in range(rows):
+            z, shifted = at(logits + i * n * size), at(gradient + i * n * size)
+            top = z[0]
+            for j in range(1, n):
+                top = z[j] if z[j] > top else top
+            for j in range(n):
+                shifted[j] = z[j] - top
+            weight, product = row_of_targets(network, y, i, shifted, n)
+            values[rows + i] = weight
+            loss -= np.float64(product)
+        apply(network, network[Network.EXPONENTIAL], rows * n, gradient, gradient, 0)
+        for i in range(rows):
+            e = at(gradient + i * n * size)
+            row_sum = number(0)
+            for j in range(n):
+                row_sum += e[j]
+            values[i] = row_sum
+            share = factor * values[rows + i] / row_sum
+            for j in range(n):
+                e[j] *= share
+            if network[Network.LABELS]:
+                e[record_at(y)[i]] -= factor
+            else:
+                targets = at(y + i * n * size)
+                for j in range(n):
+                    e[j] -= factor * targets[j]
+        weights = network[Network.LOSS_VALUES] + rows * size
+        # The loop writes whole vectors: its results go where the weights are not.
+        apply(
+            network, network[Network.LOGARITHM], rows, network[Network.LOSS_VALUES], network[Network.OTHER_GRADIENT], 0
+        )
+        logarithms, weights_of = at(network[Network.OTHER_GRADIENT]), at(weights)
+        for i in range(rows):
+            loss += np.float64(weights_of[i] * logarithms[i])
+        last = layer_at(network, network[Network.LAYERS] - 1)
+        if last[Layer.LOOP]:
+            apply(network, network[Network.PRODUCT], rows * n, gradient, last[Layer.PREACTIVATION], gradient)
+        return loss / rows
+
+    # -- gradients ------------------------------------------------------------------------------------
+
+    @inline
+    def backward(network, x, rows):
+        gradient, other = network[Network.GRADIENT], network[Network.OTHER_GRADIENT]
+        mode = Mode.ADD if network[Network.OPTIMIZER] == Optimizer.DIRECT else Mode.STORE
+        for index in range(network[Network.LAYERS] - 1, -1, -1):
+            layer = layer_at(network, index)
+            inputs, outputs = layer[Layer.INPUTS], layer[Layer.OUTPUTS]
+            below = x
+            if index > 0:
+                previous = layer_at(network, index - 1)
+                below = previous[Layer.ACTIVATION]
+                input_gradient(network, layer, previous, rows, gradient, other)
+            target = layer[Layer.WEIGHT_GRADIENT]
+            product(
+                network, inputs, outputs, rows, below, size, inputs * size, gradient, outputs * size, size,
+                target, outputs * size, target, outputs * size, mode,
+            )  # fmt: skip
+            target = layer[Layer.BIAS_GRADIENT]
+            product(
+                network, 1, outputs, rows, network[Network.ONE], 0, 0, gradient, outputs * size, size,
+                target, 0, target, 0, mode,
+            )  # fmt: skip
+            gradient, other = other, gradient
+
+    @inline
+    def input_gradient(network, layer, previous, rows, gradient, target):
+        """The gradient with respect to the preactivation of the layer before."""
+        inputs, outputs = layer[Layer.INPUTS], layer[Layer.OUTPUTS]
+        weight, slope = layer[Layer.WEIGHT], previous[Layer.PREACTIVATION]
+        mode = Mode.SCALE if previous[Layer.LOOP] else Mode.STORE
+        # A transposition costs about a cycle per weight, which only many rows repay.
+        if rows * (outputs + 192) < 32 * outputs:
+            call(
+                network[Network.MULTIPLY_BY_ROWS], rows, inputs, outputs, gradient, outputs * size,
+                weight, outputs * size, target, inputs * size, slope, inputs * size, mode,
+            )  # fmt: skip
+            return
+        step, column = size, outputs * size
+        if rows * inputs * outputs < LARGE_PRODUCT:
+            transpose(weight, network[Network.TRANSPOSED], inputs, outputs)
+            weight, step, column = network[Network.TRANSPOSED], inputs * size, size
+        product(
+            network, rows, inputs, outputs, gradient, outputs * size, size, weight, step, column,
+            target, inputs * size, slope, inputs * size, mode,
+        )  # fmt: skip
+
+    @inline
+    def transpose(source, target, rows, columns):
+        a, b = at(source), at(target)
+        for i in range(rows):
+            for j in range(columns):
+                b[j * rows + i] = a[i * columns + j]
+
+    # -- updates --------------------------------------------------------------------------------------
+
+    def update(begin, end, context):
+        """The optimizer on some of the parameters; a task for threads."""
+        network = context
+        settings = real_at(network[Network.SETTINGS])
+        p, g = at(network[Network.PARAMETERS]), at(network[Network.GRADIENTS])
+        rate, decay = number(settings[Setting.LEARNING_RATE]), number(settings[Setting.WEIGHT_DECAY])
+        m = at(network[Network.MOMENTS])
+        if network[Network.OPTIMIZER] == Optimizer.SGD:
+            momentum, nesterov = number(settings[Setting.MOMENTUM]), settings[Setting.NESTEROV] != 0
+            for i in range(begin, end):
+                slope = g[i] + decay * p[i]
+                m[i] = momentum * m[i] + slope
+                p[i] -= rate * (slope + momentum * m[i] if nesterov else m[i])
+            return
+        v = at(network[Network.SQUARES])
+        new1 = number(1.0 - settings[Setting.BETA1])
+        beta2, new2 = number(settings[Setting.BETA2]), number(1.0 - settings[Setting.BETA2])
+        step = number(settings[Setting.LEARNING_RATE] / (1.0 - settings[Setting.POWER1]))
+        root = number(1.0 / np.sqrt(1.0 - settings[Setting.POWER2]))
+        epsilon = number(settings[Setting.EPSILON])
+        for i in range(begin, end):
+            slope = g[i] + decay * p[i]
+            m[i] += new1 * (slope - m[i])
+            v[i] = beta2 * v[i] + new2 * slope * slope
+            p[i] -= step * m[i] / (np.sqrt(v[i]) * root + epsilon)
+
+    @inline
+    def optimize(network):
+        settings = real_at(network[Network.SETTINGS])
+        settings[Setting.POWER1] *= settings[Setting.BETA1]
+        settings[Setting.POWER2] *= settings[Setting.BETA2]
+        if network[Network.COUNT] < WORTH_SHARING:
+            update_here(0, network[Network.COUNT], network)
+        else:
+            pool = record_at(network[Network.POOL])
+            parallel_for(pool, network[Network.UPDATE], network, network[Network.COUNT], GRAIN)
+
+    update_here = njit(error_model="numpy")(update)
+
+    def train(network):
+        """Take ``STEPS`` steps from where training stands."""
+        settings = real_at(network[Network.SETTINGS])
+        losses = real_at(network[Network.LOSSES])
+        direct = network[Network.OPTIMIZER] == Optimizer.DIRECT
+        scale = -settings[Setting.LEARNING_RATE] if direct else 1.0
+        for _ in range(network[Network.STEPS]):
+            rows = min(network[Network.BATCH], network[Network.ROWS] - network[Network.POSITION])
+            x, y = gather(network, rows)
+            predicted = forward(network, x, rows)
+            if network[Network.LOSS]:
+                loss = elementwise_loss(network, predicted, y, rows, scale)
+            else:
+                loss = cross_entropy(network, predicted, y, rows, scale)
+            losses[network[Network.EPOCH]] += loss * rows / network[Network.ROWS]
+            backward(network, x, rows)
+            if not direct:
+                optimize(network)
+            network[Network.POSITION] += rows
+            if network[Network.POSITION] == network[Network.ROWS]:
+                network[Network.POSITION] = 0
+                network[Network.EPOCH] += 1
+        clear_floating_point_flags()
+
+    def predict(network):
+        """The outputs of all rows."""
+        inputs, outputs = (
+            layer_at(network, 0)[Layer.INPUTS],
+            layer_at(network, network[Network.LAYERS] - 1)[Layer.OUTPUTS],
+        )
+        done = 0
+        while done < network[Network.ROWS]:
+            rows = min(network[Network.BATCH], network[Network.ROWS] - done)
+            y = forward(network, network[Network.X] + done * inputs * size, rows)
+            copy(y, network[Network.RESULT] + done * outputs * size, rows * outputs)
+            done += rows
+        clear_floating_point_flags()
+
+    return products(name) | {
+        "predict": (TRAIN_SIGNATURE, predict),
+        "train": (TRAIN_SIGNATURE, train),
+        "update": (TASK_SIGNATURE, update),
+    }

@@ -1,0 +1,236 @@
+"""Fitting networks: what comes out, what can be set, and every mistake named before anything changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastact
+from tests.conftest import Network
+from tests.samples import data, labelled, parts
+
+# -- fitting --------------------------------------------------------------------------------------------
+
+
+def test_own_activation_trains(network: Network) -> None:
+    @fastact.activation
+    def bent(x: Any, slope: float = 1.5) -> Any:
+        return x + slope * (np.sqrt(x * x + 1) - 1) / 2
+
+    x, _ = data(rows=60)
+    model = network([5, 8, 1], [bent], optimizer="adam", learning_rate=0.02, epochs=60, random_state=0)
+    model.fit(x, x[:, :1] * 2 - abs(x[:, 1:2]))
+    assert model.score(x, x[:, :1] * 2 - abs(x[:, 1:2])) > 0.9
+
+
+def test_labels_are_learned(network: Network) -> None:
+    x, labels = labelled()
+    model = network([4, 16, 3], loss="cross_entropy", optimizer="adam", learning_rate=0.01, epochs=20, random_state=0)
+    assert model.fit(x, labels) is model
+    assert model.score(x, labels) > 0.97
+    assert model.score(x, np.eye(3)[labels]) == model.score(x, labels)
+    assert model.predict(x).shape == labels.shape
+    assert model.predict_proba(x).sum(axis=1) == pytest.approx(np.ones(len(x)), rel=1e-5)
+    assert model.loss_curve_.shape == (20,)
+    assert model.loss_curve_[-1] < model.loss_curve_[0] / 2
+
+
+@pytest.mark.parametrize("loss", ["binary_cross_entropy", "binary_cross_entropy_with_logits"])
+def test_binary_losses_predict_classes(network: Network, loss: str) -> None:
+    x, labels = labelled(classes=2)
+    output = "sigmoid" if loss == "binary_cross_entropy" else "identity"
+    model = network([4, 1], output_activation=output, loss=loss, learning_rate=0.5, random_state=0).fit(x, labels)
+    assert model.predict(x).shape == labels.shape
+    assert set(model.predict(x)) == {0, 1}
+    assert model.score(x, labels) == (model.predict(x) == labels).mean() > 0.97
+    probabilities = model.predict_proba(x)
+    assert probabilities.shape == (len(x), 1)
+    assert ((probabilities[:, 0] > 0.5) == labels).mean() > 0.97
+
+
+def test_score_is_r_squared(network: Network) -> None:
+    x, y = data()
+    model = network([5, 3], random_state=0)
+    error = ((model.predict(x) - y) ** 2).sum(axis=0)
+    expected = (1 - error / ((y - y.mean(axis=0)) ** 2).sum(axis=0)).mean()
+    assert model.score(x, y) == pytest.approx(expected, rel=1e-6)
+
+
+def test_predictions_have_the_shape_of_targets(network: Network) -> None:
+    x, _ = data()
+    assert network([5, 1], epochs=1).fit(x, x[:, 0]).predict(x).shape == (24,)
+    assert network([5, 1], epochs=1).fit(x, x[:, :1]).predict(x).shape == (24, 1)
+    assert network([5, 1]).predict(x[:0]).shape == (0, 1)
+
+
+def test_the_same_seed_gives_the_same_bits(network: Network) -> None:
+    x, y = data(rows=100)
+    a, b, c = (network([5, 40, 3], epochs=5, random_state=seed).fit(x, y) for seed in (1, 1, 2))
+    assert all(np.array_equal(p, q) for p, q in zip(parts(a), parts(b)))
+    assert not np.array_equal(a.weights[0], c.weights[0])
+    d = network([5, 40, 3], epochs=5, random_state=1, shuffle=False).fit(x, y)
+    assert not np.array_equal(a.weights[0], d.weights[0])
+
+
+def test_looking_on_changes_nothing(network: Network, capsys: pytest.CaptureFixture[str]) -> None:
+    """A progress bar or a callback cuts training into more calls; the numbers stay the same."""
+    x, y = data(rows=100)
+    seen = []
+    plain, shown, watched = (network([5, 8, 3], epochs=6, random_state=1) for _ in range(3))
+    plain.fit(x, y)
+    shown.fit(x, y, progress=True)
+    watched.fit(x, y, callback=lambda model, epoch, loss: seen.append((epoch, loss, len(model.loss_curve_))))
+    for other in (shown, watched):
+        assert all(np.array_equal(p, q) for p, q in zip(parts(plain), parts(other)))
+    assert seen == [(i, loss, i + 1) for i, loss in enumerate(plain.loss_curve_)]
+    assert "6/6" in capsys.readouterr().err
+
+
+def test_a_callback_can_end_training(network: Network) -> None:
+    x, y = data()
+    model = network([5, 3], epochs=50).fit(x, y, callback=lambda model, epoch, loss: epoch == 3)
+    assert len(model.loss_curve_) == 4
+
+
+def test_partial_fit_goes_on_where_fit_ended(network: Network) -> None:
+    """Adam's moments included: an epoch and four more are five."""
+    x, y = data()
+    settings = {"optimizer": "adam", "random_state": 1, "shuffle": False, "dtype": "float64"}
+    whole = network([5, 8, 3], epochs=5, **settings).fit(x, y)
+    bits = network([5, 8, 3], epochs=1, **settings).fit(x, y)
+    for _ in range(4):
+        bits.partial_fit(x, y)
+    assert all(np.array_equal(p, q) for p, q in zip(parts(whole), parts(bits)))
+    assert np.array_equal(whole.loss_curve_, bits.loss_curve_)
+
+
+@pytest.mark.parametrize("given", [np.float64, np.float32, np.float16, int, bool, list, "strided", "fortran"], ids=str)
+def test_inputs_of_any_kind(network: Network, given: Any) -> None:
+    x = np.random.default_rng(0).integers(0, 2, (30, 4))
+    expected = network([4, 2], epochs=2, random_state=0).fit(x.astype(float), x[:, :2].astype(float))
+    if given == "strided":
+        other: Any = np.repeat(x, 2, axis=1)[:, ::2]
+    elif given == "fortran":
+        other = np.asfortranarray(x)
+    else:
+        other = x.tolist() if given is list else x.astype(given)
+    model = network([4, 2], epochs=2, random_state=0).fit(other, x[:, :2])
+    assert np.array_equal(model.weights[0], expected.weights[0])
+
+
+def test_weights_can_be_set_and_changed(network: Network) -> None:
+    model = network([2, 3], dtype="float64")
+    model.weights[0] = np.arange(6).reshape(3, 2)
+    model.biases = [[0.5, 0, 0]]
+    assert model.predict([[1, 2]]).tolist() == [[2.5, 8.0, 14.0]]
+    model.weights[0][1, 0] = 100
+    assert model.predict([[1, 2]]).tolist() == [[2.5, 106.0, 14.0]]
+
+
+def test_weights_that_were_given_stay_the_users(network: Network) -> None:
+    given = np.asfortranarray(np.ones((3, 5)))
+    model = network([5, 3], dtype="float64", epochs=1)
+    model.weights[0] = given
+    model.fit(*data())
+    assert np.all(given == 1)
+    assert not np.any(model.weights[0] == 1)
+
+
+# -- mistakes -----------------------------------------------------------------------------------------
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "settings"),
+    [
+        (ValueError, "sizes", {"sizes": [3]}),
+        (ValueError, "at least 1", {"sizes": [3, 0]}),
+        (TypeError, "whole number", {"sizes": [3, 2.5]}),
+        (TypeError, "sizes", {"sizes": "32"}),
+        (ValueError, "no activation is called 'rleu'", {"activation": "rleu"}),
+        (ValueError, "2 for 1 hidden", {"activation": ["relu", "relu"]}),
+        (ValueError, "weight has no default", {"activation": "prelu"}),
+        (TypeError, "activation", {"output_activation": np.tanh}),
+        (ValueError, "loss must be one of mse", {"loss": "mean"}),
+        (ValueError, "optimizer must be one of sgd", {"optimizer": "adagrad"}),
+        (ValueError, "learning_rate", {"learning_rate": NAN}),
+        (ValueError, "learning_rate", {"learning_rate": -0.1}),
+        (TypeError, "learning_rate", {"learning_rate": "0.1"}),
+        (ValueError, "momentum", {"momentum": NAN}),
+        (ValueError, "momentum", {"nesterov": True}),
+        (ValueError, "momentum", {"momentum": 0.9, "optimizer": "adam"}),
+        (ValueError, "weight_decay", {"weight_decay": float("inf")}),
+        (ValueError, "betas", {"betas": (0.9, 1.0)}),
+        (ValueError, "betas", {"betas": 0.9}),
+        (ValueError, "eps", {"eps": NAN}),
+        (ValueError, "batch_size", {"batch_size": 0}),
+        (TypeError, "batch_size", {"batch_size": 2.0}),
+        (ValueError, "epochs", {"epochs": -1}),
+        (ValueError, "dtype", {"dtype": "float16"}),
+    ],
+)
+def test_settings_that_make_no_sense(
+    network: Network, error: type[Exception], message: str, settings: dict[str, Any]
+) -> None:
+    with pytest.raises(error, match=message):
+        network(**{"sizes": [3, 4, 2], **settings})
+
+
+X, Y = data(rows=6, inputs=3, outputs=2)
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "loss", "x", "y"),
+    [
+        (ValueError, r"x must have shape \(rows, 3\)", "mse", X[:, :2], Y),
+        (ValueError, r"x must have shape", "mse", X[0], Y),
+        (ValueError, "no rows", "mse", X[:0], Y[:0]),
+        (ValueError, r"y must have shape \(6, 2\)", "mse", X, Y[:5]),
+        (ValueError, r"y must have shape", "mse", X, Y[:, 0]),
+        (ValueError, "not finite", "mse", X * [1, NAN, 1], Y),
+        (ValueError, "not finite", "mse", X, Y * float("inf")),
+        (ValueError, "not finite", "mse", X * 1e39, Y),
+        (TypeError, "complex", "mse", X + 1j, Y),
+        (TypeError, "real numbers", "mse", X.astype(str), Y),
+        (TypeError, "object", "mse", X, Y.astype(object)),
+        (ValueError, "labels must be from 0 to 1", "cross_entropy", X, [0, 1, 2, 0, 1, 0]),
+        (ValueError, "labels must be from 0 to 1", "cross_entropy", X, [0, 1, -1, 0, 1, 0]),
+        (ValueError, "whole numbers", "cross_entropy", X, [0.0, 1, 1, 0, 1, 0]),
+        (ValueError, "probabilities", "cross_entropy", X, Y * 3),
+        (ValueError, "probabilities", "binary_cross_entropy_with_logits", X, Y - 1),
+    ],
+)
+def test_data_that_does_not_fit(
+    network: Network, error: type[Exception], message: str, loss: str, x: Any, y: Any
+) -> None:
+    model = network([3, 2], loss=loss, random_state=0)
+    before = parts(model)
+    for method in (model.fit, model.partial_fit, model.score):
+        with pytest.raises(error, match=message):
+            method(x, y)
+    assert all(np.array_equal(p, q) for p, q in zip(parts(model), before))
+
+
+def test_weights_that_do_not_fit(network: Network) -> None:
+    model = network([3, 4, 2])
+    model.weights[1] = np.ones((4, 2))
+    with pytest.raises(ValueError, match=r"weights\[1\] must have shape \(2, 4\); got \(4, 2\)"):
+        model.fit(X, Y)
+    model.weights = model.weights[:1]
+    with pytest.raises(ValueError, match="weights must hold 2 arrays"):
+        model.predict(X)
+
+
+def test_settings_changed_later_are_checked_too(network: Network) -> None:
+    model = network([3, 2])
+    model.learning_rate = NAN
+    with pytest.raises(ValueError, match="learning_rate"):
+        model.fit(X, Y)
+
+
+def test_no_probabilities_from_regression(network: Network) -> None:
+    with pytest.raises(ValueError, match="predicts no probabilities"):
+        network([3, 2]).predict_proba(X)
