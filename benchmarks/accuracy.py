@@ -1,9 +1,9 @@
 """``python -m benchmarks.accuracy``: how far every function is from the exact value, in units in the last place.
 
-float32 and float16 results are compared with the float64 kernels, which are compared with mpmath on points
-over the whole range first (column "proof"); float64 results are compared with mpmath alone. ``--exhaustive``
-walks all 2**32 float32 inputs. Where a derivative crosses zero, within 0.05 of the root, an absolute error of
-1.2e-7 counts as none (an ulp has no meaning there).
+float32 and float16 results are compared with the float64 kernels. Those are compared with mpmath on points over the
+whole range and, where longdouble is wider, with the formulas in longdouble (benchmarks/wide.py) on a million points.
+``--exhaustive`` walks all 2**32 float32 inputs. Where a derivative crosses zero, within 0.05 of the root, an absolute
+error of 1.2e-7 counts as none (an ulp has no meaning there).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 import fastact
+from benchmarks import wide
 from fastact.activations import ACTIVATIONS, Activation
 from fastact.bench import sample_parameters
 
@@ -71,14 +72,14 @@ class Errors(NamedTuple):
 
 
 def ulp_errors(result: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Distances from float64 truths in ulp of the result's type; infinite where one is NaN and the other is not."""
+    """Distances from wider truths in ulp of the result's type; infinite where one is NaN and the other is not."""
     information = np.finfo(result.dtype)
     smallest = int(information.minexp - information.nmant)
     with np.errstate(all="ignore"):
         rounded = truth.astype(result.dtype)
         _, exponents = np.frexp(truth)
-        spacing = np.ldexp(1.0, np.maximum(exponents - 1 - int(information.nmant), smallest))
-        errors = np.abs(result.astype(np.float64) - truth) / spacing
+        spacing = np.ldexp(truth.dtype.type(1), np.maximum(exponents - 1 - int(information.nmant), smallest))
+        errors = np.abs(result.astype(truth.dtype) - truth) / spacing
         same = result == rounded  # the nearest there is, or the infinity that it should be
         errors[same] = np.fmin(errors[same], 0.5)
     errors[np.isnan(errors)] = np.inf
@@ -189,6 +190,22 @@ def proof(entry: Activation, kind: str, backend: str, points: int) -> Errors:
     return Errors().merged(errors, x)
 
 
+def many(entry: Activation, kind: str, backend: str, points: int) -> Errors:
+    """Errors of float64 results against longdouble, half of the points of any exponent."""
+    rng = np.random.default_rng(2)
+    bits = rng.integers(0, 1 << 64, points // 2, dtype=np.uint64).view(np.float64)
+    x = np.concatenate(
+        [bits[np.isfinite(bits)], rng.uniform(-12, 12, points // 4), rng.uniform(-750, 750, points // 4)]
+    )
+    parameters = sample_parameters(entry)
+    result = entry.callable(kind, backend)(x, **parameters)
+    truth = wide.exact_enough(entry, kind, x, **parameters)
+    errors = ulp_errors(result, truth)
+    for root in roots(entry) if kind == "derivative" else []:
+        errors[(abs(x - root) < ROOT_DISTANCE) & (abs(result - truth) < 2.3e-16)] = 0
+    return Errors().merged(errors, x)
+
+
 def peer_functions(name: str) -> Iterator[tuple[str, Callable[..., Any]]]:
     """The peers installed that have a function, taking and giving NumPy arrays."""
     from importlib import import_module
@@ -213,22 +230,25 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="functions, all by default")
     parser.add_argument("--exhaustive", action="store_true", help="all 2**32 float32 inputs, minutes per function")
     parser.add_argument("--points", type=int, default=400, help="points compared with mpmath (default: 400)")
+    parser.add_argument("--many", type=int, default=1_000_000, help="float64 points compared with longdouble")
     arguments = parser.parse_args()
     names = arguments.names or list(ACTIVATIONS)
     print("ulp:" + " " * 26 + "    max    mean  worst input")
     for name in names:
         entry = ACTIVATIONS[name]
         for kind in ("value", "derivative"):
-            for row, errors in rows(entry, kind, arguments.exhaustive, arguments.points):
+            for row, errors in rows(entry, kind, arguments.exhaustive, arguments.points, arguments.many):
                 tqdm.write(f"{name:16} {kind:10} {row:18} {errors}")
 
 
-def rows(entry: Activation, kind: str, exhaustive: bool, points: int) -> Iterator[tuple[str, Errors]]:
+def rows(entry: Activation, kind: str, exhaustive: bool, points: int, many_points: int) -> Iterator[tuple[str, Errors]]:
     total = (1 << 32) // (1 if exhaustive else 4099)
     backends = ["numpy"] if fastact.backend() == "numpy" else ["numba", "numpy"]
     with tqdm(total=total, unit="", unit_scale=True, leave=False, desc=f"{entry.name} {kind}") as progress:
         for backend in backends:
             yield f"{backend} float64", proof(entry, kind, backend, points)
+            if wide.available():
+                yield f"{backend} float64, many", many(entry, kind, backend, many_points)
             if backend == "numpy" and exhaustive:
                 continue
             function = entry.callable(kind, backend)

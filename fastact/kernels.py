@@ -292,7 +292,8 @@ def tail_polynomial(precision: Precision, z: Expression, table: Mapping[str, Seq
     """A polynomial in (z - c) / (z + a), which is 1 - (a + c) / (z + a): that has one rounding where it is near 1
     and the polynomial is steep."""
     a, c = coefficients.TAIL_VARIABLE[precision.table]
-    return horner(fma(-(a + c), 1.0 / (z + a), 1.0), table[precision.table])
+    v = fma(-(a + c), 1.0 / (z + a), 1.0)
+    return horner(v, table[precision.table])
 
 
 def normal_tail_kernel(precision: Precision, z: Expression, factor: Any = 1.0) -> Expression:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import mpmath as mp
 import numpy as np
 import pytest
 
+from benchmarks import wide
 from fastact.activations import Activation
 from tests.conftest import callable_of, parameters
 from tests.reference import every_exponent, exact, ulp_distance
@@ -89,3 +91,23 @@ def test_limits(entry: Activation, dtype: type, backend: str) -> None:
         assert abs(slope(x, **given) - slope(large, **given)) <= vanishing
     assert np.isnan(value(dtype(np.nan), **given))
     assert np.isnan(slope(dtype(np.nan), **given))
+
+
+@pytest.mark.skipif(not wide.available(), reason="longdouble is no wider than float64 here")
+@pytest.mark.parametrize("kind", ["value", "derivative"])
+def test_the_wide_reference_is_exact_enough(entry: Activation, kind: str) -> None:
+    """A million points are compared with it by benchmarks.accuracy, so it must be right to a fraction of an ulp."""
+    x = points(np.float64)[::7]
+    given = parameters(entry)
+    # selu's product of two constants and hardsigmoid's sixth are rounded to float64 in their formulas
+    bound = 0.6 if entry.name in ("selu", "hardsigmoid") else 0.02
+    for value, result in zip(x, wide.exact_enough(entry, kind, x, **given)):
+        truth = exact(entry, value, kind, **given)
+        with mp.workdps(50):
+            if not np.isfinite(result) or abs(truth) < 1e-307 or abs(truth) > 1e308:
+                continue
+            high = float(result)
+            error = abs(mp.mpf(high) + mp.mpf(float(result - np.longdouble(high))) - truth)
+            assert error <= bound * abs(truth) * 2.0**-53 or (kind == "derivative" and error < bound * 2.3e-16), float(
+                value
+            )
