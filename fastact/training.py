@@ -39,6 +39,10 @@ TRAIN_SIGNATURE = types.void(Address)
 WORTH_SHARING, GRAIN = 32_768, 8_192
 
 
+#: Multiplications that scalar code has done before a call has begun.
+TINY = 16
+
+
 def _pointer(element: Any) -> Any:
     @intrinsic
     def pointer(typing_context, address):
@@ -88,6 +92,14 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
     @njit(types.void(Address, *[types.intp] * 14), forceinline=True, error_model="numpy")
     def product(network, m, n, depth, a, a_row, a_step, b, b_step, b_column, c, c_row, other, other_row, mode):
         """``C[m, n]`` as in fastact.products, packed if it is large; B may have any strides then."""
+        if m * n * depth <= TINY and mode != Mode.SCALE:
+            for i in range(m):
+                for j in range(n):
+                    total = at(other + i * other_row)[j] if mode != Mode.STORE else number(0)
+                    for k in range(depth):
+                        total += at(a + i * a_row + k * a_step)[0] * at(b + k * b_step)[j]
+                    at(c + i * c_row)[j] = total
+            return
         record = record_at(network[Network.GEMM])
         record[Gemm.M], record[Gemm.N], record[Gemm.K] = m, n, depth
         record[Gemm.A], record[Gemm.A_ROW], record[Gemm.A_COLUMN] = a, a_row, a_step
