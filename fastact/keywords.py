@@ -129,4 +129,7 @@ def _sum_to(gradient: Any, parameter: Any) -> Any:
     axes = tuple(range(surplus)) + tuple(
         surplus + i for i, n in enumerate(shape) if n == 1 and gradient.shape[surplus + i] != 1
     )
-    return gradient.sum(axis=axes).reshape(shape)[()] if axes else gradient[()]
+    if not axes:
+        return gradient[()]
+    with np.errstate(over="ignore"):  # float16 may well be too narrow for a sum
+        return gradient.sum(axis=axes, dtype=np.float64).astype(gradient.dtype).reshape(shape)[()]
