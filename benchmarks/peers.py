@@ -17,9 +17,11 @@ import numpy as np
 from tqdm import tqdm
 
 import fastact
+from benchmarks.onnx_models import single_operator
 from fastact.activations import ACTIVATIONS, Activation
 from fastact.bench import plain_numpy, sample_parameters
 
+PAUSE = 0.02
 SIZES = (1, 1_000, 100_000, 10_000_000)
 
 #: torch's and jax's names are ours, but for these.
@@ -93,7 +95,32 @@ def scipy_calls(entry: Activation, x: np.ndarray, out: np.ndarray | None) -> Ite
         yield lambda: function(x, out=out)
 
 
-PEERS = {"numpy": numpy_calls, "scipy": scipy_calls, "numexpr": numexpr_calls, "torch": torch_calls, "jax": jax_calls}
+ONNX_OPERATORS = {
+    "sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "softplus": "Softplus", "softsign": "Softsign", "elu": "Elu",
+    "celu": "Celu", "selu": "Selu", "mish": "Mish", "hardswish": "HardSwish", "gelu": "Gelu", "leaky_relu": "LeakyRelu",
+    "thresholded_relu": "ThresholdedRelu",
+}  # fmt: skip
+
+
+def onnxruntime_calls(entry: Activation, x: np.ndarray, out: np.ndarray | None) -> Iterator[Call]:
+    import onnxruntime
+
+    if out is None and entry.name in ONNX_OPERATORS:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = fastact.get_num_threads()
+        model = single_operator(ONNX_OPERATORS[entry.name], x.shape)
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        yield lambda: session.run(None, {"x": x})
+
+
+PEERS = {
+    "onnxruntime": onnxruntime_calls,
+    "numpy": numpy_calls,
+    "scipy": scipy_calls,
+    "numexpr": numexpr_calls,
+    "torch": torch_calls,
+    "jax": jax_calls,
+}
 
 
 def peers_of(entry: Activation, x: np.ndarray, out: np.ndarray | None) -> dict[str, Call]:
@@ -110,11 +137,15 @@ def peers_of(entry: Activation, x: np.ndarray, out: np.ndarray | None) -> dict[s
 
 
 def medians(calls: dict[str, Call], size: int) -> dict[str, float]:
-    """Interleaved; small calls in batches of about a hundred microseconds."""
-    number, repeat = (200, 15) if size <= 1000 else (10, 11) if size <= 100_000 else (1, 7)
+    """In turns; small calls in batches of about a hundred microseconds. Each turn has a pause before it, for the threads
+    of OpenMP go on looking for work for milliseconds on cores that the next in turn needs, and a call to wake its own.
+    """
+    number, repeat = (200, 7) if size <= 1000 else (10, 7) if size <= 100_000 else (1, 7)
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repeat):
         for name, call in calls.items():
+            time.sleep(PAUSE)
+            call()
             start = time.perf_counter()
             for _ in range(number):
                 call()
