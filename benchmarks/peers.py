@@ -137,8 +137,10 @@ def peers_of(entry: Activation, x: np.ndarray, out: np.ndarray | None) -> dict[s
 
 
 def medians(calls: dict[str, Call], size: int) -> dict[str, float]:
-    """In turns; small calls in batches of about a hundred microseconds. Each turn has a pause before it, for the threads
-    of OpenMP go on looking for work for milliseconds on cores that the next in turn needs, and a call to wake its own.
+    """In turns; small calls in batches of about a hundred microseconds.
+
+    Each turn has a pause before it, for the threads of OpenMP go on looking for work for milliseconds on cores that
+    the next in turn needs, and a call to wake its own.
     """
     number, repeat = (200, 7) if size <= 1000 else (10, 7) if size <= 100_000 else (1, 7)
     times: dict[str, list[float]] = {name: [] for name in calls}
