@@ -33,6 +33,7 @@ LOOP_SIGNATURE = types.void(Address, Address, Address, Address)
 
 # the name of a type in memory: its LLVM type, and the type that kernels compute in
 STORAGES: dict[str, tuple[ir.Type, Any]] = {
+    "bfloat16": (ir.IntType(16), types.float32),
     "float16": (ir.HalfType(), types.float32),
     "float32": (ir.FloatType(), types.float32),
     "float64": (ir.DoubleType(), types.float64),
@@ -51,13 +52,42 @@ def _to_kernel(builder: ir.IRBuilder, value: Any, name: str, target: ir.Type) ->
         return (builder.sitofp if name == "int64" else builder.uitofp)(value, target)
     if name == "float16":
         value = builder.fpext(value, _of_size(ir.FloatType(), target))
+    if name == "bfloat16":
+        value = _upper_half_to_float(builder, value, target)
     return value if value.type == target else builder.fpext(value, target)
 
 
 def _from_kernel(builder: ir.IRBuilder, value: Any, name: str, target: ir.Type) -> Any:
+    if name == "bfloat16":
+        return _float_to_upper_half(builder, value, target)
     if value.type != target and name == "float16":
         value = builder.fptrunc(value, _of_size(ir.FloatType(), target))
     return value if value.type == target else builder.fptrunc(value, target)
+
+
+def _upper_half_to_float(builder: ir.IRBuilder, value: Any, target: ir.Type) -> Any:
+    """A bfloat16 is the upper half of a float32."""
+    whole = _of_size(ir.IntType(32), target)
+    bits = builder.shl(builder.zext(value, whole), _every(whole, 16))
+    return builder.bitcast(bits, _of_size(ir.FloatType(), target))
+
+
+def _float_to_upper_half(builder: ir.IRBuilder, value: Any, target: ir.Type) -> Any:
+    """Rounded to nearest, ties to even: by adding a little less than half of what is cut off, or exactly half to what
+    is odd. NaN is kept from becoming infinite."""
+    whole = _of_size(ir.IntType(32), target)
+    bits = builder.bitcast(value, whole)
+    odd = builder.and_(builder.lshr(bits, _every(whole, 16)), _every(whole, 1))
+    rounded = builder.lshr(builder.add(builder.add(bits, _every(whole, 0x7FFF)), odd), _every(whole, 16))
+    is_nan = builder.fcmp_unordered("uno", value, value)
+    return builder.trunc(builder.select(is_nan, _every(whole, 0x7FC0), rounded), target)
+
+
+def _every(kind: ir.Type, number: int) -> Any:
+    """A constant, in every lane of a vector."""
+    if isinstance(kind, ir.VectorType):
+        return ir.Constant(kind, [ir.Constant(kind.element, number)] * kind.count)
+    return ir.Constant(kind, number)
 
 
 def _movers(name: str, element: Any) -> tuple[Any, Any]:
@@ -65,7 +95,7 @@ def _movers(name: str, element: Any) -> tuple[Any, Any]:
     memory, _ = STORAGES[name]
     lanes = LANES[str(element)]
     vector = Vector(element, lanes)
-    size = np.dtype(name).itemsize
+    size = 2 if name == "bfloat16" else np.dtype(name).itemsize  # a type that NumPy does not know by itself
     integer = ir.IntType(64)
 
     def at(builder: ir.IRBuilder, address: Any, kind: ir.Type) -> Any:

@@ -148,7 +148,7 @@ def _lower_for(precision: Precision, results: tuple[Expression, ...]) -> tuple[E
 
 def precision_of(storage: str) -> Precision:
     """What loops over a type in memory compute in."""
-    return {"float16": FLOAT16, "float32": FLOAT32}.get(storage, FLOAT64)
+    return {"bfloat16": FLOAT16, "float16": FLOAT16, "float32": FLOAT32}.get(storage, FLOAT64)
 
 
 def operation_count(results: tuple[Expression, ...], storage: str) -> int:
@@ -188,7 +188,7 @@ def loop_source(
     """
     widened = summed and storage in ("float16", "float32")
     precision, wide = (WIDE, "wide_") if widened else (precision_of(storage), "")
-    out_storage = storage if storage.startswith("float") else "float64"
+    out_storage = storage if "float" in storage else "float64"
     lanes = f"lanes_{precision.name}"
     names = list(map(variable_text, inputs))
     values = ["y"] if len(results) == 1 else [f"y{i}" for i in range(len(results))]

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -59,7 +60,7 @@ class Definition(NamedTuple):
 
     def results_for(self, storage: str) -> tuple[Expression, ...]:
         """The results with the constants in place, rounded as an operand of that type would be."""
-        kind = np.dtype(storage if storage.startswith("float") else "float64").type
+        kind = np.dtype(storage if "float" in storage else "float64").type
         values = {variable(name): constant(float(kind(value))) for name, value in self.constants.items()}
         return substitute(self.results, values) if values else self.results
 
@@ -87,14 +88,16 @@ def make_ufunc(definition: Definition, backend: str) -> np.ufunc:
     outputs = len(definition.results)
     count = len(STORAGES)
     operands = len(definition.inputs) + outputs
-    records = np.zeros((count, Loop.SIZE), np.int64)
+    storages = (*STORAGES, "bfloat16") if bfloat16() else STORAGES
+    records = np.zeros((len(storages), Loop.SIZE), np.int64)
     numbers = []
-    for record, storage in zip(records, STORAGES):
+    for record, storage in zip(records, storages):
         record[Loop.INDEX] = len(_entries)
         record[Loop.OPERANDS] = operands
         _entries.append(_LoopEntry(definition, storage, record))
-        result = storage if storage.startswith("float") else "float64"
-        numbers += [np.dtype(storage).num] * len(definition.inputs) + [np.dtype(result).num] * outputs
+        result = storage if "float" in storage else "float64"
+        if storage in STORAGES:
+            numbers += [np.dtype(storage).num] * len(definition.inputs) + [np.dtype(result).num] * outputs
     if backend == "numba":
         from fastact import threads
 
@@ -104,7 +107,7 @@ def make_ufunc(definition: Definition, backend: str) -> np.ufunc:
     else:
         loop = _address(_fallback_loop)
     functions = (ctypes.c_void_p * count)(*[loop] * count)
-    data = (ctypes.c_void_p * count)(*[record.ctypes.data for record in records])
+    data = (ctypes.c_void_p * count)(*[record.ctypes.data for record in records[:count]])
     types = (ctypes.c_ubyte * len(numbers))(*numbers)
     name, doc = definition.name.encode(), definition.doc.encode()
     _keep.append((functions, data, types, name, doc))
@@ -112,7 +115,28 @@ def make_ufunc(definition: Definition, backend: str) -> np.ufunc:
     inputs = len(definition.inputs)
     ufunc = _from_function_and_data()(functions, data, types, count, inputs, outputs, none, name, doc, 0)
     _records[ufunc] = records
+    if bfloat16():
+        _register(ufunc, operands, loop, records[-1])
     return ufunc
+
+
+@cache
+def bfloat16() -> np.dtype | None:
+    """ml_dtypes' bfloat16, if that is installed."""
+    if find_spec("ml_dtypes") is None:
+        return None
+    return np.dtype(import_module("ml_dtypes").bfloat16)
+
+
+def _register(ufunc: np.ufunc, operands: int, loop: int, record: np.ndarray) -> None:
+    """Add the loop for bfloat16, all operands of which are that."""
+    kind = bfloat16()
+    assert kind is not None
+    types = (ctypes.c_int * operands)(*[kind.num] * operands)
+    _keep.append(types)
+    integer, address = ctypes.c_int, ctypes.c_void_p
+    prototype = ctypes.PYFUNCTYPE(integer, ctypes.py_object, integer, address, address, address)
+    prototype(_ufunc_functions()[2])(ufunc, kind.num, loop, ctypes.addressof(types), record.ctypes.data)
 
 
 def records_of(ufunc: np.ufunc) -> np.ndarray:
@@ -130,17 +154,21 @@ def loop_of(ufunc: np.ufunc, dtype: np.dtype) -> tuple[int, int]:
 
 @cache
 def _from_function_and_data() -> Callable[..., Any]:
-    """The second entry of NumPy's table of ufunc functions; part of its stable C interface."""
-    _multiarray_umath: Any = import_module("numpy._core._multiarray_umath")
-
-    pointer = ctypes.pythonapi.PyCapsule_GetPointer
-    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    table = ctypes.cast(pointer(_multiarray_umath._UFUNC_API, None), ctypes.POINTER(ctypes.c_void_p))
+    """The second entry of NumPy's table; the third, PyUFunc_RegisterLoopForType, adds loops for users' types."""
     integer, text, address = ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p
     prototype = ctypes.PYFUNCTYPE(
         ctypes.py_object, address, address, address, integer, integer, integer, integer, text, text, integer
     )
-    return prototype(table[1])
+    return prototype(_ufunc_functions()[1])
+
+
+def _ufunc_functions() -> Any:
+    """NumPy's table of ufunc functions, part of its stable C interface."""
+    _multiarray_umath: Any = import_module("numpy._core._multiarray_umath")
+
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    return ctypes.cast(pointer(_multiarray_umath._UFUNC_API, None), ctypes.POINTER(ctypes.c_void_p))
 
 
 def _as_c(prototype: Any) -> Callable[[Callable[..., None]], Any]:
@@ -213,7 +241,7 @@ def set_thresholds(record: np.ndarray, definition: Definition, storage: str) -> 
 
     operations = operation_count(definition.results_for(storage), storage)
     nanoseconds = MEMORY_COST + OPERATION_COST * operations
-    if definition.summed or storage not in ("float16", "float32"):
+    if definition.summed or storage not in ("bfloat16", "float16", "float32"):
         nanoseconds *= 2
     for slot, work in ((Loop.WORTH_SHARING, WORTH_SHARING), (Loop.WORTH_WAKING, WORTH_WAKING), (Loop.GRAIN, CHUNK)):
         record[slot] = max(1024, int(work / nanoseconds) // 1024 * 1024)
@@ -253,7 +281,7 @@ def _fallback_loop(pointers: Any, dimensions: Any, steps: Any, record: Any) -> N
         if size == 0:
             return
         inputs = len(entry.definition.inputs)
-        result = entry.storage if entry.storage.startswith("float") else "float64"
+        result = entry.storage if "float" in entry.storage else "float64"
         arrays = [
             _operand(pointers[i], size, steps[i], entry.storage if i < inputs else result)
             for i in range(record[Loop.OPERANDS])
