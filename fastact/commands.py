@@ -1,4 +1,4 @@
-"""The command line: ``fastact info``, ``fastact bench``, ``fastact apply`` and ``fastact demo``."""
+"""The command line: ``fastact info``, ``fastact bench``, ``fastact apply``, ``fastact plot`` and ``fastact demo``."""
 
 from __future__ import annotations
 
@@ -45,6 +45,11 @@ def _parser() -> argparse.ArgumentParser:
         "--set", action="append", default=[], metavar="PARAMETER=VALUE", help="a parameter, such as negative_slope=0.1"
     )
 
+    plot = commands.add_parser("plot", help="draw activations and their derivatives")
+    plot.add_argument("names", nargs="*", metavar="NAME", help="activations, all by default")
+    plot.add_argument("--output", default="activations.png", metavar="FILE", help="png, svg or pdf (activations.png)")
+    plot.add_argument("--limit", type=_size, default=5, metavar="X", help="from -X to X (default: 5)")
+
     demo = commands.add_parser("demo", help="train a network on scikit-learn's handwritten digits")
     demo.add_argument("--epochs", type=_size, default=30, metavar="N", help="times through the data (default: 30)")
     demo.add_argument("--seed", type=int, default=0, metavar="N", help="of weights, shuffling and what is held out")
@@ -73,6 +78,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from fastact.bench import run_bench
 
             return run_bench(chosen.names, chosen.size, chosen.dtype, chosen.backward, chosen.repeat)
+        if chosen.command == "plot":
+            from fastact.plot import run_plot
+
+            return run_plot(chosen.names, chosen.output, chosen.limit)
         if chosen.command == "demo":
             from fastact.demo import run_demo
 

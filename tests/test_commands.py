@@ -58,6 +58,29 @@ def test_bench_prints_a_row_each(options: list[str], capsys: Capture) -> None:
     assert all(float(row.split()[1]) > 0 for row in rows)
 
 
+# -- plot -------------------------------------------------------------------------------------------
+
+
+def test_plot_draws_all_and_some(tmp_path: Path, capsys: Capture) -> None:
+    pytest.importorskip("matplotlib")
+    for names, count in (([], len(fastact.ACTIVATIONS)), (["gelu", "expit"], 2)):
+        target = tmp_path / f"{count}.svg"
+        assert main(["plot", *names, "--output", str(target)]) == 0
+        assert f"{count} activations" in capsys.readouterr().out
+        assert "gelu" in target.read_text() or target.stat().st_size > 10_000
+
+
+def test_plot_refuses(tmp_path: Path, capsys: Capture) -> None:
+    pytest.importorskip("matplotlib")
+    for arguments, message in (
+        (["nosuch"], "no activation is called 'nosuch'"),
+        (["relu", "--output", str(tmp_path / "none" / "x.png")], "cannot write"),
+        (["relu", "--output", str(tmp_path / "x.nosuch")], "cannot write"),
+    ):
+        assert main(["plot", *arguments]) == 2
+        assert message in capsys.readouterr().err
+
+
 # -- demo -------------------------------------------------------------------------------------------
 
 
