@@ -10,10 +10,9 @@ from __future__ import annotations
 import argparse
 import ctypes
 import os
-import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,34 +20,16 @@ from tqdm import tqdm
 
 import fastact
 from benchmarks.onnx_models import message, model, value
+from benchmarks.turns import Call, medians
 
 #: batch, inputs, outputs
 SHAPES = ((8192, 784, 512), (1024, 784, 512), (128, 784, 128), (32, 784, 128), (65536, 64, 64), (1, 784, 128))
 SQUARE = 4096
 ACTIVATIONS = ("identity", "relu", "gelu", "sigmoid")
 
-TURNS, TURN_SECONDS, PAUSE = 5, 0.02, 0.1
+PAUSE = 0.1  # for as long, OpenBLAS's threads go on looking for work
 
-Call = Callable[[], object]
 Case = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, str]  # x, weight, bias, gradient, activation
-
-
-def medians(calls: dict[str, Call]) -> dict[str, float]:
-    """Seconds per call of each, in turns."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(TURNS):
-        for name, call in calls.items():
-            time.sleep(PAUSE)
-            call()
-            begin = time.perf_counter()
-            while True:
-                start = time.perf_counter()
-                call()
-                end = time.perf_counter()
-                times[name].append(end - start)
-                if end - begin > TURN_SECONDS:
-                    break
-    return {name: statistics.median(values) for name, values in times.items()}
 
 
 # -- the peers ------------------------------------------------------------------------------------
@@ -200,7 +181,7 @@ def measure(case: Case, progress: Any) -> dict[str, dict[str, float]]:
             continue
     result = {}
     for direction, libraries in calls.items():
-        result[direction] = medians(libraries)
+        result[direction] = medians(libraries, PAUSE)
         progress.update()
     return result
 
@@ -238,7 +219,9 @@ def main() -> None:
                     tqdm.write(row(f"{batch}, {n_in}, {n_out} {name} {direction}", flops, seconds))
         a, b = normal(SQUARE, SQUARE), normal(SQUARE, SQUARE)
         c = np.empty_like(a)
-        seconds = medians({"ours": lambda: fastact.dense(a, b, out=c), "numpy": lambda: np.matmul(a, b.T, out=c)})
+        seconds = medians(
+            {"ours": lambda: fastact.dense(a, b, out=c), "numpy": lambda: np.matmul(a, b.T, out=c)}, PAUSE
+        )
         tqdm.write(row(f"{SQUARE}, {SQUARE}, {SQUARE} product", 2.0 * SQUARE**3, seconds))
 
 

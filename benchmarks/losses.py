@@ -9,23 +9,19 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 import fastact
+from benchmarks.turns import Call, medians
 from fastact.bench import parallel_copy
 from fastact.gates import GATES
 
 SIZES = (1_000, 100_000, 10_000_000)
 HALVES = (8, 64, 512, 4096)
 LOSSES = ("mse_loss", "l1_loss", "huber_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits")
-
-Call = Callable[[], object]
-
 
 # -- peers ----------------------------------------------------------------------------------------
 
@@ -115,28 +111,13 @@ def gate_peers(name: str, x: np.ndarray, half: int) -> Iterator[tuple[str, Call]
 # -- the table ------------------------------------------------------------------------------------
 
 
-def medians(calls: dict[str, Call], size: int) -> dict[str, float]:
-    """Microseconds; small calls in batches, so that each finds the machine as in a loop of its own."""
-    number, repeat = (200, 11) if size <= 1000 else (20, 11) if size <= 100_000 else (1, 9)
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for call in calls.values():
-        call()
-    for _ in range(repeat):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            for _ in range(number):
-                call()
-            times[name].append((time.perf_counter() - start) / number * 1e6)
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
 def copy_of(bytes_moved: int) -> Call:
     source = np.ones(bytes_moved // 8, np.float32)
     return parallel_copy(np.empty_like(source), source, fastact.get_num_threads())
 
 
 def report(label: str, size: int, calls: dict[str, Call]) -> None:
-    result = medians(calls, size)
+    result = {name: seconds * 1e6 for name, seconds in medians(calls).items()}
     ours, copy = result["fastact"], result["copy"]
     peers = {name: value for name, value in result.items() if name not in ("fastact", "copy")}
     columns = "".join(

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,17 +16,15 @@ from tqdm import tqdm
 
 import fastact
 from benchmarks.onnx_models import single_operator
+from benchmarks.turns import Call, medians
 from fastact.activations import ACTIVATIONS, Activation
 from fastact.bench import plain_numpy, sample_parameters
 
-PAUSE = 0.02
 SIZES = (1, 1_000, 100_000, 10_000_000)
 
 #: torch's and jax's names are ours, but for these.
 TORCH_NAMES = {"swish": "silu", "gelu_tanh": "gelu"}
 SCIPY_NAMES = {"sigmoid": "expit", "logsigmoid": "log_expit"}
-
-Call = Callable[[], object]
 
 
 def torch_calls(entry: Activation, x: np.ndarray, out: np.ndarray | None) -> Iterator[Call]:
@@ -136,25 +132,6 @@ def peers_of(entry: Activation, x: np.ndarray, out: np.ndarray | None) -> dict[s
     return calls
 
 
-def medians(calls: dict[str, Call], size: int) -> dict[str, float]:
-    """In turns; small calls in batches of about a hundred microseconds.
-
-    Each turn has a pause before it, for the threads of OpenMP go on looking for work for milliseconds on cores that
-    the next in turn needs, and a call to wake its own.
-    """
-    number, repeat = (200, 7) if size <= 1000 else (10, 7) if size <= 100_000 else (1, 7)
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(repeat):
-        for name, call in calls.items():
-            time.sleep(PAUSE)
-            call()
-            start = time.perf_counter()
-            for _ in range(number):
-                call()
-            times[name].append((time.perf_counter() - start) / number)
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", help="functions, all by default")
@@ -179,7 +156,7 @@ def cell(entry: Activation, size: int, with_out: bool, progress: Any) -> str:
     calls: dict[str, Call] = {"ours": lambda: function(x, **parameters, **keywords)}
     calls |= peers_of(entry, x, out)
     calls["ours"]()
-    result = medians(calls, size)
+    result = medians(calls)
     progress.update()
     others = {name: seconds for name, seconds in result.items() if name != "ours"}
     if not others:

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,6 +17,7 @@ from tqdm import tqdm
 
 import fastact
 from benchmarks.onnx_models import single_operator
+from benchmarks.turns import Call, medians
 from fastact.bench import parallel_copy
 
 #: shape and axis
@@ -28,10 +27,7 @@ CASES: tuple[tuple[tuple[int, ...], int], ...] = (
     ((1000, 10), -1), ((100, 1000), -1),
 )  # fmt: skip
 NAMES = ("softmax", "log_softmax", "logsumexp")
-PAUSE = 0.02
 PEERS = ("numpy", "scipy", "torch", "jax", "onnxruntime")
-
-Call = Callable[[], object]
 
 
 def numpy_calls(name: str, x: np.ndarray, axis: int, out: np.ndarray | None) -> Iterator[Call]:
@@ -99,24 +95,6 @@ def peers(name: str, x: np.ndarray, axis: int, out: np.ndarray | None) -> dict[s
     return found
 
 
-def medians(calls: dict[str, Call], size: int) -> dict[str, float]:
-    """Seconds per call, in turns. Each has a pause before it, for the threads of OpenMP go on looking for work for
-    milliseconds on cores that the next in turn needs, and a call to wake its own."""
-    number, turns = (1, 7) if size > 1_000_000 else (50, 9)
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for call in calls.values():
-        call()
-    for _ in range(turns):
-        for name, call in calls.items():
-            time.sleep(PAUSE)
-            call()
-            start = time.perf_counter()
-            for _ in range(number):
-                call()
-            times[name].append((time.perf_counter() - start) / number)
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
 def compare(name: str, shape: tuple[int, ...], axis: int, given: bool) -> str:
     x = np.random.default_rng(0).normal(0, 5, shape).astype(np.float32)
     out = np.empty_like(x) if given else None
@@ -125,7 +103,7 @@ def compare(name: str, shape: tuple[int, ...], axis: int, given: bool) -> str:
         "fastact": (lambda: function(x, axis=axis, out=out)) if given else (lambda: function(x, axis=axis)),
         "copy": parallel_copy(np.empty_like(x).ravel(), x.ravel(), fastact.get_num_threads()),
     }
-    result = {key: value / x.size * 1e9 for key, value in medians(calls | peers(name, x, axis, out), x.size).items()}
+    result = {key: value / x.size * 1e9 for key, value in medians(calls | peers(name, x, axis, out)).items()}
     rivals = {peer: result[peer] for peer in PEERS if peer in result}
     best = min(rivals, key=rivals.__getitem__, default="")
     columns = "".join(f"{result.get(key, float('nan')):9.3f}" for key in ("fastact", "copy", *PEERS))
