@@ -10,9 +10,9 @@ __all__ = ["Call", "medians"]
 
 Call = Callable[[], object]
 
-#: Seconds. A pause before each turn, because the threads of OpenMP go on looking for work for milliseconds on cores that
-#: the next in turn needs (those of OpenBLAS for longer: see benchmarks.layers); then calls for as long as a turn lasts,
-#: in batches long enough for the clock.
+#: Seconds. A pause before each turn, because the threads of OpenMP go on looking for work for milliseconds on cores
+#: that the next in turn needs (those of OpenBLAS for longer: see benchmarks.layers); then calls for as long as a turn
+#: lasts, in batches long enough for the clock.
 PAUSE, TURN, BATCH = 0.02, 0.02, 1e-4
 
 TURNS = 5
