@@ -164,8 +164,11 @@ def logsumexp(backend: str, x: Any, axis: Any = None, keepdims: bool = False, *,
     elif not axes and array.ndim:
         result = array.copy()
     else:
-        maximum, log = engine(backend).statistics(as_rows(array, axes))
+        rows = as_rows(array, axes)
+        maximum, log = engine(backend).statistics(rows)
         infinite = np.isinf(maximum)
+        if infinite.any():  # comparisons pass over NaN: the maximum of a row with one may be infinite
+            maximum = np.where(infinite & np.isnan(rows).any(axis=1, keepdims=True), np.nan, maximum)
         result = np.where(infinite, maximum, maximum + np.where(infinite, 0.0, log).astype(array.dtype)).reshape(kept)
     return (result if keepdims else result.reshape([n for i, n in enumerate(array.shape) if i not in axes]))[()]
 

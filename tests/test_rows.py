@@ -253,6 +253,17 @@ def test_gradients(name: str, shape: tuple[int, ...], axis: int, backend: str) -
     assert np.allclose(single, given_x.grad.numpy(), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("length", [1, 2, 20, 500, 100_000])
+@pytest.mark.parametrize("others", [[], [np.inf], [-np.inf]])
+def test_logsumexp_of_nan_and_infinity(length: int, others: list[float], backend: str) -> None:
+    function = offered("logsumexp", backend)
+    row = np.full(length, np.nan, np.float32)
+    row[1 : 1 + len(others)] = others[: length - 1]
+    assert np.isnan(function(row))
+    assert np.isnan(function(row[::-1].copy()))
+    assert np.isnan(function(np.stack([row, row], axis=1), axis=0)).all()
+
+
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "softmin", "sparsemax", "hardmax", "logsumexp"])
 def test_what_is_refused(name: str, backend: str) -> None:
     function = offered(name, backend)
