@@ -186,15 +186,15 @@ def _labels(target: np.ndarray, shape: tuple[int, ...], classes: int, ignored: i
     """Labels that are all in range, and which of them count."""
     if target.shape != shape:
         raise ValueError(f"labels must have shape {shape}, pred's without its classes; they have {target.shape}")
-    inside = (target >= 0) & (target < classes)
-    if inside.all():
+    inside, counted = (target >= 0) & (target < classes), target != ignored
+    if inside.all() and counted.all():
         return target, None
-    strange = ~inside & (target != ignored)
+    strange = ~inside & counted
     if strange.any():
         raise ValueError(
             f"labels must be from 0 to {classes - 1}, or {ignored} to be ignored; one is {target[strange].flat[0]}"
         )
-    return np.where(inside, target, 0), inside
+    return np.where(inside, target, 0), counted
 
 
 # -- values ---------------------------------------------------------------------------------------

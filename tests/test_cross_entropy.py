@@ -65,6 +65,16 @@ def test_as_torch(shape: tuple[int, ...], reduction: str, smoothing: float, kind
     assert np.allclose(out, dx, rtol=1e-12, atol=1e-16)
 
 
+def test_a_class_can_be_ignored(backend: str) -> None:
+    """As padding is, whose label is often 0."""
+    x, labels = np.array([[3.0, 1.0], [2.0, 3.0], [0.0, 9.0]]), np.array([0, 1, 0])
+    function, gradient = offered("cross_entropy", backend), offered("cross_entropy_backward", backend)
+    assert np.array_equal(function(x, labels, "none", ignore_index=0) == 0, [True, False, True])
+    assert function(x, labels, ignore_index=0) == pytest.approx(np.log1p(np.exp(-1.0)), rel=1e-14)
+    share = 1 / (1 + np.exp(1.0))
+    assert np.allclose(gradient(x, labels, ignore_index=0), [[0, 0], [share, -share], [0, 0]], rtol=1e-14, atol=0)
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_gradient_of_a_confident_row(dtype: type, backend: str) -> None:
     x = np.array([[0.0, 9.0]], dtype)
