@@ -91,6 +91,18 @@ def test_infinite_logits(backend: str) -> None:
     assert losses[1] == pytest.approx(np.log(2))
 
 
+def test_losses_that_float16_does_not_hold(backend: str) -> None:
+    x = np.array([[60000.0, -60000.0]], np.float16)
+    for reduction in ("none", "sum", "mean"):
+        assert offered("cross_entropy", backend)(x, np.array([1]), reduction) == np.inf  # and no warning
+
+
+def test_an_ignored_row_may_hold_anything(backend: str) -> None:
+    x, labels = np.array([[np.nan, np.inf], [1.0, 1.0]]), np.array([-100, 0])
+    assert offered("cross_entropy", backend)(x, labels) == pytest.approx(np.log(2))
+    assert np.array_equal(offered("cross_entropy_backward", backend)(x, labels), [[0, 0], [-0.5, 0.5]])
+
+
 def test_of_nothing(backend: str) -> None:
     function = offered("cross_entropy", backend)
     assert np.isnan(function(np.zeros((0, 3)), np.zeros(0, int)))
@@ -117,4 +129,9 @@ def test_what_is_refused_before_anything_is_written(backend: str) -> None:
                 offered(name, backend)(*arguments, **options, **extra)
     with pytest.raises(TypeError, match="real numbers"):
         fastact.cross_entropy(x.astype(complex), np.array([0, 1]))
+    for name, wrong in (("label_smoothing", "0.1"), ("ignore_index", 1.5), ("ignore_index", None)):
+        with pytest.raises(TypeError, match=f"{name} must be a"):
+            offered("cross_entropy", backend)(x, np.array([0, 1]), **{name: wrong})
+    with pytest.raises(ValueError, match="mean, sum, none"):
+        offered("cross_entropy", backend)(x, np.array([0, 1]), np.array(["mean", "sum"]))
     assert (out == 7).all()
