@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,7 +72,7 @@ def cross_entropy(
     Raises
     ------
     TypeError
-        If an argument is complex, an object, a string or a date.
+        If an argument is complex, an object, a string or a date, or an option is no number.
     ValueError
         If a label is out of range, shapes do not fit, or an option is none of the above.
 
@@ -87,10 +88,10 @@ def cross_entropy(
     """
     problem = checked(pred, target, reduction, label_smoothing, ignore_index)
     losses = _losses(engine(backend), problem)
-    if reduction == "none":
-        return losses.astype(problem.logits.dtype).reshape(problem.shape)[()]
-    total = losses.sum(dtype=np.float64)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):  # what is too large for float16 is infinite
+        if reduction == "none":
+            return losses.astype(problem.logits.dtype).reshape(problem.shape)[()]
+        total = losses.sum(dtype=np.float64)
         if reduction == "mean":
             total = total / problem.divisor
         return problem.logits.dtype.type(total)
@@ -150,7 +151,8 @@ def cross_entropy_backward(
         compute.softmax("softmax", problem.logits, rows, scale=scale)
         _subtract_targets(problem, rows, scale, shares)
     if out is not None and result is not out:
-        out[...] = result
+        with np.errstate(all="ignore"):
+            out[...] = result
     return result if out is None else out
 
 
@@ -158,8 +160,12 @@ def cross_entropy_backward(
 
 
 def checked(pred: Any, target: Any, reduction: str, smoothing: float, ignore_index: int) -> Problem:
-    if reduction not in REDUCTIONS:
+    if not isinstance(reduction, str) or reduction not in REDUCTIONS:
         raise ValueError(f"reduction must be one of {', '.join(REDUCTIONS)}, not {reduction!r}")
+    if not isinstance(smoothing, (Real, np.bool_)):
+        raise TypeError(f"label_smoothing must be a number, not {type(smoothing).__name__}")
+    if not isinstance(ignore_index, (Integral, np.integer)):
+        raise TypeError(f"ignore_index must be a whole number, not {type(ignore_index).__name__}")
     if not 0 <= smoothing <= 1:
         raise ValueError(f"label_smoothing must be from 0 to 1, not {smoothing!r}")
     logits, target = as_floats(pred, "pred"), np.asarray(target)
@@ -186,15 +192,15 @@ def _labels(target: np.ndarray, shape: tuple[int, ...], classes: int, ignored: i
     """Labels that are all in range, and which of them count."""
     if target.shape != shape:
         raise ValueError(f"labels must have shape {shape}, pred's without its classes; they have {target.shape}")
-    inside = (target >= 0) & (target < classes)
-    if inside.all():
+    inside, counted = (target >= 0) & (target < classes), target != ignored
+    if inside.all() and counted.all():
         return target, None
-    strange = ~inside & (target != ignored)
+    strange = ~inside & counted
     if strange.any():
         raise ValueError(
             f"labels must be from 0 to {classes - 1}, or {ignored} to be ignored; one is {target[strange].flat[0]}"
         )
-    return np.where(inside, target, 0), inside
+    return np.where(inside, target, 0), counted
 
 
 # -- values ---------------------------------------------------------------------------------------
@@ -263,5 +269,5 @@ def _subtract_targets(problem: Problem, y: np.ndarray, scale: float, shares: Any
             y -= y.dtype.type(smoothing / classes * scale)
             shares = shares + smoothing * scale * (1 - 1 / classes)
         np.put_along_axis(y, labels, shares.astype(y.dtype), axis=1)
-        if problem.counted is not None:
-            y *= problem.counted
+        if problem.counted is not None:  # times 0 would leave NaN
+            np.copyto(y, 0, where=~problem.counted)

@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser("demo", help="train a network on scikit-learn's handwritten digits")
     demo.add_argument("--epochs", type=_size, default=30, metavar="N", help="times through the data (default: 30)")
-    demo.add_argument("--seed", type=int, default=0, metavar="N", help="of weights, shuffling and what is held out")
+    demo.add_argument("--seed", type=_seed, default=0, metavar="N", help="of weights, shuffling and what is held out")
     return parser
 
 
@@ -64,6 +64,12 @@ def _size(text: str) -> int:
     if not 1 <= number <= 1e15 or number != int(number):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(number)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

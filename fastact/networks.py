@@ -354,19 +354,32 @@ class MLP:
         plain = not self.momentum and not self.weight_decay
         return activations, objective, Optimizer.DIRECT if plain else Optimizer.SGD, settings
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the parameters' memory: in a copy, what was a view of it is an array of its own."""
+        return {name: value for name, value in vars(self).items() if name != "_parameters"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._parameters = Parameters(self.sizes, self.dtype)
+        self._collect()
+
     def _collect(self) -> None:
         """Take over weights and biases that were set, once all of them are known to fit."""
         own = {"weights": self._parameters.weights, "biases": self._parameters.biases}
         found = []
         for name, arrays in own.items():
             given = getattr(self, name)
+            if not isinstance(given, (list, tuple, np.ndarray)):
+                raise TypeError(f"{name} must be a list of arrays, one per layer, not {type(given).__name__}")
             if len(given) != len(arrays):
                 raise ValueError(f"{name} must hold {len(arrays)} arrays, one per layer; it holds {len(given)}")
             for i, (new, array) in enumerate(zip(given, arrays)):
                 if new is not array:
                     found.append((array, weights_of(f"{name}[{i}]", new, array.shape)))
-        for array, values in found:
-            array[...] = values
+        with np.errstate(over="ignore"):  # beyond float32 is infinite
+            # Copies first: what was set may be views of these very arrays, such as two weights exchanged.
+            for array, values in [(array, values.astype(self.dtype)) for array, values in found]:
+                array[...] = values
         self.weights, self.biases = list(own["weights"]), list(own["biases"])
 
     def __repr__(self) -> str:

@@ -104,7 +104,8 @@ def along(function: Callable[..., None], axis: Any, out: Any, *inputs: np.ndarra
         moved = np.moveaxis(result, axes, range(first, first + len(axes)))
         moved[...] = rows.reshape(moved.shape)
     if target is not None and target is not result:
-        target[...] = result
+        with np.errstate(all="ignore"):  # what is too large for out's dtype is infinite
+            target[...] = result
     if out is not None:
         return out
     return result.transpose(np.argsort(order))[()] if shape else result[()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -164,8 +165,11 @@ def logsumexp(backend: str, x: Any, axis: Any = None, keepdims: bool = False, *,
     elif not axes and array.ndim:
         result = array.copy()
     else:
-        maximum, log = engine(backend).statistics(as_rows(array, axes))
+        rows = as_rows(array, axes)
+        maximum, log = engine(backend).statistics(rows)
         infinite = np.isinf(maximum)
+        if infinite.any():  # comparisons pass over NaN: the maximum of a row with one may be infinite
+            maximum = np.where(infinite & np.isnan(rows).any(axis=1, keepdims=True), np.nan, maximum)
         result = np.where(infinite, maximum, maximum + np.where(infinite, 0.0, log).astype(array.dtype)).reshape(kept)
     return (result if keepdims else result.reshape([n for i, n in enumerate(array.shape) if i not in axes]))[()]
 
@@ -295,13 +299,16 @@ def gumbel_softmax(
     >>> y.sum(axis=-1)
     array([1., 1.])
     """
+    if not isinstance(tau, Real):
+        raise TypeError(f"tau must be a number, not {type(tau).__name__}")
     if not tau > 0:
         raise ValueError(f"tau must be positive, not {tau!r}")
     x = as_floats(logits)
     normalized_axes(axis, x.ndim)
     kind: Any = np.float64 if x.dtype == np.float64 else np.float32
     noise = np.random.default_rng(rng).standard_exponential(x.shape, kind)
-    drawn: Any = np.asarray((x - np.log(np.maximum(noise, np.finfo(kind).tiny))) / kind(tau), x.dtype)
+    with np.errstate(all="ignore"):  # a tiny tau makes infinities
+        drawn: Any = np.asarray((x - np.log(np.maximum(noise, np.finfo(kind).tiny))) / kind(tau), x.dtype)
     if hard:
         return hardmax(backend, drawn, axis)
     return softmax(backend, drawn, axis)

@@ -93,6 +93,12 @@ def test_demo_learns_digits(capsys: Capture) -> None:
     assert "12/12" in errors  # the progress bar
 
 
+@pytest.mark.parametrize("seed", ["-1", "1.5", "x"])
+def test_demo_of_a_seed_that_makes_no_sense(seed: str, capsys: Capture) -> None:
+    assert main(["demo", f"--seed={seed}"]) == 2
+    assert "is not a whole number of at least 0" in capsys.readouterr().err
+
+
 def test_demo_without_scikit_learn(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     assert main(["demo"]) == 2

@@ -65,6 +65,16 @@ def test_as_torch(shape: tuple[int, ...], reduction: str, smoothing: float, kind
     assert np.allclose(out, dx, rtol=1e-12, atol=1e-16)
 
 
+def test_a_class_can_be_ignored(backend: str) -> None:
+    """As padding is, whose label is often 0."""
+    x, labels = np.array([[3.0, 1.0], [2.0, 3.0], [0.0, 9.0]]), np.array([0, 1, 0])
+    function, gradient = offered("cross_entropy", backend), offered("cross_entropy_backward", backend)
+    assert np.array_equal(function(x, labels, "none", ignore_index=0) == 0, [True, False, True])
+    assert function(x, labels, ignore_index=0) == pytest.approx(np.log1p(np.exp(-1.0)), rel=1e-14)
+    share = 1 / (1 + np.exp(1.0))
+    assert np.allclose(gradient(x, labels, ignore_index=0), [[0, 0], [share, -share], [0, 0]], rtol=1e-14, atol=0)
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_gradient_of_a_confident_row(dtype: type, backend: str) -> None:
     x = np.array([[0.0, 9.0]], dtype)
@@ -79,6 +89,18 @@ def test_infinite_logits(backend: str) -> None:
     losses = offered("cross_entropy", backend)(x, np.array([1, 0]), reduction="none")
     assert losses[0] == np.inf
     assert losses[1] == pytest.approx(np.log(2))
+
+
+def test_losses_that_float16_does_not_hold(backend: str) -> None:
+    x = np.array([[60000.0, -60000.0]], np.float16)
+    for reduction in ("none", "sum", "mean"):
+        assert offered("cross_entropy", backend)(x, np.array([1]), reduction) == np.inf  # and no warning
+
+
+def test_an_ignored_row_may_hold_anything(backend: str) -> None:
+    x, labels = np.array([[np.nan, np.inf], [1.0, 1.0]]), np.array([-100, 0])
+    assert offered("cross_entropy", backend)(x, labels) == pytest.approx(np.log(2))
+    assert np.array_equal(offered("cross_entropy_backward", backend)(x, labels), [[0, 0], [-0.5, 0.5]])
 
 
 def test_of_nothing(backend: str) -> None:
@@ -107,4 +129,9 @@ def test_what_is_refused_before_anything_is_written(backend: str) -> None:
                 offered(name, backend)(*arguments, **options, **extra)
     with pytest.raises(TypeError, match="real numbers"):
         fastact.cross_entropy(x.astype(complex), np.array([0, 1]))
+    for name, wrong in (("label_smoothing", "0.1"), ("ignore_index", 1.5), ("ignore_index", None)):
+        with pytest.raises(TypeError, match=f"{name} must be a"):
+            offered("cross_entropy", backend)(x, np.array([0, 1]), **{name: wrong})
+    with pytest.raises(ValueError, match="mean, sum, none"):
+        offered("cross_entropy", backend)(x, np.array([0, 1]), np.array(["mean", "sum"]))
     assert (out == 7).all()

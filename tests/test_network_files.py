@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import os
+import pickle
 import signal
 import time
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -209,3 +212,40 @@ def test_changing_data_afterwards_changes_nothing(network: Network) -> None:
     x[:] = 0
     y[:] = 0
     assert all(np.array_equal(p, q) for p, q in zip(parts(model), before))
+
+
+@pytest.mark.parametrize(
+    "duplicate", [copy.copy, copy.deepcopy, lambda network: pickle.loads(pickle.dumps(network))], ids=str
+)
+def test_copies_are_networks_of_their_own(duplicate: Callable[[Any], Any], network: Network) -> None:
+    x, y = np.random.default_rng(4).standard_normal((2, 20, 3))
+    original = network([3, 8, 3], "tanh", random_state=0, optimizer="adam", epochs=2)
+    original.fit(x, y)
+    weight, outputs = original.weights[0].copy(), original.predict(x)
+    twin = duplicate(original)
+    assert np.array_equal(twin.predict(x), outputs)
+    twin.partial_fit(x, y)
+    assert not np.array_equal(twin.weights[0], weight)  # it learns,
+    assert np.array_equal(original.weights[0], weight)  # and its original does not
+    twin.weights[-1][...] = 0
+    twin.biases[-1][...] = 0
+    assert not twin.predict(x).any()
+    assert np.array_equal(original.predict(x), outputs)
+
+
+def test_weights_can_be_exchanged(network: Network) -> None:
+    model = network([3, 3, 3], random_state=0)
+    first, second = (weight.copy() for weight in model.weights)
+    model.weights[0], model.weights[1] = model.weights[1], model.weights[0]
+    model.predict(np.zeros((1, 3)))
+    assert np.array_equal(model.weights[0], second)
+    assert np.array_equal(model.weights[1], first)
+
+
+def test_weights_that_float32_does_not_hold(network: Network) -> None:
+    model = network([1, 1], random_state=0)
+    model.weights[0] = np.array([[1e300]])
+    assert model.predict(np.ones((1, 1))) == np.inf  # and no warning
+    model.weights = 3
+    with pytest.raises(TypeError, match="weights must be a list of arrays"):
+        model.predict(np.ones((1, 1)))

@@ -233,6 +233,16 @@ def test_gumbel_softmax_follows_the_distribution(backend: str) -> None:
     assert np.allclose(soft.sum(axis=1), 1, atol=1e-6)
     with pytest.raises(ValueError, match="tau must be positive"):
         fastact.gumbel_softmax([1.0], tau=0.0)
+    with pytest.raises(TypeError, match="tau must be a number"):
+        fastact.gumbel_softmax([1.0], tau="warm")
+
+
+def test_nothing_warns_of_overflow(backend: str) -> None:
+    out = np.zeros(2, np.float16)
+    assert np.array_equal(offered("log_softmax", backend)([0.0, 1e6], out=out), [-np.inf, 0])
+    drawn = offered("gumbel_softmax", backend)(np.array([60000, -60000], np.float16), tau=0.5, hard=True, rng=0)
+    assert np.array_equal(drawn, [1, 0])
+    assert offered("gumbel_softmax", backend)(np.ones(2, np.float32), tau=1e-300, rng=0).shape == (2,)
 
 
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
@@ -251,6 +261,17 @@ def test_gradients(name: str, shape: tuple[int, ...], axis: int, backend: str) -
     assert np.allclose(dx, given_x.grad.numpy(), rtol=1e-12, atol=1e-13)
     single = offered(f"{name}_backward", backend)(grad.astype("f"), function(x.astype("f"), axis=axis), axis=axis)
     assert np.allclose(single, given_x.grad.numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("length", [1, 2, 20, 500, 100_000])
+@pytest.mark.parametrize("others", [[], [np.inf], [-np.inf]])
+def test_logsumexp_of_nan_and_infinity(length: int, others: list[float], backend: str) -> None:
+    function = offered("logsumexp", backend)
+    row = np.full(length, np.nan, np.float32)
+    row[1 : 1 + len(others)] = others[: length - 1]
+    assert np.isnan(function(row))
+    assert np.isnan(function(row[::-1].copy()))
+    assert np.isnan(function(np.stack([row, row], axis=1), axis=0)).all()
 
 
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "softmin", "sparsemax", "hardmax", "logsumexp"])
