@@ -26,6 +26,9 @@ from numba.extending import intrinsic
 from fastact.blocks import LOOP_SIGNATURE, Address
 from fastact.layout import MAX_OPERANDS, Axis, Loop, Pool
 
+#: Cycles between calls of which the next finds workers awake: less than they look for work.
+RECENT = 150_000
+
 inline = njit(forceinline=True, error_model="numpy")
 
 TASK_SIGNATURE = types.void(types.intp, types.intp, Address)
@@ -142,6 +145,18 @@ def relax(typing_context):
         return context.get_dummy_value()
 
     return types.void(), generate
+
+
+@intrinsic
+def cycles(typing_context):
+    """A clock that costs nothing to read; 0 where there is none."""
+
+    def generate(context, builder, signature, args):
+        if platform.machine() in X86:
+            return _declared(builder, "llvm.x86.rdtsc", ir.IntType(64))
+        return ir.Constant(ir.IntType(64), 0)
+
+    return types.intp(), generate
 
 
 @intrinsic
@@ -337,10 +352,20 @@ def run_chunk(begin, end, context):
 
 
 @inline
+def awake_or_soon(pool):
+    """Whether workers are awake, or should be because calls follow each other so fast that they will stay awake."""
+    now = cycles()
+    recent = now > 0 and now - pool[Pool.LAST_CALL] < RECENT
+    pool[Pool.LAST_CALL] = now
+    return recent or atomic_load(pool, Pool.SLEEPING) == 0
+
+
+@inline
 def worth_sharing(pool, data, size):
     """Whether threads pay for so many elements: sooner where they need not be woken."""
-    awake = size >= data[Loop.WORTH_WAKING] or atomic_load(pool, Pool.SLEEPING) == 0
-    return size >= data[Loop.WORTH_SHARING] and awake
+    if size < data[Loop.WORTH_SHARING]:
+        return False
+    return awake_or_soon(pool) or size >= data[Loop.WORTH_WAKING]
 
 
 def drive(pointers, dimensions, steps, data):
@@ -362,8 +387,7 @@ def drive(pointers, dimensions, steps, data):
 def drive_rows(context):
     """A task of fastact.row_kernels on all its items."""
     pool = record_at(context[Axis.POOL])
-    share = context[Axis.SHARE] == 2 or (context[Axis.SHARE] == 1 and atomic_load(pool, Pool.SLEEPING) == 0)
-    if share:
+    if context[Axis.SHARE] > 0 and (awake_or_soon(pool) or context[Axis.SHARE] == 2):
         parallel_for(pool, context[Axis.TASK], context, context[Axis.COUNT], context[Axis.GRAIN])
     else:
         call_task(context[Axis.TASK], 0, context[Axis.COUNT], context)

@@ -38,7 +38,7 @@ STORAGES = ("int64", "uint64", "float16", "float32", "float64")
 
 #: Nanoseconds of work from which threads pay: measured as the break-even with workers that are awake, and
 #: with workers asleep. And of work that a thread takes at a time.
-WORTH_SHARING, WORTH_WAKING, CHUNK = 10_000, 65_000, 8_000
+WORTH_SHARING, WORTH_WAKING, CHUNK = 15_000, 65_000, 8_000
 
 #: Nanoseconds per element of a float32 loop: so much for the memory, and so much for each operation.
 #: float64 takes twice as long. Only thresholds depend on it, so a rough guess will do on any machine.
