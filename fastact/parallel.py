@@ -20,13 +20,11 @@ import platform
 from typing import Any
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
-from fastact.blocks import LOOP_SIGNATURE, Address
+from fastact.blocks import LOOP_SIGNATURE, Address, inline
 from fastact.layout import MAX_OPERANDS, Axis, Loop, Pool
-
-inline = njit(forceinline=True, error_model="numpy")
 
 TASK_SIGNATURE = types.void(types.intp, types.intp, Address)
 WORKER_SIGNATURE = types.intp(Address)

@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-from fastact.blocks import LANES, Address
+from fastact.blocks import LANES, Address, inline
 from fastact.gemm import call
 from fastact.layout import LARGE_PRODUCT, Gemm, Layer, Loop, Mode, Network, Optimizer, Setting
 from fastact.parallel import (
@@ -30,8 +30,6 @@ from fastact.parallel import (
     stack_record,
 )
 from fastact.products import products
-
-inline = njit(forceinline=True, error_model="numpy")
 
 TRAIN_SIGNATURE = types.void(Address)
 
