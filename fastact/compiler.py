@@ -24,6 +24,7 @@ __all__ = ["host", "load"]
 
 #: Which Numba and llvmlite run, and what their compiler is made to know: part of every cache key.
 SOURCES = (
+    "addresses.py",
     "blocks.py",
     "compiler.py",
     "frontend.py",

@@ -17,8 +17,8 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
+from fastact.addresses import call
 from fastact.blocks import LANES, Address, inline
-from fastact.gemm import call
 from fastact.layout import LARGE_PRODUCT, Gemm, Layer, Loop, Mode, Network, Optimizer, Setting
 from fastact.parallel import (
     TASK_SIGNATURE,
