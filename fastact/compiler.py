@@ -8,7 +8,6 @@ takes the same way in, through the object file, so there is one path to trust.
 from __future__ import annotations
 
 import hashlib
-import re
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -25,8 +24,10 @@ __all__ = ["host", "load"]
 
 #: Which Numba and llvmlite run, and what their compiler is made to know: part of every cache key.
 SOURCES = (
+    "addresses.py",
     "blocks.py",
     "compiler.py",
+    "frontend.py",
     "lanes.py",
     "layout.py",
     "nested_rows.py",
@@ -89,20 +90,18 @@ def load(source: str, functions: Callable[[], Any], assemble: Callable[[Any], by
 
 def compile_object(functions: dict[str, tuple[Any, Any]]) -> bytes:
     """An object file with the names of its functions in front."""
-    from numba import cfunc
+    from fastact.frontend import llvm_texts
 
     machine = target_machine()
     module = None
-    for name, (signature, function) in functions.items():
-        compiled = cfunc(signature, error_model="numpy")(function)
-        text = _renamed(compiled.inspect_llvm(), compiled.native_name, name)
+    for text in llvm_texts(functions):
         part = llvm.parse_assembly(text)
         if module is None:
             module = part
         else:
             module.link_in(part)
     assert module is not None
-    _inline_all(module, set(functions), machine)
+    _optimize(module, set(functions), machine)
     return _object(list(functions), module)
 
 
@@ -119,18 +118,15 @@ def _object(names: list[str], module: Any) -> bytes:
     return ",".join(names).encode() + b"\0" + code
 
 
-def _renamed(text: str, mangled: str, name: str) -> str:
-    return re.sub(rf'@"?{re.escape(mangled)}"?(?=\()', f"@{name}", text)
-
-
-def _inline_all(module: Any, public: set[str], machine: Any) -> None:
+def _optimize(module: Any, public: set[str], machine: Any) -> None:
     """Merge Numba's inner function into its C wrapper: once LLVM sees that it never fails, the
     wrapper's error path goes, and with it every reference to Python and Numba."""
     for function in module.functions:
         if not function.is_declaration and not function.name.startswith("fastact.") and function.name not in public:
             function.linkage = "internal"
             function.add_function_attribute("alwaysinline")
-    options = llvm.create_pipeline_tuning_options(speed_level=1)
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    options.loop_vectorization = True
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
 

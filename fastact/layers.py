@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastact import matmul
-from fastact.activations import ACTIVATIONS, Activation
+from fastact.activations import Activation
 from fastact.functions import offered
-from fastact.keywords import REQUIRED
+from fastact.layer_checks import COMPUTED_IN, activation_of, are_plain, check_target, common_dtype, forward_shape
 from fastact.ufunc import loop_of, make_ufunc
 
 __all__ = ["dense", "dense_backward"]
@@ -20,9 +20,6 @@ __all__ = ["dense", "dense_backward"]
 #: Bytes of a block of intermediate results that stays in the third-level cache, in the backward pass and where another
 #: library multiplies: large beside the weights, which are packed once for each.
 BLOCK_BYTES = 4 << 20
-
-#: What products of a dtype are computed in, by NumPy's one-letter codes.
-COMPUTED_IN: dict[str, np.dtype] = {"e": np.dtype(np.float32), "f": np.dtype(np.float32), "d": np.dtype(np.float64)}
 
 
 @offered
@@ -80,16 +77,18 @@ def dense(
     array([[2., 0., 2.],
            [0., 0., 0.]])
     """
-    entry = _activation(activation)
+    entry = activation_of(activation)
+    if out is None and preactivation is None and are_plain(x, weight, bias) and _compiled(backend):
+        return _forward_plain(x, weight, bias, entry)
     arrays = {"x": np.asarray(x), "weight": np.asarray(weight)}
     if bias is not None:
         arrays["bias"] = np.asarray(bias)
-    result = _common_dtype(arrays)
-    shape = _forward_shape(arrays)
+    result = common_dtype(arrays)
+    shape = forward_shape(arrays)
     if out is not None:
-        _check_target("out", out, shape, result)
+        check_target("out", out, shape, result)
     if preactivation is not None:
-        _check_target("preactivation", preactivation, shape, result)
+        check_target("preactivation", preactivation, shape, result)
         if out is not None and np.may_share_memory(out, preactivation):
             raise ValueError("out and preactivation overlap in memory; each needs its own")
     computed = COMPUTED_IN[result.char]
@@ -153,11 +152,11 @@ def dense_backward(
     (array([[0.5, 0.5]]), array([[1., 2.],
            [0., 0.]]), array([1., 0.]))
     """
-    entry = _activation(activation)
+    entry = activation_of(activation)
     arrays = {"grad": np.asarray(grad), "x": np.asarray(x), "weight": np.asarray(weight)}
     arrays["preactivation"] = np.asarray(preactivation)
-    computed = COMPUTED_IN[_common_dtype(arrays).char]
-    shape = _forward_shape(arrays)
+    computed = COMPUTED_IN[common_dtype(arrays).char]
+    shape = forward_shape(arrays)
     for name in ("grad", "preactivation"):
         if arrays[name].shape != shape:
             raise ValueError(f"{name} must have shape {shape}, as the layer's result, not {arrays[name].shape}")
@@ -167,7 +166,7 @@ def dense_backward(
     g, x2, z = g.reshape(rows, n_out), x2.reshape(rows, n_in), z.reshape(rows, n_out)
     dx, dweight, dbias = np.empty((rows, n_in), computed), np.empty((n_out, n_in), computed), np.empty(n_out, computed)
     _backward(backend, g, x2, w, z, entry, dx, dweight, dbias)
-    dx_dtype, dw_dtype = (_common_dtype({name: arrays[name]}) for name in ("x", "weight"))
+    dx_dtype, dw_dtype = (common_dtype({name: arrays[name]}) for name in ("x", "weight"))
     return (
         _cast(dx.reshape(arrays["x"].shape), dx_dtype),
         _cast(dweight, dw_dtype),
@@ -175,68 +174,7 @@ def dense_backward(
     )
 
 
-# -- what is accepted -----------------------------------------------------------------------------
-
-
-def _activation(activation: Any) -> Activation:
-    if not isinstance(activation, (str, Activation)):
-        raise TypeError(f"activation must be a name or an Activation, not {type(activation).__name__}")
-    return _usable(activation)
-
-
-@cache
-def _usable(activation: str | Activation) -> Activation:
-    """The activation of that name, if a layer can have it."""
-    if isinstance(activation, str):
-        try:
-            activation = ACTIVATIONS[activation]
-        except KeyError:
-            raise ValueError(f"no activation is called {activation!r}; there are {', '.join(ACTIVATIONS)}") from None
-    missing = [name for name, default in activation.parameters.items() if default is REQUIRED]
-    if missing:
-        raise ValueError(f"{activation.name} cannot be a layer's activation: {missing[0]} has no default")
-    return activation
-
-
-def _common_dtype(arrays: dict[str, np.ndarray]) -> np.dtype:
-    """NumPy's promotion, and float64 for integers."""
-    kinds = [array.dtype for array in arrays.values()]
-    first = kinds[0]
-    if first.char in COMPUTED_IN and first.isnative and all(kind is first for kind in kinds):
-        return first  # the usual case, in a tenth of the time
-    for name, array in arrays.items():
-        if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
-            raise TypeError(f"{name} must be of real numbers up to float64, not {array.dtype}")
-    common = np.result_type(*kinds)
-    return common if common.kind == "f" else np.dtype(np.float64)
-
-
-def _forward_shape(arrays: dict[str, np.ndarray]) -> tuple[int, ...]:
-    """The shape of the layer's result."""
-    x, weight = arrays["x"], arrays["weight"]
-    if weight.ndim != 2:
-        raise ValueError(f"weight must have shape (n_out, n_in), not {weight.shape}")
-    n_out, n_in = weight.shape
-    if x.ndim == 0 or x.shape[-1] != n_in:
-        raise ValueError(f"x must have shape (..., {n_in}) for weight of shape {weight.shape}, not {x.shape}")
-    if "bias" in arrays and arrays["bias"].shape != (n_out,):
-        raise ValueError(
-            f"bias must have shape ({n_out},) for weight of shape {weight.shape}, not {arrays['bias'].shape}"
-        )
-    return (*x.shape[:-1], n_out)
-
-
-def _check_target(name: str, target: Any, shape: tuple[int, ...], result: np.dtype) -> None:
-    if target is None:
-        return
-    if not isinstance(target, np.ndarray):
-        raise TypeError(f"{name} must be an array, not {type(target).__name__}")
-    if target.shape != shape:
-        raise ValueError(f"{name} must have shape {shape}, not {target.shape}")
-    if not np.can_cast(result, target.dtype, "same_kind"):
-        raise TypeError(f"{name} is of {target.dtype}, which the result's {result} cannot be cast to")
-    if not target.flags.writeable:
-        raise ValueError(f"{name} is read-only")
+# -- where results go ---------------------------------------------------------------------------------
 
 
 def _rows(shape: tuple[int, ...]) -> int:
@@ -302,6 +240,12 @@ def _blocks(rows: int, row_bytes: int) -> list[slice]:
     """Runs of rows of about BLOCK_BYTES."""
     count = max(1, -(-rows * row_bytes // BLOCK_BYTES))
     return [slice(rows * i // count, rows * (i + 1) // count) for i in range(count)]
+
+
+def _forward_plain(x: Any, weight: Any, bias: Any, entry: Activation) -> np.ndarray:
+    y = np.empty((len(x), len(weight)), x.dtype)
+    matmul.multiply(x, weight.T, y, bias, loop=_loop(entry, y.dtype.char))
+    return y
 
 
 def _forward(

@@ -20,16 +20,14 @@ import platform
 from typing import Any
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
-from fastact.blocks import LOOP_SIGNATURE, Address
+from fastact.blocks import LOOP_SIGNATURE, Address, inline
 from fastact.layout import MAX_OPERANDS, Axis, Loop, Pool
 
 #: Cycles between calls of which the next finds workers awake: less than they look for work.
 RECENT = 150_000
-
-inline = njit(forceinline=True, error_model="numpy")
 
 TASK_SIGNATURE = types.void(types.intp, types.intp, Address)
 WORKER_SIGNATURE = types.intp(Address)

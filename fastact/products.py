@@ -16,18 +16,16 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
-from fastact.blocks import Address
+from fastact.blocks import Address, inline
 from fastact.layout import Gemm, Mode
 from fastact.registers import register_bytes
 from fastact.vectors import llvm_call, splat
 
 __all__ = ["products"]
 
-
-inline = njit(forceinline=True, error_model="numpy")
 
 WORD = ir.IntType(64)
 

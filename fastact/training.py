@@ -17,8 +17,8 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-from fastact.blocks import LANES, Address
-from fastact.gemm import call
+from fastact.addresses import call
+from fastact.blocks import LANES, Address, inline
 from fastact.layout import LARGE_PRODUCT, Gemm, Layer, Loop, Mode, Network, Optimizer, Setting
 from fastact.parallel import (
     TASK_SIGNATURE,
@@ -30,8 +30,6 @@ from fastact.parallel import (
     stack_record,
 )
 from fastact.products import products
-
-inline = njit(forceinline=True, error_model="numpy")
 
 TRAIN_SIGNATURE = types.void(Address)
 
