@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import cache
+from importlib.metadata import version
 from importlib.util import find_spec
 
 __all__ = ["backend", "reason"]
+
+#: What compiles here: LLVM in llvmlite 0.45 to 0.47 aborts the process over an attribute of a function's.
+OLDEST = {"numba": (0, 66), "llvmlite": (0, 48)}
 
 CHOICES = ("auto", "numba", "numpy")
 
@@ -55,9 +60,12 @@ def _choose() -> tuple[str, str]:
 
 def _problem_with_numba() -> str | None:
     """Load the driver: from the cache without Numba, or by compiling it, which shows whether Numba works."""
-    for package in ("numba", "llvmlite"):
+    for package, oldest in OLDEST.items():
         if find_spec(package) is None:
             return f"{package} is not installed"
+        found = version(package)
+        if tuple(map(int, re.findall(r"\d+", found)[:2])) < oldest:
+            return f"{package} {found} is older than {'.'.join(map(str, oldest))}"
     try:
         from fastact import threads
 

@@ -215,7 +215,9 @@ def test_changing_data_afterwards_changes_nothing(network: Network) -> None:
 
 
 @pytest.mark.parametrize(
-    "duplicate", [copy.copy, copy.deepcopy, lambda network: pickle.loads(pickle.dumps(network))], ids=str
+    "duplicate",
+    [copy.copy, copy.deepcopy, lambda network: pickle.loads(pickle.dumps(network))],
+    ids=["copy", "deepcopy", "pickle"],
 )
 def test_copies_are_networks_of_their_own(duplicate: Callable[[Any], Any], network: Network) -> None:
     x, y = np.random.default_rng(4).standard_normal((2, 20, 3))

@@ -12,6 +12,7 @@ import pytest
 
 import fastact
 from benchmarks import coefficients, generate
+from fastact import backends
 
 ROOT = Path(__file__).parent.parent
 
@@ -24,6 +25,13 @@ def test_importing_loads_no_compiler() -> None:
     heavy = "{'numba', 'llvmlite', 'inspect', 'ctypes.util', 'scipy', 'tqdm', 'filelock'}"
     before = "import numpy, sys; before = set(sys.modules)"
     assert run(f"{before}; import fastact; print((set(sys.modules) - before) & {heavy})") == "set()"
+
+
+def test_an_old_compiler_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LLVM would abort the process."""
+    pytest.importorskip("numba")
+    monkeypatch.setattr(backends, "version", lambda package: "0.62.1")
+    assert backends._problem_with_numba() == "numba 0.62.1 is older than 0.66"
 
 
 def test_registry_needs_no_compiler() -> None:
