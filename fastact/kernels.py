@@ -237,7 +237,7 @@ def _split_exponent(x: Expression, precision: Precision) -> Expression:
 
 def _log_of_sum(f: Expression, k: Expression, precision: Precision) -> Expression:
     """log(2**k * (1 + f)) for -1/4 <= f <= 1/2: near f where that is small and k is 0."""
-    if precision.table == "float32":
+    if precision.table in coefficients.LOG1P:
         log = fma(polynomial(f, coefficients.LOG1P["float32"]), f * f, f)
     else:
         s = f / (2.0 + f)
