@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastact.functions import offered
+from fastact.losses import check_reduction
 from fastact.row_shapes import as_floats, as_rows, can_write, check_out, engine
 
 __all__ = ["cross_entropy", "cross_entropy_backward"]
-
-REDUCTIONS = ("mean", "sum", "none")
 
 #: Elements of temporaries, at most, where products of two large arrays are summed.
 BLOCK = 1 << 18
@@ -160,8 +159,7 @@ def cross_entropy_backward(
 
 
 def checked(pred: Any, target: Any, reduction: str, smoothing: float, ignore_index: int) -> Problem:
-    if not isinstance(reduction, str) or reduction not in REDUCTIONS:
-        raise ValueError(f"reduction must be one of {', '.join(REDUCTIONS)}, not {reduction!r}")
+    check_reduction(reduction)
     if not isinstance(smoothing, (Real, np.bool_)):
         raise TypeError(f"label_smoothing must be a number, not {type(smoothing).__name__}")
     if not isinstance(ignore_index, (Integral, np.integer)):
@@ -215,12 +213,18 @@ def _losses(compute: Any, problem: Problem) -> np.ndarray:
         maximum, log = (a.astype(np.float64) for a in compute.statistics(x))
         if problem.labels is None:
             return _with_probabilities(problem, maximum, log)
-        picked = np.take_along_axis(x, problem.labels, axis=1).astype(np.float64)
-        loss = (maximum - picked) + log
+        loss = _negative_logarithm(problem, maximum, log)
         if problem.smoothing:
             mean = x.sum(axis=1, keepdims=True, dtype=np.float64) / x.shape[1]
             loss = (1 - problem.smoothing) * loss + problem.smoothing * ((maximum - mean) + log)
         return loss if problem.counted is None else np.where(problem.counted, loss, 0.0)
+
+
+def _negative_logarithm(problem: Problem, maximum: np.ndarray, log: np.ndarray) -> Any:
+    """Minus the logarithm of the label's probability."""
+    assert problem.labels is not None
+    picked = np.take_along_axis(problem.logits, problem.labels, axis=1).astype(np.float64)
+    return (maximum - picked) + log
 
 
 def _with_probabilities(problem: Problem, maximum: np.ndarray, log: np.ndarray) -> np.ndarray:
@@ -246,8 +250,7 @@ def _label_gradients(compute: Any, problem: Problem, scale: float) -> Any:
         return None
     with np.errstate(all="ignore"):
         maximum, log = (a.astype(np.float64) for a in compute.statistics(problem.logits))
-        picked = np.take_along_axis(problem.logits, problem.labels, axis=1).astype(np.float64)
-        return np.expm1((picked - maximum) - log) * scale
+        return np.expm1(-_negative_logarithm(problem, maximum, log)) * scale
 
 
 def _subtract_targets(problem: Problem, y: np.ndarray, scale: float, shares: Any) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastact.nested import broadcast_axes
 from fastact.ufunc import STORAGES, Definition, make_ufunc, records_of
 
 if TYPE_CHECKING:
@@ -125,10 +126,7 @@ def _sum_to(gradient: Any, parameter: Any) -> Any:
     """Sum over the axes along which a parameter was broadcast."""
     shape = np.shape(parameter)
     gradient = np.asarray(gradient)
-    surplus = gradient.ndim - len(shape)
-    axes = tuple(range(surplus)) + tuple(
-        surplus + i for i, n in enumerate(shape) if n == 1 and gradient.shape[surplus + i] != 1
-    )
+    axes = broadcast_axes(shape, gradient.shape)
     if not axes:
         return gradient[()]
     with np.errstate(over="ignore"):  # float16 may well be too narrow for a sum

@@ -17,10 +17,11 @@ import numpy as np
 
 from fastact.formula import variable
 from fastact.functions import offered
+from fastact.nested import broadcast_axes
 from fastact.sums import FLOATS, Sum, rounded
 from fastact.ufunc import Definition, make_ufunc
 
-__all__ = ["Loss", "loss"]
+__all__ = ["Loss", "check_reduction", "loss"]
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -137,7 +138,7 @@ def _gradient(
         return loss.backward(backend)(pred, target, scale, *parameters, out=out)
     wide = np.float32(scale) if dtype == np.float16 else scale  # too small a number for float16
     full = loss.backward(backend)(pred, target, wide, *parameters)
-    axes = _broadcast_axes(pred.shape, shape)
+    axes = broadcast_axes(pred.shape, shape)
     if axes:  # several elements of the loss depend on one of pred
         full = full.sum(axis=axes, dtype=np.float64).reshape(pred.shape)
     result = np.empty(pred.shape, dtype) if out is None else out
@@ -146,18 +147,16 @@ def _gradient(
     return result[()] if out is None else out
 
 
-def _broadcast_axes(shape: tuple[int, ...], full: tuple[int, ...]) -> tuple[int, ...]:
-    """Axes along which a shape is repeated to fill another."""
-    padded = (0,) * (len(full) - len(shape)) + shape
-    return tuple([i for i, (n, m) in enumerate(zip(padded, full)) if n != m])
+def check_reduction(reduction: Any) -> None:
+    if not isinstance(reduction, str) or reduction not in REDUCTIONS:
+        raise ValueError(f"reduction must be one of {', '.join(REDUCTIONS)}, not {reduction!r}")
 
 
 def _checked(
     loss: Loss, name: str, pred: Any, target: Any, reduction: str, parameters: tuple[Any, ...]
 ) -> tuple[np.ndarray, np.ndarray, np.dtype, tuple[int, ...]]:
     """The operands as arrays, their dtype promoted, and their shape broadcast."""
-    if reduction not in REDUCTIONS:
-        raise ValueError(f"reduction must be one of {', '.join(REDUCTIONS)}, not {reduction!r}")
+    check_reduction(reduction)
     for parameter, value in zip(loss.parameters, parameters):
         if not float(value) > 0:
             raise ValueError(f"{parameter} must be positive, not {value!r}")

@@ -17,7 +17,7 @@ import numpy as np
 from fastact import threads
 from fastact.layout import Pool
 
-__all__ = ["LARGE", "Nest", "address", "coalesced", "run_nested", "run_rows", "words"]
+__all__ = ["LARGE", "Nest", "address", "broadcast_axes", "coalesced", "run_nested", "run_rows", "words"]
 
 #: Elements from which it is worth looking.
 LARGE = 200_000
@@ -52,6 +52,12 @@ def coalesced(shape: Sequence[int], strides: Sequence[Sequence[int]]) -> Nest:
             nest.sizes.append(size)
             nest.steps.append(steps)
     return nest
+
+
+def broadcast_axes(shape: Sequence[int], full: Sequence[int]) -> tuple[int, ...]:
+    """Axes along which a shape is repeated to fill another: those that a gradient must be summed over."""
+    surplus = len(full) - len(shape)
+    return (*range(surplus), *(surplus + i for i, n in enumerate(shape) if n == 1 != full[surplus + i]))
 
 
 def address(array: np.ndarray) -> int:

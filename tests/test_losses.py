@@ -231,6 +231,7 @@ def test_gradient_of_what_is_broadcast(gradient: Call, name: str) -> None:
         result = gradient(p, target)
         assert np.shape(result) == p.shape
         assert np.allclose(result, full.sum(axes).reshape(p.shape), rtol=1e-13)
+    assert np.array_equal(gradient(pred[0], target[:0]), np.zeros(4))  # a sum over nothing
 
 
 def test_dtypes(value: Call, gradient: Call) -> None:
