@@ -71,12 +71,12 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
     at = _pointer(getattr(types, name))
 
     @inline
-    def apply(network, loop, count, first, second, third):
-        """Run an elementwise loop of three operands, or of two if the third is 0, over whole vectors:
-        buffers have room behind them, and a last vector that is filled element by element costs as much as ten."""
+    def apply(network, loop, count, first, second, third=0, fourth=0):
+        """Run an elementwise loop of two to four operands over whole vectors: buffers have room behind them, and a last
+        vector that is filled element by element costs as much as ten."""
         record = record_at(loop)
         pointers, steps, dimensions = stack_record(), stack_record(), stack_record()
-        pointers[0], pointers[1], pointers[2] = first, second, third
+        pointers[0], pointers[1], pointers[2], pointers[3] = first, second, third, fourth
         steps[0], steps[1], steps[2], steps[3] = size, size, size, size
         dimensions[0] = (count + lanes - 1) // lanes * lanes
         call_loop(
@@ -167,7 +167,8 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
     @inline
     def elementwise_loss(network, predicted, y, rows, scale):
         count = rows * network[Network.TARGETS]
-        apply_loss(network, predicted, y, count)
+        values = network[Network.LOSS_VALUES]
+        apply(network, network[Network.LOSS], count, predicted, y, values, network[Network.GRADIENT])
         last = layer_at(network, network[Network.LAYERS] - 1)
         gradient, slope, factor = at(network[Network.GRADIENT]), at(last[Layer.PREACTIVATION]), number(scale / count)
         if last[Layer.LOOP]:
@@ -176,23 +177,7 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
         else:
             for i in range(count):
                 gradient[i] *= factor
-        return total(network[Network.LOSS_VALUES], count) / count
-
-    @inline
-    def apply_loss(network, predicted, y, count):
-        record = record_at(network[Network.LOSS])
-        pointers, steps, dimensions = stack_record(), stack_record(), stack_record()
-        pointers[0], pointers[1] = predicted, y
-        pointers[2], pointers[3] = network[Network.LOSS_VALUES], network[Network.GRADIENT]
-        steps[0], steps[1], steps[2], steps[3] = size, size, size, size
-        dimensions[0] = (count + lanes - 1) // lanes * lanes
-        call_loop(
-            network[Network.DRIVE] if count >= record[Loop.WORTH_SHARING] else record[Loop.FUNCTION],
-            pointers,
-            dimensions,
-            steps,
-            record,
-        )
+        return total(values, count) / count
 
     @inline
     def row_of_targets(network, y, i, shifted, n):
@@ -221,7 +206,7 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
             weight, product = row_of_targets(network, y, i, shifted, n)
             values[rows + i] = weight
             loss -= np.float64(product)
-        apply(network, network[Network.EXPONENTIAL], rows * n, gradient, gradient, 0)
+        apply(network, network[Network.EXPONENTIAL], rows * n, gradient, gradient)
         for i in range(rows):
             e = at(gradient + i * n * size)
             row_sum = number(0)
