@@ -154,7 +154,7 @@ def softmax(operation: str, x: np.ndarray, y: np.ndarray, sign: float = 1.0, sca
         record[Axis.SIGN], record[Axis.SCALE] = _word(sign), _word(scale)
         maximum, total = _summary(operation, record, row)
         record[Axis.MAXIMUM], record[Axis.TOTAL], record[Axis.LOG] = map(_word, (maximum, total, _log(total)))
-        _finish(operation, record, row)
+        _run_parts(operation, "finish_parts", record, row)
 
 
 def sparsemax(x: np.ndarray, y: np.ndarray) -> None:
@@ -186,7 +186,7 @@ def gradient(operation: str, grad: np.ndarray, y: np.ndarray, out: np.ndarray) -
         record = _describe(layout, x=row, other=other, y=result)
         sums = _summaries(operation, record, row)[:, 1]
         record[Axis.TOTAL] = _word(math.fsum(sums) if np.isfinite(sums).all() else float(sums.sum()))
-        _finish(operation, record, row)
+        _run_parts(operation, "finish_parts", record, row)
 
 
 # -- one long row at a time -----------------------------------------------------------------------
@@ -200,14 +200,20 @@ def _single_rows(*arrays: np.ndarray) -> Any:
             yield tuple(array[i : i + 1, :, j : j + 1] for array in arrays)
 
 
+def _parts(row: np.ndarray) -> tuple[int, int]:
+    """Elements in a part and how many parts: the same for any number of threads, so all bits are."""
+    size = LONG // 4 // row.itemsize
+    return size, -(-row.size // size)
+
+
 def _run_parts(operation: str, task: str, record: Any, row: np.ndarray) -> None:
-    record[Axis.PART] = LONG // 4 // row.itemsize
-    _run(record, _tasks(operation, row.dtype)[task], -(-row.size // record[Axis.PART]), 1, row.size)
+    record[Axis.PART], count = _parts(row)
+    _run(record, _tasks(operation, row.dtype)[task], count, 1, row.size)
 
 
 def _summaries(operation: str, record: Any, row: np.ndarray) -> np.ndarray:
-    """Maximum and sum of each part. Parts are the same for any number of threads, so all bits are."""
-    results = np.zeros((-(-row.size // (LONG // 4 // row.itemsize)), 2))
+    """Maximum and sum of each part."""
+    results = np.zeros((_parts(row)[1], 2))
     record[Axis.PARTS] = address(results)
     _run_parts(operation, "summarise_parts", record, row)
     return results
@@ -228,7 +234,3 @@ def _summary(operation: str, record: Any, row: np.ndarray) -> tuple[float, float
 
 def _log(total: float) -> float:
     return math.log1p(total - 1.0) if math.isfinite(total) else math.nan
-
-
-def _finish(operation: str, record: Any, row: np.ndarray) -> None:
-    _run_parts(operation, "finish_parts", record, row)

@@ -75,6 +75,11 @@ def _add_compensated(total, low, v):
     return larger, low + ((total - (larger - part)) + (v - part))
 
 
+@kernel
+def unchanged(v):
+    return v
+
+
 def rows(words: SimpleNamespace) -> SimpleNamespace:
     """One row at a time; its i-th vector holds elements from i * lanes on."""
     size, lanes, load_whole, store_whole = words.size, words.lanes, words.load, words.store
@@ -115,10 +120,6 @@ def rows(words: SimpleNamespace) -> SimpleNamespace:
         return spread(largest_lane(v), v)
 
     @kernel
-    def fold(v):
-        return folded(v)
-
-    @kernel
     def across_sum(v):
         return np.float64(sum_of_lanes(v))
 
@@ -126,9 +127,7 @@ def rows(words: SimpleNamespace) -> SimpleNamespace:
     def number_of(v):
         return np.float64(largest_lane(v))
 
-    @kernel
-    def vector_of(number, like):
-        return spread(number, like)
+    fold, vector_of = folded, spread
 
     return SimpleNamespace(**{k: v for k, v in locals().items() if k in MODE})
 
@@ -167,24 +166,10 @@ def bundles(words: SimpleNamespace) -> SimpleNamespace:
             prefetch(address + row * stride + i * width * size)
 
     @kernel
-    def fold(v):
-        return v
-
-    @kernel
-    def across_max(v):
-        return largest_of_each(v)
-
-    @kernel
     def across_sum(v):
         return sum_of_each(widen(v))
 
-    @kernel
-    def number_of(v):
-        return widen(v)
-
-    @kernel
-    def vector_of(number, like):
-        return narrow(number, like)
+    across_max, fold, number_of, vector_of = largest_of_each, unchanged, widen, narrow
 
     return SimpleNamespace(**{k: v for k, v in locals().items() if k in MODE})
 
@@ -241,25 +226,8 @@ def panels(words: SimpleNamespace) -> SimpleNamespace:
     def prefetch_next(operand, i):
         pass
 
-    @kernel
-    def fold(v):
-        return v
-
-    @kernel
-    def across_max(v):
-        return v
-
-    @kernel
-    def across_sum(v):
-        return widen(v)
-
-    @kernel
-    def number_of(v):
-        return widen(v)
-
-    @kernel
-    def vector_of(number, like):
-        return narrow(number, like)
+    across_max = fold = unchanged
+    across_sum, number_of, vector_of = widen, widen, narrow
 
     return SimpleNamespace(**{k: v for k, v in locals().items() if k in MODE})
 
