@@ -137,8 +137,12 @@ def _every(kind: ir.Type, number: int) -> Any:
     return ir.Constant(kind, number)
 
 
-def _movers(name: str, element: Any) -> tuple[Any, Any]:
-    """``load`` and ``store`` for one type in memory and one to compute in."""
+def _movers(name: str, element: Any) -> dict[str, Any]:
+    """What brings elements of one type in memory to vectors of one to compute in, and back.
+
+    ``source`` says where a vector can be loaded from: the operand itself, or the room given for it on the stack.
+    Only addresses come out of those branches: vectors would be spilled, and loaded again, on each of them.
+    """
     memory, _ = STORAGES[name]
     lanes = LANES[str(element)]
     vector = Vector(element, lanes)
@@ -157,14 +161,6 @@ def _movers(name: str, element: Any) -> tuple[Any, Any]:
         return vector(address), generate
 
     @intrinsic
-    def load_scalar(typing_context, address):
-        def generate(context, builder, signature, args):
-            value = builder.load(at(builder, args[0], memory), align=1)
-            return splat(builder, _to_kernel(builder, value, name, context.get_value_type(element)), lanes)
-
-        return vector(address), generate
-
-    @intrinsic
     def store_whole(typing_context, value, address):
         def generate(context, builder, signature, args):
             stored = _from_kernel(builder, args[0], name, ir.VectorType(memory, lanes))
@@ -173,75 +169,96 @@ def _movers(name: str, element: Any) -> tuple[Any, Any]:
 
         return types.void(value, address), generate
 
-    def buffer(builder: ir.IRBuilder) -> Any:
-        with builder.goto_entry_block():
-            place = builder.alloca(ir.VectorType(memory, lanes))
-            place.align = 64
-        return place
+    @intrinsic
+    def room(typing_context):
+        def generate(context, builder, signature, args):
+            with builder.goto_entry_block():
+                place = builder.alloca(ir.VectorType(memory, lanes))
+                place.align = 64
+            return builder.ptrtoint(place, integer)
 
-    def move_each(builder: ir.IRBuilder, direction: str, place: Any, address: Any, stride: Any, count: Any) -> None:
-        """Call ``gather`` or ``scatter``: element by element, between a buffer and an operand."""
+        return types.intp(), generate
+
+    @intrinsic
+    def repeat(typing_context, room, address):
+        def generate(context, builder, signature, args):
+            value = builder.load(at(builder, args[1], memory), align=1)
+            builder.store(splat(builder, value, lanes), at(builder, args[0], ir.VectorType(memory, lanes)), align=64)
+            return context.get_dummy_value()
+
+        return types.void(room, address), generate
+
+    def move_each(builder: ir.IRBuilder, direction: str, *arguments: Any) -> None:
+        """Call ``gather`` or ``scatter``: element by element, between a room and an operand's address and stride."""
         symbol = f"fastact.{direction}_{size}"
         raw = ir.IntType(8 * size)
         function = builder.module.globals.get(symbol)
         if function is None:
-            function_type = ir.FunctionType(ir.VoidType(), [raw.as_pointer(), integer, integer, integer])
-            function = ir.Function(builder.module, function_type, symbol)
+            function = ir.Function(builder.module, ir.FunctionType(ir.VoidType(), [integer] * 4), symbol)
             function.linkage = "linkonce_odr"
             function.attributes.add("noinline")
             inner = ir.IRBuilder(function.append_basic_block())
             with cgutils.for_range(inner, function.args[3]) as loop:
-                here = inner.gep(function.args[0], [loop.index])
+                here = inner.gep(at(inner, function.args[0], raw), [loop.index])
                 there = at(inner, inner.add(function.args[1], inner.mul(loop.index, function.args[2])), raw)
                 source, target = (there, here) if direction == "gather" else (here, there)
                 inner.store(inner.load(source, align=1), target, align=1)
             inner.ret_void()
-        builder.call(function, [builder.bitcast(place, raw.as_pointer()), address, stride, count])
+        builder.call(function, arguments)
 
     @intrinsic
-    def gather(typing_context, address, stride, count):
+    def gather(typing_context, room, address, stride, count):
         def generate(context, builder, signature, args):
-            place = buffer(builder)
-            builder.store(ir.Constant(place.type.pointee, None), place)  # lanes beyond count
-            move_each(builder, "gather", place, *args)
-            return _to_kernel(builder, builder.load(place), name, context.get_value_type(vector))
-
-        return vector(address, stride, count), generate
-
-    @intrinsic
-    def scatter(typing_context, value, address, stride, count):
-        def generate(context, builder, signature, args):
-            place = buffer(builder)
-            builder.store(_from_kernel(builder, args[0], name, place.type.pointee), place)
-            move_each(builder, "scatter", place, *args[1:])
+            kind = ir.VectorType(memory, lanes)
+            builder.store(ir.Constant(kind, None), at(builder, args[0], kind), align=64)  # lanes beyond count
+            move_each(builder, "gather", *args)
             return context.get_dummy_value()
 
-        return types.void(value, address, stride, count), generate
+        return types.void(room, address, stride, count), generate
+
+    @intrinsic
+    def scatter(typing_context, room, address, stride, count):
+        def generate(context, builder, signature, args):
+            move_each(builder, "scatter", *args)
+            return context.get_dummy_value()
+
+        return types.void(room, address, stride, count), generate
+
+    @kernel
+    def source(room, address, stride, start, count):
+        if stride == size and count == lanes:
+            return address + start * size
+        if stride == 0:
+            repeat(room, address)
+        else:
+            gather(room, address + start * stride, stride, count)
+        return room
 
     @kernel
     def load(address, stride, start, count):
-        if stride == size and count == lanes:
-            return load_whole(address + start * size)
-        if stride == 0:
-            return load_scalar(address)
-        return gather(address + start * stride, stride, count)
+        return load_whole(source(room(), address, stride, start, count))
 
     @kernel
     def store(value, address, stride, start, count):
-        if stride == size and count == lanes:
-            store_whole(value, address + start * size)
-        else:
-            scatter(value, address + start * stride, stride, count)
+        direct = stride == size and count == lanes
+        place = address + start * size if direct else room()
+        store_whole(value, place)
+        if not direct:
+            scatter(place, address + start * stride, stride, count)
 
-    return load, store
+    return {"room": room, "source": source, "load_whole": load_whole, "load": load, "store": store}
+
+
+def _offer(suffix: str, storage: str, element: Any) -> None:
+    for name, function in _movers(storage, element).items():
+        globals()[f"{name}_{suffix}"] = function
+        __all__.append(f"{name}_{suffix}")
 
 
 for _name, (_, _element) in STORAGES.items():
-    globals()[f"load_{_name}"], globals()[f"store_{_name}"] = _movers(_name, _element)
-    __all__ += [f"load_{_name}", f"store_{_name}"]
+    _offer(_name, _name, _element)
 for _name in ("float16", "float32"):  # for loops that sum: they compute in float64
-    globals()[f"load_wide_{_name}"], globals()[f"store_wide_{_name}"] = _movers(_name, types.float64)
-    __all__ += [f"load_wide_{_name}", f"store_wide_{_name}"]
+    _offer(f"wide_{_name}", _name, types.float64)
 lanes_float32, lanes_float64 = LANES["float32"], LANES["float64"]
 __all__ += ["lanes_float32", "lanes_float64"]
 

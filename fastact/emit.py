@@ -195,12 +195,13 @@ def loop_source(
     written = values[:-1] if summed else values
     place = {operand: f"pointers[{i}], steps[{i}], start, count" for i, operand in enumerate([*names, *written])}
     steps = [f"count = min({lanes}, size - start)"]
-    steps += [f"{o} = load_{wide}{storage}({place[o]})" for o in names]
+    steps += [f"{o}_from = source_{wide}{storage}({o}_room, {place[o]})" for o in names]
+    steps += [f"{o} = load_whole_{wide}{storage}({o}_from)" for o in names]
     steps += [f"{', '.join(values)} = {name}_kernel({', '.join(names)})"]
     steps += [f"store_{wide}{out_storage}({o}, {place[o]})" for o in written]
-    before, behind = "", ""
+    before, behind = "".join(f"    {o}_room = room_{wide}{storage}()\n" for o in names), ""
     if summed:
-        before = "    total, lost = zeros(), zeros()\n"
+        before += "    total, lost = zeros(), zeros()\n"
         steps += [f"total, lost = accumulate(total, lost, first({values[-1]}, count))"]
         behind = f"    add_to(total, lost, pointers[{len(place)}])\n"
     steps += [f"start += {lanes}"]
