@@ -79,7 +79,7 @@ def tanhshrink(x: Any) -> Values:
     third, third_low = two_parts("0.33333333333333333333333333333333333")
     w, correction = x * x, fitted("TANHSHRINK", x * x)
     fit = third - w * correction
-    fit_low = quick_sum_error(third, -w * correction) - product_error(w, correction) + third_low
+    fit_low = quick_sum_error(third, -w * correction) + third_low
     near = fma(x * fit, w, (x * fit) * product_error(x, x) + (product_error(x, fit) + x * fit_low) * w)
     m, m_low = expm1(-2 * u), expm1_error(-2 * u)
     slope = quotient(*square(m, m_low), *square(2 + m, quick_sum_error(2, m) + m_low))
@@ -184,7 +184,7 @@ def gate(x: Any, z: Any, distance: Any, low: Any, slope: Any, slope_low: Any) ->
     near_value = where(below, exp_times(product, -distance, -low), product)
     value = where(distance < 800, near_value, where(below, 0, x))
     numerator = (1 - slope) + e
-    rest = sum_error(1 - slope, e) + ((quick_sum_error(1, -slope) - slope_low) + e_low)
+    rest = quick_sum_error(1 - slope, e) + (e_low - slope_low)
     n = exp_times(quotient(numerator, rest, *square(one_and_e, its_error + e_low)), -distance, -low)
     return value, where(below, n, 1 - n)
 
@@ -222,27 +222,25 @@ def quick_gelu(x: Any) -> Values:
 
 @catalogued(formula="x * tanh(log(1 + exp(x)))", range="[-0.309, inf)", reference="Misra, arXiv:1908.08681", ulp=4.0)
 def mish(x: Any) -> Values:
-    """x * tanh(softplus(x)), which is a ratio of polynomials in exp(x)."""
+    """x * tanh(softplus(x)), which is a ratio of polynomials in e = exp(-abs(x))."""
     z = minimum(abs(x), 1000)
-    e = exp(-z)
-    near = where(z < 1000, x, 0)
-    part = e * (e + 2)
-    n, n_low = 2 + part, sum_error(2, part) + product_error(e, e + 2) + e * quick_sum_error(2, e)
-    m, m_low = 1 + 2 * e * (1 + e), sum_error(1, 2 * e * (1 + e))
+    e, e_low = exp(-z), exp_error(-z)
     below = x < 0
-    denominator, denominator_low = where(below, n, m), where(below, n_low, m_low)
-    ratio = quotient(where(below, e + 2, 1 + 2 * e), 0, denominator, denominator_low)
-    value = where(below, exp_times(near * ratio, -z), x * ratio)
-    # falling is zero near z = 1.19: nothing may be lost there
-    e_low = exp_error(-z)
-    inner = (e + 4) * e + (6 - 4 * z)
-    inner_low = sum_error((e + 4) * e, 6 - 4 * z) + (product_error(e + 4, e) + e * quick_sum_error(4, e))
-    falling = fma(inner, e, 4 * (1 - z))
-    falling_low = inner_low * e + e_low * (inner + e * (2 * e + 4))
-    rising = fma(e, fma(e, fma(4 * (1 + z), e, 6 + 4 * z), 4), 1)
-    denominator_low = denominator_low + where(below, 0, product_error(2 * e, 1 + e) + 2 * e * quick_sum_error(1, e))
-    numerator, numerator_low = where(below, falling, rising), where(below, falling_low, 0)
-    slope = quotient(numerator, numerator_low, *square(denominator, denominator_low))
+    # the denominator is 2 + 2 e + e**2 on the negative side, 1 + 2 e + 2 e**2 on the other
+    near, far = where(below, 2, 1), where(below, e, 2 * e)
+    d = near + e * (2 + far)
+    d_low = quick_sum_error(near, e * (2 + far)) + product_error(e, 2 + far)
+    ratio = quotient(where(below, e + 2, 1 + 2 * e), 0, d, d_low)
+    value = where(below, exp_times(where(z < 1000, x, 0) * ratio, -z), x * ratio)
+    # on the negative side the numerator is zero near z = 1.19: nothing may be lost there
+    linear, sloping = 4 * (1 + where(below, -z, z)), 6 + 4 * where(below, -z, z)
+    c0, c1 = where(below, linear, 1), where(below, sloping, 4)
+    c2, c3 = where(below, 4, sloping), where(below, e, linear * e)
+    inner = (c2 + c3) * e + c1
+    inner_low = sum_error((c2 + c3) * e, c1) + product_error(c2 + c3, e)
+    numerator = fma(inner, e, c0)
+    numerator_low = inner_low * e + (inner + e * c2) * e_low
+    slope = quotient(numerator, numerator_low, *square(d, d_low))
     return value, where(below, exp_times(slope, -z), slope)
 
 
@@ -263,7 +261,7 @@ def gelu_tanh(x: Any) -> Values:
     rest = product_error(b, square_of_u) + b * product_error(u, u) + b_low * square_of_u
     q_low = sum_error(a, b * square_of_u) + (rest + a_low)
     slope = a + 3 * b * square_of_u
-    slope_low = sum_error(a, 3 * b * square_of_u) + (3 * rest + a_low)
+    slope_low = quick_sum_error(a, 3 * b * square_of_u) + a_low
     return gate(x, x, u * q, product_error(u, q) + u * q_low, u * slope, product_error(u, slope) + u * slope_low)
 
 
