@@ -102,6 +102,26 @@ def tables() -> dict[str, tuple[str, dict[str, list[mp.mpf]]]]:
                 for name, n in (("float16", 3), ("float32", 5), ("float64", 9))
             },
         ),
+        "EXP_SIXTEENTH": (
+            "exp(r) = 1 + r + r**2 P(r) for abs(r) <= log(2) / 32",
+            {
+                name: interpolate(exp_remainder, -half_log2 / 16, half_log2 / 16, n)
+                for name, n in (("float16", 1), ("float32", 1), ("float64", 5))
+            },
+        ),
+        "EXPM1_SIXTEENTH": (
+            "the same, for exp(r) - 1 as small as log(2) / 32",
+            {
+                name: interpolate(exp_remainder, -half_log2 / 16, half_log2 / 16, n)
+                for name, n in (("float16", 1), ("float32", 2), ("float64", 6))
+            },
+        ),
+        "EXP2": ("2**(j / 16) for j = 0 to 15", {name: roots(digits)[0] for name, digits in DIGITS.items()}),
+        "EXP2_ERROR": ("what the rounding of EXP2 lacks", {name: roots(digits)[1] for name, digits in DIGITS.items()}),
+        "EXP2_RELATIVE_ERROR": (
+            "EXP2_ERROR / EXP2",
+            {name: [error / root for root, error in zip(*roots(digits))] for name, digits in DIGITS.items()},
+        ),
         "LOG1P": (
             "log1p(f) = f + f**2 P(f) for -1/4 <= f <= 1/2",
             {
@@ -162,6 +182,16 @@ def two_parts(value: mp.mpf, digits: int) -> list[mp.mpf]:
     with mp.workprec(digits):
         high = +value
     return [high, value - high]
+
+
+#: Bits of a significand.
+DIGITS = {"float32": 24, "float64": 53}
+
+
+def roots(digits: int) -> tuple[list[mp.mpf], list[mp.mpf]]:
+    """The powers of the 16th root of 2, in two parts."""
+    pairs = [two_parts(mp.mpf(2) ** (mp.mpf(j) / 16), digits) for j in range(16)]
+    return [high for high, _ in pairs], [low for _, low in pairs]
 
 
 def source() -> str:

@@ -19,13 +19,15 @@ import llvmlite.binding as llvm
 
 from fastact import cache as object_cache
 from fastact.guard import compiling
+from fastact.registers import host
 
-__all__ = ["host", "load"]
+__all__ = ["load"]
 
 #: Which Numba and llvmlite run, and what their compiler is made to know: part of every cache key.
 SOURCES = (
     "addresses.py",
     "blocks.py",
+    "coefficients.py",
     "compiler.py",
     "frontend.py",
     "lanes.py",
@@ -38,11 +40,6 @@ SOURCES = (
 )
 
 _engines: list[Any] = []  # linked code must stay where it is for as long as the process lives
-
-
-def host() -> tuple[str, str]:
-    """The processor's name and features, as LLVM calls them."""
-    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
 
 
 @cache

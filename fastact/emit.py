@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from fastact.formula import Expression, topological
-from fastact.kernels import FLOAT16, FLOAT32, FLOAT64, KERNELS, WIDE, Precision
+from fastact.kernels import KERNELS
+from fastact.precision import FLOAT16, FLOAT32, FLOAT64, WIDE, Precision
 from fastact.primitives import NUMPY_FORMULAS, NUMPY_NAMES
 
 __all__ = ["inline_text", "kernel_source", "loop_source", "numpy_function", "numpy_source"]

@@ -58,10 +58,10 @@ def _matrix_products() -> str:
 
 
 def _compiled_rows() -> Iterator[tuple[str, str]]:
-    from fastact import cache, compiler
-    from fastact.registers import register_bytes
+    from fastact import cache
+    from fastact.registers import host, register_bytes
 
-    name, _ = compiler.host()
+    name, _ = host()
     yield "threading layer", "fastact's own pool (POSIX threads)" if hasattr(os, "fork") else "none on this platform"
     yield "vector width", f"{8 * register_bytes()} bits ({name})"
     folder = cache.directory()

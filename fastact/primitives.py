@@ -43,7 +43,7 @@ ARITY |= {f"fitted_{table}": 1 for table in FITTED} | {"fma": 3, "constant_error
 ALIASES = {"true_divide": "divide", "fabs": "absolute", "abs": "absolute", "bitwise_and": "logical_and"}
 ALIASES |= {"bitwise_or": "logical_or", "invert": "logical_not", "fmax": "maximum", "fmin": "minimum", "atan": "arctan"}
 
-NUMPY_NAMES = {name: f"np.{name}" for name in ARITY} | {"rint": "np.rint"}
+NUMPY_NAMES = {name: f"np.{name}" for name in ARITY}
 
 
 # -- what authors of formulas call ----------------------------------------------------------------

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-import llvmlite.binding as llvm
+from functools import cache
+from importlib.util import find_spec
 
-__all__ = ["host_features", "register_bytes"]
+__all__ = ["has_avx512", "host", "host_features", "register_bytes"]
+
+
+@cache
+def host() -> tuple[str, str]:
+    """The processor's name and features, as LLVM calls them."""
+    import llvmlite.binding as llvm
+
+    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
 
 
 def host_features() -> set[str]:
     """The host's features as LLVM names them, with a plus sign in front."""
-    return set(llvm.get_host_cpu_features().flatten().split(","))
+    return set(host()[1].split(","))
 
 
 def register_bytes() -> int:
     """Bytes in the widest vector register."""
     features = host_features()
     return 64 if "+avx512f" in features else 32 if "+avx" in features else 16
+
+
+@cache
+def has_avx512() -> bool:
+    """Whether registers can be indexed by others, and more that only AVX-512 has. No, if nothing can be compiled."""
+    return find_spec("llvmlite") is not None and "+avx512f" in host_features()

@@ -1,7 +1,7 @@
 """The mathematics of the softmax family, as expression graphs that :mod:`fastact.row_kernels` strings together.
 
 Nothing is subtracted from x before it is exponentiated. With ``exp(x) = 2**k * p`` for a whole number k
-(:func:`fastact.kernels.exp_parts`) the exponentials of a row are brought to a common scale by taking the k of its
+(:func:`fastact.exponentials.exp_parts`) the exponentials of a row are brought to a common scale by taking the k of its
 maximum away from every k, which is exact; ``exp(x - max(x))`` would multiply the rounding error of
 the difference by the difference, 60 ulp at a spread of 100. Only rows with huge entries are shifted by their maximum:
 there the difference is exact wherever its exponential is not zero (Sterbenz's lemma).
@@ -13,8 +13,10 @@ IMA J. Numer. Anal. 41, 2021. So the log_softmax of a dominating entry keeps its
 from __future__ import annotations
 
 from fastact.emit import kernel_source
-from fastact.formula import Expression, variable
-from fastact.kernels import Precision, clip, exp_of_remainder, reduce_exp
+from fastact.exponentials import exp_of_remainder, reduce_exp, whole
+from fastact.formula import Expression, constant, variable
+from fastact.instructions import clip
+from fastact.precision import Precision
 from fastact.primitives import absolute, log1p, where
 
 __all__ = ["HUGE", "sources"]
@@ -27,8 +29,8 @@ def parts(precision: Precision) -> tuple[Expression, ...]:
     """p, to an ulp, and k with exp(x - shift) = 2**k * p; zero far below -HUGE."""
     difference = clip(variable("x") - variable("shift"), -2 * HUGE, None)
     plain = precision._replace(careful=precision.name == "float64")
-    reduced = reduce_exp(difference, None, plain)
-    return exp_of_remainder(reduced, plain)[0], reduced.k
+    reduced = reduce_exp(plain, difference, constant(0.0))
+    return exp_of_remainder(reduced, plain)[0], whole(reduced.k)
 
 
 def shift(precision: Precision) -> tuple[Expression, ...]:

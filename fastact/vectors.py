@@ -26,7 +26,9 @@ from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic, models, register_model
 
-from fastact.registers import host_features, register_bytes
+from fastact import coefficients
+from fastact.instructions import LOOKUPS
+from fastact.registers import has_avx512, register_bytes
 
 __all__ = ["LANES", "Vector", "bits", "float32", "float64", "int32", "int64", "logical_not", "select", "to_float"]
 
@@ -163,7 +165,7 @@ def _elementwise(name: str, operands: int) -> Any:
     return intrinsic((one, two, three)[operands - 1])
 
 
-FUNCTIONS = {"fma": 3, "copysign": 2, "sqrt": 1, "rint": 1, "sin": 1, "cos": 1}
+FUNCTIONS = {"fma": 3, "copysign": 2, "sqrt": 1, "floor": 1, "sin": 1, "cos": 1}
 for _name, _operands in FUNCTIONS.items():
     globals()[_name] = _elementwise(_name, _operands)
 absolute, arctan = _elementwise("fabs", 1), _elementwise("atan", 1)
@@ -216,7 +218,7 @@ def _integer_operation(name: str) -> Any:
 
 
 integer_sub, shift_left, shift_right = (_integer_operation(name) for name in ("sub", "shl", "ashr"))
-__all__ += ["integer_sub", "ldexp", "shift_left", "shift_right"]
+__all__ += ["about_reciprocal", "integer_sub", "ldexp", "shift_left", "shift_right"]
 
 
 @intrinsic
@@ -230,15 +232,13 @@ def ldexp(typing_context, a, k):
 
     def generate(context, builder, signature, args):
         value, power = _as_vectors(builder, args, signature.args)
-        scalef = "+avx512f" in host_features()
-        whole = ir.VectorType(ir.IntType(32 if scalef else size), k.lanes)
-        if not scalef:
-            lowest = splat(builder, ir.Constant(value.type.element, -250.0 if size == 32 else -2040.0), k.lanes)
-            power = builder.select(builder.fcmp_ordered("<", power, lowest), lowest, power)
+        if has_avx512():
+            return _register_by_register(builder, "mask.scalef", value, power)
+        whole = ir.VectorType(ir.IntType(size), k.lanes)
+        lowest = splat(builder, ir.Constant(value.type.element, -250.0 if size == 32 else -2040.0), k.lanes)
+        power = builder.select(builder.fcmp_ordered("<", power, lowest), lowest, power)
         # k is NaN only where a is, and NaN times whatever this conversion makes of it is NaN.
         power = builder.fptosi(power, whole)
-        if scalef:
-            return llvm_call(builder, f"llvm.ldexp.{_suffix(value.type)}.{_suffix(whole)}", value.type, value, power)
         digits, bias = (
             splat(builder, ir.Constant(whole.element, n), k.lanes) for n in ((23, 127), (52, 1023))[size > 32]
         )
@@ -249,6 +249,83 @@ def ldexp(typing_context, a, k):
         return value
 
     return k(a, k), generate
+
+
+@intrinsic
+def about_reciprocal(typing_context, a):
+    """``1 / a`` to 14 bits, on AVX-512 only."""
+
+    def generate(context, builder, signature, args):
+        return _register_by_register(builder, "rcp14", args[0])
+
+    return a(a), generate
+
+
+def _lookup(table: dict[str, Any]) -> Any:
+    @intrinsic
+    def function(typing_context, index):
+        """The table's entry for the last four bits of each integer, on AVX-512 only."""
+        element = _SAME_SIZE[index.element]
+
+        def generate(context, builder, signature, args):
+            return _permuted(builder, table[str(element)], args[0], context.get_value_type(element))
+
+        return index.of(element)(index), generate
+
+    return function
+
+
+for _table in LOOKUPS:
+    globals()[f"lookup_{_table}"] = _lookup(getattr(coefficients, _table))
+    __all__.append(f"lookup_{_table}")
+
+
+# -- AVX-512's own instructions -------------------------------------------------------------------
+
+
+def _registers(builder: ir.IRBuilder, *operands: Any) -> list[list[Any]]:
+    """Vectors of several registers cut into registers: the first of each operand, the second of each..."""
+    kind = operands[0].type
+    lanes = register_bytes() // (8 if str(kind.element) in ("double", "i64") else 4)
+    starts = range(0, kind.count, lanes)
+    return [[_shuffled(builder, o, o, range(start, start + lanes)) for o in operands] for start in starts]
+
+
+def _joined(builder: ir.IRBuilder, parts: list[Any]) -> Any:
+    while len(parts) > 1:
+        parts = [_shuffled(builder, a, b, range(2 * a.type.count)) for a, b in zip(parts[::2], parts[1::2])]
+    return parts[0]
+
+
+def _register_by_register(builder: ir.IRBuilder, name: str, *operands: Any) -> Any:
+    """An arithmetic instruction that LLVM knows on one register only, unmasked."""
+    results = []
+    for part in _registers(builder, *operands):
+        kind = part[0].type
+        more = [ir.Constant(kind, None), ir.Constant(ir.IntType(kind.count), -1)]
+        if name == "mask.scalef":
+            more.append(ir.Constant(ir.IntType(32), 4))  # round as the processor is set to
+        suffix = "ps" if kind.count == 16 else "pd"
+        results.append(llvm_call(builder, f"llvm.x86.avx512.{name}.{suffix}.512", kind, *part, *more))
+    return _joined(builder, results)
+
+
+def _permuted(builder: ir.IRBuilder, numbers: Any, index: Any, element: ir.Type) -> Any:
+    """16 numbers fill one register of float32, or two of float64."""
+    results = []
+    for (part,) in _registers(builder, index):
+        kind = ir.VectorType(element, part.type.count)
+        halves = [ir.Constant(kind, list(numbers[i : i + kind.count])) for i in range(0, 16, kind.count)]
+        if len(halves) == 1:
+            results.append(llvm_call(builder, "llvm.x86.avx512.permvar.sf.512", kind, *halves, part))
+        else:
+            results.append(llvm_call(builder, "llvm.x86.avx512.vpermi2var.pd.512", kind, halves[0], part, halves[1]))
+    return _joined(builder, results)
+
+
+def _shuffled(builder: ir.IRBuilder, a: Any, b: Any, indices: Any) -> Any:
+    numbers = [ir.Constant(ir.IntType(32), i) for i in indices]
+    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), numbers))
 
 
 # -- sums -----------------------------------------------------------------------------------------
