@@ -28,6 +28,7 @@ SOURCES = (
     "blocks.py",
     "compiler.py",
     "frontend.py",
+    "kept_blocks.py",
     "lanes.py",
     "layout.py",
     "nested_rows.py",

@@ -120,6 +120,27 @@ class _Axis(NamedTuple):
 Axis = _Axis()
 
 
+class _Kept(NamedTuple):
+    """Slots in the record of memory that is kept for the next large array (fastact.kept_blocks)."""
+
+    LOCK: int = 0  # 1 while a thread is at the table
+    LIMIT: int = 1  # bytes that may be kept
+    TOTAL: int = 2  # bytes that are
+    COUNT: int = 3  # blocks that are
+    TURN: int = 4  # blocks that ever were
+    PROTECTION: int = 5  # numbers of the system's: PROT_READ and PROT_WRITE,
+    FLAGS: int = 6  # MAP_PRIVATE and MAP_ANONYMOUS,
+    HUGEPAGE: int = 7  # MADV_HUGEPAGE
+    RECLAIM: int = 8  # and MADV_FREE
+    TABLE: int = 9  # of each block, the oldest first: address, bytes, and its turn, or 0 once the system may take it
+    BLOCKS: int = 16  # for so many blocks
+    SIZE: int = 9 + 3 * 16
+    LARGE: int = 1 << 20  # bytes from which an array gets a block; smaller ones the C library keeps by itself
+
+
+Kept = _Kept()
+
+
 class _Gemm(NamedTuple):
     """Slots in the record of one matrix product: C[M, N] = A[M, K] @ B[K, N].
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from fastact.memory import empty
+
 __all__ = ["along", "as_floats", "as_rows", "can_write", "check_out", "engine", "masked", "normalized_axes"]
 
 
@@ -75,7 +77,7 @@ def along(function: Callable[..., None], axis: Any, out: Any, *inputs: np.ndarra
     """Call a function of rows on arrays of one shape and dtype: its last argument is where results go."""
     shape, dtype = inputs[0].shape, inputs[0].dtype
     if type(axis) is int and -len(shape) <= axis < len(shape) and _is_plain(out, inputs):
-        result = np.empty(shape, dtype) if out is None else out
+        result = empty(shape, dtype) if out is None else out
         axis %= len(shape)
         rows_shape = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
         function(*[a.reshape(rows_shape) for a in inputs], result.reshape(rows_shape))
@@ -94,7 +96,7 @@ def along(function: Callable[..., None], axis: Any, out: Any, *inputs: np.ndarra
     target = None if out is None else out.transpose(order)
     result = target
     if target is None or target.dtype != dtype or not can_write(target, axes, inputs):
-        result = np.empty(inputs[0].shape, dtype)
+        result = empty(inputs[0].shape, dtype)
     assert result is not None
     rows = as_rows(result, axes)
     if result.size:
