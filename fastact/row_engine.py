@@ -33,7 +33,7 @@ MEDIUM = 400
 BLOCK = 1 << 18
 
 #: Elements from which threads pay when they are awake, and when they must be woken; and of a task at a time.
-WORTH_SHARING, WORTH_WAKING, CHUNK = 25_000, 160_000, 20_000
+WORTH_SHARING, WORTH_WAKING, CHUNK = 25_000, 100_000, 5_000
 
 
 class Layout(NamedTuple):

@@ -75,6 +75,7 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
         total, low, number = widen(fold(zero)), widen(fold(zero)), zero
         for i in range(positions(x[2])):
             prefetch_next(x, i)
+            prefetch_next(y, i)
             v = load(x, i, lowest * sign) * sign
             p, k = parts(v, shift)
             term = ldexp(p, k - k_of_maximum)
@@ -179,8 +180,8 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
 
 def _gradient(operation: str, words: SimpleNamespace, mode: SimpleNamespace) -> SimpleNamespace:
     """With y the forward's output (X in the record) and grad the gradient with respect to it (OTHER)."""
-    load, store, positions, fold = mode.load, mode.store, mode.positions, mode.fold
-    across_sum, vector_of, number_of = mode.across_sum, mode.vector_of, mode.number_of
+    load, store, positions, prefetch_bundle = mode.load, mode.store, mode.positions, mode.prefetch_bundle
+    fold, across_sum, vector_of, number_of = mode.fold, mode.across_sum, mode.vector_of, mode.number_of
     parts, add, load_first = words.parts, words.add, words.load_first
 
     @kernel
@@ -204,10 +205,13 @@ def _gradient(operation: str, words: SimpleNamespace, mode: SimpleNamespace) -> 
     term, finish = (softmax_term, softmax_finish) if plain else (log_term, log_finish)
 
     @kernel
-    def summed(y, grad):
+    def summed(y, grad, out):
         zero = load_first(y[0], 0)
         total, low = widen(fold(zero)), widen(fold(zero))
         for i in range(positions(y[2])):
+            prefetch_bundle(y, i)
+            prefetch_bundle(grad, i)
+            prefetch_bundle(out, i)
             total, low = add(total, low, fold(term(load(y, i, zero), load(grad, i, zero))))
         return across_sum(total + low)
 
@@ -221,11 +225,11 @@ def _gradient(operation: str, words: SimpleNamespace, mode: SimpleNamespace) -> 
 
     @kernel
     def apply(context, y, grad, out):
-        finish_all(y, grad, out, summed(y, grad))
+        finish_all(y, grad, out, summed(y, grad, out))
 
     @kernel
     def summary(context, y, grad, result):
-        put_float(result, 1, summed(y, grad))
+        put_float(result, 1, summed(y, grad, y))
 
     @kernel
     def complete(context, y, grad, out):

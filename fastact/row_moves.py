@@ -80,6 +80,11 @@ def unchanged(v):
     return v
 
 
+@kernel
+def no_prefetch(operand, i):
+    pass
+
+
 def rows(words: SimpleNamespace) -> SimpleNamespace:
     """One row at a time; its i-th vector holds elements from i * lanes on."""
     size, lanes, load_whole, store_whole = words.size, words.lanes, words.load, words.store
@@ -109,7 +114,7 @@ def rows(words: SimpleNamespace) -> SimpleNamespace:
 
     @kernel
     def prefetch_next(operand, i):
-        """The row behind this one is usually the next: fetch it while this one is computed."""
+        """The row behind this one is usually the next: fetch it while this one is computed, and where results go."""
         address, _, count = operand
         ahead = address + (count + i * lanes) * size
         for line in range(0, lanes * size, 64):
@@ -128,6 +133,7 @@ def rows(words: SimpleNamespace) -> SimpleNamespace:
         return np.float64(largest_lane(v))
 
     fold, vector_of = folded, spread
+    prefetch_bundle = no_prefetch
 
     return SimpleNamespace(**{k: v for k, v in locals().items() if k in MODE})
 
@@ -169,6 +175,7 @@ def bundles(words: SimpleNamespace) -> SimpleNamespace:
     def across_sum(v):
         return sum_of_each(widen(v))
 
+    prefetch_bundle = prefetch_next
     across_max, fold, number_of, vector_of = largest_of_each, unchanged, widen, narrow
 
     return SimpleNamespace(**{k: v for k, v in locals().items() if k in MODE})
@@ -222,20 +229,19 @@ def panels(words: SimpleNamespace) -> SimpleNamespace:
         address, step, _ = operand
         store_work(v, address + i * step, work, 0, lanes)
 
-    @kernel
-    def prefetch_next(operand, i):
-        pass
-
+    prefetch_next = prefetch_bundle = no_prefetch
     across_max = fold = unchanged
     across_sum, number_of, vector_of = widen, widen, narrow
 
     return SimpleNamespace(**{k: v for k, v in locals().items() if k in MODE})
 
 
-#: What a mode defines: how many vectors a row takes, how they are moved, and how what is in their lanes becomes
+#: What a mode defines: how many vectors a row takes, how they are moved, what is prefetched (where there is little to
+#: compute, of whole rows nothing: the processor does that better by itself), and how what is in their lanes becomes
 #: knowledge about a row: a number (a float64 here, a vector of them there) and back, `vector_of` it.
 MODE = {
-    "positions", "load", "store", "prefetch_next", "fold", "across_max", "across_sum", "number_of", "vector_of",
+    "positions", "load", "store", "prefetch_next", "prefetch_bundle", "fold", "across_max", "across_sum", "number_of",
+    "vector_of",
 }  # fmt: skip
 
 
