@@ -148,7 +148,7 @@ def cross_entropy_backward(
     if array.size:
         shares = _label_gradients(compute, problem, scale)
         rows = as_rows(result, (problem.axis,))
-        compute.softmax("softmax", problem.logits, rows, scale=scale)
+        compute.apply("softmax", problem.logits, rows, scale=scale)
         _subtract_targets(problem, rows, scale, shares)
     if out is not None and result is not out:
         with np.errstate(all="ignore"):

@@ -48,7 +48,10 @@ SET_HANDLER = 304
 
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """``np.empty`` for results."""
-    array: np.ndarray = from_kept(math.prod(shape) * dtype.itemsize, np.empty, shape, dtype)
+    size = math.prod(shape) * dtype.itemsize
+    if size < Kept.LARGE:
+        return np.empty(shape, dtype)
+    array: np.ndarray = from_kept(size, np.empty, shape, dtype)
     return array
 
 

@@ -51,7 +51,13 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
     number_of, vector_of = mode.number_of, mode.vector_of
     parts, shift_of, log_total, add = words.parts, words.shift, words.log_total, words.add
     load_first = words.load_first
-    set_apart = operation != "softmax"  # the logarithm wants to know the sum without its largest terms
+    opposite = operation == "softmin"
+    set_apart = not opposite and operation != "softmax"  # the logarithm wants the sum without its largest terms
+
+    @kernel
+    def load_signed(x, i, lowest):
+        """Where there is no element, the lowest."""
+        return -load(x, i, -lowest) if opposite else load(x, i, lowest)
 
     @kernel
     def reference(maximum):
@@ -61,14 +67,14 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
         return shift, p, k
 
     @kernel
-    def summarise(x, sign, keep, y):
+    def summarise(x, keep, y):
         """A row's maximum, how often it was set apart, and the sum of the other exponentials; these as multiples of
         2**k of the maximum. ``keep(y, i, term)`` is told each vector of terms."""
         zero = load_first(x[0], 0)
         lowest = spread(-INFINITY, zero)
         best = lowest
         for i in range(positions(x[2])):
-            v = load(x, i, lowest * sign) * sign
+            v = load_signed(x, i, lowest)
             best = select(v > best, v, best)
         maximum = across_max(best)
         shift, _, k_of_maximum = reference(maximum)
@@ -76,7 +82,7 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
         for i in range(positions(x[2])):
             prefetch_next(x, i)
             prefetch_next(y, i)
-            v = load(x, i, lowest * sign) * sign
+            v = load_signed(x, i, lowest)
             p, k = parts(v, shift)
             term = ldexp(p, k - k_of_maximum)
             if set_apart:
@@ -118,41 +124,36 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
         maximum, log, _ = state
         return (v - maximum) - log
 
-    state_of, finish = (softmax_state, softmax_finish) if operation == "softmax" else (log_state, log_finish)
+    state_of, finish = (softmax_state, softmax_finish) if not set_apart else (log_state, log_finish)
 
     @kernel
-    def sign_of(context, x):
-        return spread(float_at(context, Axis.SIGN), load_first(x[0], 0))
-
-    @kernel
-    def finish_all(x, y, sign, state):
+    def finish_all(x, y, state):
         for i in range(positions(x[2])):
-            store(finish(load(x, i, sign) * sign, state), y, i)
+            store(finish(load_signed(x, i, state[2]), state), y, i)
 
     @kernel
     def apply_scaling(context, x, other, y):
         """softmax with one exponential per element: kept where the result will be."""
-        _, total, _ = summarise(x, sign_of(context, x), in_result, y)
-        factor = vector_of(float_at(context, Axis.SCALE) / total, sign_of(context, x))
+        maximum, total, _ = summarise(x, in_result, y)
+        factor = vector_of(float_at(context, Axis.SCALE) / total, maximum)
         for i in range(positions(x[2])):
             store(load(y, i, factor) * factor, y, i)
 
     @kernel
     def apply(context, x, other, y):
-        sign = sign_of(context, x)
-        maximum, others, number = summarise(x, sign, no_need, y)
-        finish_all(x, y, sign, state_of(maximum, others, number, float_at(context, Axis.SCALE)))
+        maximum, others, number = summarise(x, no_need, y)
+        finish_all(x, y, state_of(maximum, others, number, float_at(context, Axis.SCALE)))
 
     @kernel
     def statistics(context, x, y, other):
-        maximum, others, number = summarise(x, sign_of(context, x), no_need, x)
+        maximum, others, number = summarise(x, no_need, x)
         store(maximum, y, 0)
         store(log_state(maximum, others, number, 1.0)[1], other, 0)
 
     @kernel
     def summary(context, x, other, result):
         """Of a part its maximum, and the sum of all its exponentials as a multiple of the largest."""
-        maximum, others, number = summarise(x, sign_of(context, x), no_need, x)
+        maximum, others, number = summarise(x, no_need, x)
         p = number_of(reference(maximum)[1])
         put_float(result, 0, number_of(maximum))
         put_float(result, 1, number + others / p)
@@ -160,17 +161,16 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
     @kernel
     def complete(context, x, other, y):
         """A part of a row of which the maximum and the sum are known."""
-        sign = sign_of(context, x)
-        maximum = spread(float_at(context, Axis.MAXIMUM), sign)
+        maximum = spread(float_at(context, Axis.MAXIMUM), load_first(x[0], 0))
         if set_apart:
-            state = maximum, spread(float_at(context, Axis.LOG), sign), maximum
+            state = maximum, spread(float_at(context, Axis.LOG), maximum), maximum
         else:
             shift, p, k = reference(maximum)
             total = number_of(p) * float_at(context, Axis.TOTAL)
             state = shift, k, vector_of(float_at(context, Axis.SCALE) / total, maximum)
-        finish_all(x, y, sign, state)
+        finish_all(x, y, state)
 
-    if operation == "softmax" and words.size == words.work:  # float16 would round the exponentials
+    if not set_apart and words.size == words.work:  # float16 would round the exponentials
         apply = apply_scaling
     return SimpleNamespace(apply=apply, statistics=statistics, summary=summary, complete=complete)
 
