@@ -48,7 +48,7 @@ def functions(operation: str, storage: str) -> dict[str, tuple[Any, Any]]:
 def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) -> SimpleNamespace:
     load, store, positions, prefetch_next = mode.load, mode.store, mode.positions, mode.prefetch_next
     fold, across_max, across_sum = mode.fold, mode.across_max, mode.across_sum
-    number_of, vector_of = mode.number_of, mode.vector_of
+    number_of, vector_of, few_of, every = mode.number_of, mode.vector_of, mode.few_of, mode.every
     parts, shift_of, log_total, add = words.parts, words.shift, words.log_total, words.add
     load_first = words.load_first
     opposite = operation == "softmin"
@@ -61,10 +61,11 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
 
     @kernel
     def reference(maximum):
-        """What the exponentials of a row are measured by: shift, and p and k of the maximum."""
-        shift = shift_of(maximum)
-        p, k = parts(maximum, shift)
-        return shift, p, k
+        """What the exponentials of a row are measured by: shift, and p and k of the maximum; p in few lanes."""
+        few = few_of(maximum)
+        shift = shift_of(few)
+        p, k = parts(few, shift)
+        return every(shift, maximum), p, every(k, maximum)
 
     @kernel
     def summarise(x, keep, y):
@@ -116,8 +117,9 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
     @kernel
     def log_state(maximum, others, number, scale):
         _, p, _ = reference(maximum)
-        others = vector_of(others / number_of(p), maximum)
-        return maximum, log_total(others, vector_of(number, maximum), maximum), maximum
+        few = few_of(maximum)
+        log = log_total(vector_of(others / number_of(p), few), vector_of(number, few), few)
+        return maximum, every(log, maximum), maximum
 
     @kernel
     def log_finish(v, state):

@@ -230,15 +230,13 @@ def ldexp(typing_context, a, k):
 
     def generate(context, builder, signature, args):
         value, power = _as_vectors(builder, args, signature.args)
-        scalef = "+avx512f" in host_features()
-        whole = ir.VectorType(ir.IntType(32 if scalef else size), k.lanes)
-        if not scalef:
-            lowest = splat(builder, ir.Constant(value.type.element, -250.0 if size == 32 else -2040.0), k.lanes)
-            power = builder.select(builder.fcmp_ordered("<", power, lowest), lowest, power)
+        if "+avx512f" in host_features() and k.lanes * size % 512 == 0:
+            return _scalef(builder, value, power)
+        whole = ir.VectorType(ir.IntType(size), k.lanes)
+        lowest = splat(builder, ir.Constant(value.type.element, -250.0 if size == 32 else -2040.0), k.lanes)
+        power = builder.select(builder.fcmp_ordered("<", power, lowest), lowest, power)
         # k is NaN only where a is, and NaN times whatever this conversion makes of it is NaN.
         power = builder.fptosi(power, whole)
-        if scalef:
-            return llvm_call(builder, f"llvm.ldexp.{_suffix(value.type)}.{_suffix(whole)}", value.type, value, power)
         digits, bias = (
             splat(builder, ir.Constant(whole.element, n), k.lanes) for n in ((23, 127), (52, 1023))[size > 32]
         )
@@ -249,6 +247,33 @@ def ldexp(typing_context, a, k):
         return value
 
     return k(a, k), generate
+
+
+def _scalef(builder: ir.IRBuilder, value: Any, power: Any) -> Any:
+    """Register by register: LLVM's own ldexp takes integers, and converts them back into floats."""
+    element, lanes = value.type.element, value.type.count
+    name, width = ("ps", 16) if isinstance(element, ir.FloatType) else ("pd", 8)
+    word, register = ir.IntType(32), ir.VectorType(element, width)
+    result = ir.Constant(value.type, ir.Undefined)
+    parts = []
+    for start in range(0, lanes, width):
+        some = ir.Constant(ir.VectorType(word, width), [word(start + i) for i in range(width)])
+        a, k = (builder.shuffle_vector(v, result, some) for v in (value, power))
+        everywhere, to_nearest = ir.Constant(ir.IntType(width), -1), word(4)
+        parts.append(
+            llvm_call(builder, f"llvm.x86.avx512.mask.scalef.{name}.512", register, a, k, a, everywhere, to_nearest)
+        )
+    return joined(builder, parts)
+
+
+def joined(builder: ir.IRBuilder, parts: list[Any]) -> Any:
+    """Vectors side by side in one; a power of two of them."""
+    word = ir.IntType(32)
+    while len(parts) > 1:
+        lanes = 2 * parts[0].type.count
+        both = ir.Constant(ir.VectorType(word, lanes), [word(i) for i in range(lanes)])
+        parts = [builder.shuffle_vector(parts[i], parts[i + 1], both) for i in range(0, len(parts), 2)]
+    return parts[0]
 
 
 # -- sums -----------------------------------------------------------------------------------------
