@@ -27,6 +27,7 @@ from fastact import fallback as fallback
 from fastact.activations import Activation as Activation
 from fastact.activations import activation as activation
 from fastact.backends import backend as backend
+from fastact.memory import kept_memory as kept_memory
 from fastact.networks import MLP as MLP
 from fastact.threads import get_num_threads as get_num_threads
 from fastact.threads import set_num_threads as set_num_threads

@@ -23,6 +23,7 @@ _HOMES = {
     "backend": "backends",
     "fallback": "",
     "get_num_threads": "threads",
+    "kept_memory": "memory",
     "set_num_threads": "threads",
 }
 

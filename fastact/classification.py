@@ -10,6 +10,7 @@ import numpy as np
 
 from fastact.functions import offered
 from fastact.losses import check_reduction
+from fastact.memory import empty
 from fastact.row_shapes import as_floats, as_rows, can_write, check_out, engine
 
 __all__ = ["cross_entropy", "cross_entropy_backward"]
@@ -143,11 +144,11 @@ def cross_entropy_backward(
         check_out(out, array.shape, array.dtype)
 
     direct = out is not None and out.dtype == array.dtype and can_write(out, (problem.axis,), (array,))
-    result = out if direct and not np.may_share_memory(out, np.asarray(target)) else np.empty(array.shape, array.dtype)
+    result = out if direct and not np.may_share_memory(out, np.asarray(target)) else empty(array.shape, array.dtype)
     if array.size:
         shares = _label_gradients(compute, problem, scale)
         rows = as_rows(result, (problem.axis,))
-        compute.softmax("softmax", problem.logits, rows, scale=scale)
+        compute.apply("softmax", problem.logits, rows, scale=scale)
         _subtract_targets(problem, rows, scale, shares)
     if out is not None and result is not out:
         with np.errstate(all="ignore"):

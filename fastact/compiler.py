@@ -30,6 +30,7 @@ SOURCES = (
     "coefficients.py",
     "compiler.py",
     "frontend.py",
+    "kept_blocks.py",
     "lanes.py",
     "layout.py",
     "nested_rows.py",

@@ -18,6 +18,7 @@ from fastact.activations import ACTIVATIONS
 from fastact.formula import Expression, constant, substitute, variable
 from fastact.functions import offered
 from fastact.layout import Loop
+from fastact.memory import empty_like
 from fastact.primitives import exp_times, gauss_times, quotient, where
 from fastact.ufunc import STORAGES, Definition, make_ufunc, records_of
 
@@ -163,7 +164,7 @@ def _value(backend: str, name: str, x: Any, axis: int, out: Any) -> Any:
     dtype = x.dtype if x.dtype in FLOATS else _result_dtype(name, x)
     first, second = _halves(name, x, axis)
     a, b = x[first], x[second]
-    out = np.empty_like(a, dtype) if out is None else _checked(name, out, a.shape)
+    out = empty_like(a, dtype) if out is None else _checked(name, out, a.shape)
     _run(_ufunc(name, False, backend), (a, b), (out,), out)
     return out
 
@@ -178,7 +179,7 @@ def _backward(backend: str, name: str, grad: Any, x: Any, axis: int, out: Any) -
     except ValueError:
         message = f"grad of shape {np.shape(grad)} does not fit the output of {name}, of shape {a.shape}"
         raise ValueError(message) from None
-    out = np.empty_like(x, dtype) if out is None else _checked(f"{name}_backward", out, x.shape)
+    out = empty_like(x, dtype) if out is None else _checked(f"{name}_backward", out, x.shape)
     inputs = (grad.astype(dtype, copy=False), a, b)
     _run(_ufunc(name, True, backend), inputs, (out[first], out[second]), out)
     return out

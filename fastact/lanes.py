@@ -12,9 +12,9 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from fastact.blocks import STORAGES, _from_kernel, _to_kernel
+from fastact.blocks import STORAGES, _from_kernel, _to_kernel, kernel
 from fastact.registers import register_bytes
-from fastact.vectors import LANES, Vector, _suffix, llvm_call, splat
+from fastact.vectors import LANES, Vector, _suffix, joined, llvm_call, splat
 
 __all__ = [
     "any_lane",
@@ -22,11 +22,14 @@ __all__ = [
     "first_of_each",
     "float_at",
     "folded",
+    "folded_each",
     "largest_lane",
     "largest_of_each",
     "narrow",
+    "one_of_each",
     "prefetch",
     "put_float",
+    "repeat_each",
     "spread",
     "sum_of_each",
     "sum_of_lanes",
@@ -154,28 +157,65 @@ def first_of_each(typing_context, count, like):
     return like.of(types.boolean)(count, like), generate
 
 
-def _within_quarters(combine: Any) -> Any:
-    """An intrinsic that gives every lane what ``combine`` makes of all lanes of its quarter."""
+def _halves_of_each(builder: ir.IRBuilder, v: Any) -> list[Any]:
+    """The lower and the upper half of every quarter."""
+    lanes, quarter = v.type.count, v.type.count // QUARTERS
+    word, parts = ir.IntType(32), []
+    for part in (0, 1):
+        indices = [word(i) for i in range(lanes) if i % quarter * 2 // quarter == part]
+        mask = ir.Constant(ir.VectorType(word, lanes // 2), indices)
+        parts.append(builder.shuffle_vector(v, ir.Constant(v.type, ir.Undefined), mask))
+    return parts
+
+
+def _of_each(combine: Any, halvings: int = 99) -> Any:
+    """An intrinsic: halves of every quarter combined, so often or until there is one lane for each."""
 
     @intrinsic
     def across(typing_context, v):
+        lanes = max(QUARTERS, v.lanes >> halvings)
+
         def generate(context, builder, signature, args):
             (result,) = args
-            distance = v.lanes // QUARTERS // 2
-            while distance:
-                partners = ir.Constant(ir.VectorType(ir.IntType(32), v.lanes), [i ^ distance for i in range(v.lanes)])
-                other = builder.shuffle_vector(result, ir.Constant(result.type, ir.Undefined), partners)
-                result = combine(builder, result, other)
-                distance //= 2
+            while result.type.count > lanes:
+                result = combine(builder, *_halves_of_each(builder, result))
             return result
 
-        return v(v), generate
+        return Vector(v.element, lanes)(v), generate
 
     return across
 
 
-largest_of_each = _within_quarters(lambda builder, a, b: builder.select(builder.fcmp_ordered(">", a, b), a, b))
-sum_of_each = _within_quarters(lambda builder, a, b: builder.fadd(a, b))
+largest_of_each = _of_each(lambda builder, a, b: builder.select(builder.fcmp_ordered(">", a, b), a, b))
+sum_of_each = _of_each(lambda builder, a, b: builder.fadd(a, b))
+folded_each = _of_each(lambda builder, a, b: builder.fadd(a, b), 1)
+
+
+@intrinsic
+def one_of_each(typing_context, v):
+    """The first lane of every quarter."""
+
+    def generate(context, builder, signature, args):
+        word, quarter = ir.IntType(32), v.lanes // QUARTERS
+        mask = ir.Constant(ir.VectorType(word, QUARTERS), [word(quarter * i) for i in range(QUARTERS)])
+        return builder.shuffle_vector(args[0], ir.Constant(args[0].type, ir.Undefined), mask)
+
+    return Vector(v.element, QUARTERS)(v), generate
+
+
+@intrinsic
+def repeat_each(typing_context, v, like):
+    """Four numbers, one for each quarter of a vector like another."""
+
+    def generate(context, builder, signature, args):
+        value, word, quarter = args[0], ir.IntType(32), like.lanes // QUARTERS
+        element = args[1].type.element
+        if value.type.element != element:
+            value = builder.fptrunc(value, ir.VectorType(element, QUARTERS))
+        mask = ir.Constant(ir.VectorType(word, like.lanes), [word(i // quarter) for i in range(like.lanes)])
+        return builder.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), mask)
+
+    return like(v, like), generate
 
 
 @intrinsic
@@ -260,50 +300,75 @@ def _bundles(name: str) -> tuple[Any, Any]:
     label = f"v{quarter}{ {'half': 'f16', 'float': 'f32', 'double': 'f64'}[str(memory)] }"
     word = ir.IntType(32)
 
+    undefined = ir.Constant(ir.VectorType(memory, lanes), ir.Undefined)
+    align = ir.Constant(word, 1)
+
     def rows(builder: ir.IRBuilder, address: Any, stride: Any, last: Any) -> Any:
         for i in range(QUARTERS):
             number = ir.Constant(ir.IntType(64), i)
             row = builder.select(builder.icmp_signed("<", number, last), number, last)
             yield builder.inttoptr(builder.add(address, builder.mul(row, stride)), kind.as_pointer())
 
+    def quarters(builder: ir.IRBuilder, value: Any) -> Any:
+        stored = _from_kernel(builder, value, name, undefined.type)
+        for i in range(QUARTERS):
+            indices = ir.Constant(ir.VectorType(word, quarter), [word(i * quarter + j) for j in range(quarter)])
+            yield builder.shuffle_vector(stored, undefined, indices)
+
     @intrinsic
-    def load_bundle(typing_context, address, stride, last, count):
+    def load_bundle(typing_context, address, stride, last):
+        def generate(context, builder, signature, args):
+            parts = [builder.load(pointer, align=1) for pointer in rows(builder, *args)]
+            return _to_kernel(builder, joined(builder, parts), name, context.get_value_type(vector))
+
+        return vector(address, stride, last), generate
+
+    @intrinsic
+    def load_bundle_some(typing_context, address, stride, last, count):
         def generate(context, builder, signature, args):
             mask, rest = _first(builder, args[3], quarter), ir.Constant(kind, None)
-            align = ir.Constant(word, 1)
             parts = [
                 llvm_call(builder, f"llvm.masked.load.{label}.p0", kind, pointer, align, mask, rest)
                 for pointer in rows(builder, *args[:3])
             ]
-            return _to_kernel(builder, _joined(builder, parts), name, context.get_value_type(vector))
+            return _to_kernel(builder, joined(builder, parts), name, context.get_value_type(vector))
 
         return vector(address, stride, last, count), generate
 
     @intrinsic
-    def store_bundle(typing_context, value, address, stride, last, count):
+    def store_bundle(typing_context, value, address, stride, last):
         def generate(context, builder, signature, args):
-            stored = _from_kernel(builder, args[0], name, ir.VectorType(memory, lanes))
+            for part, pointer in zip(quarters(builder, args[0]), rows(builder, *args[1:])):
+                builder.store(part, pointer, align=1)
+            return context.get_dummy_value()
+
+        return types.void(value, address, stride, last), generate
+
+    @intrinsic
+    def store_bundle_some(typing_context, value, address, stride, last, count):
+        def generate(context, builder, signature, args):
             mask = _first(builder, args[4], quarter)
-            for i, pointer in enumerate(rows(builder, *args[1:4])):
-                indices = ir.Constant(ir.VectorType(word, quarter), [word(i * quarter + j) for j in range(quarter)])
-                part = builder.shuffle_vector(stored, ir.Constant(stored.type, ir.Undefined), indices)
-                align = ir.Constant(word, 1)
+            for part, pointer in zip(quarters(builder, args[0]), rows(builder, *args[1:4])):
                 llvm_call(builder, f"llvm.masked.store.{label}.p0", ir.VoidType(), part, pointer, align, mask)
             return context.get_dummy_value()
 
         return types.void(value, address, stride, last, count), generate
 
-    return load_bundle, store_bundle
+    @kernel
+    def load(address, stride, last, count):
+        if count >= quarter:
+            return load_bundle(address, stride, last)
+        return load_bundle_some(address, stride, last, count)
 
+    @kernel
+    def store(value, address, stride, last, count):
+        """What a masked store wrote cannot be read again before it is in the cache: they are for the end of rows."""
+        if count >= quarter:
+            store_bundle(value, address, stride, last)
+        else:
+            store_bundle_some(value, address, stride, last, count)
 
-def _joined(builder: ir.IRBuilder, parts: list[Any]) -> Any:
-    """Vectors side by side in one; a power of two of them."""
-    word = ir.IntType(32)
-    while len(parts) > 1:
-        lanes = 2 * parts[0].type.count
-        both = ir.Constant(ir.VectorType(word, lanes), [word(i) for i in range(lanes)])
-        parts = [builder.shuffle_vector(parts[i], parts[i + 1], both) for i in range(0, len(parts), 2)]
-    return parts[0]
+    return load, store
 
 
 for _name in ("float16", "float32", "float64"):

@@ -13,6 +13,7 @@ from fastact import matmul
 from fastact.activations import Activation
 from fastact.functions import offered
 from fastact.layer_checks import COMPUTED_IN, activation_of, are_plain, check_target, common_dtype, forward_shape
+from fastact.memory import empty
 from fastact.ufunc import loop_of, make_ufunc
 
 __all__ = ["dense", "dense_backward"]
@@ -164,7 +165,7 @@ def dense_backward(
     g, x2, w, z = (np.asarray(array, computed) for array in arrays.values())
     rows = _rows(shape)
     g, x2, z = g.reshape(rows, n_out), x2.reshape(rows, n_in), z.reshape(rows, n_out)
-    dx, dweight, dbias = np.empty((rows, n_in), computed), np.empty((n_out, n_in), computed), np.empty(n_out, computed)
+    dx, dweight, dbias = empty((rows, n_in), computed), empty((n_out, n_in), computed), np.empty(n_out, computed)
     _backward(backend, g, x2, w, z, entry, dx, dweight, dbias)
     dx_dtype, dw_dtype = (common_dtype({name: arrays[name]}) for name in ("x", "weight"))
     return (
@@ -187,14 +188,14 @@ def _writable_as_rows(
     """The target as a matrix with contiguous rows that can be written while the operands are read, or new memory."""
     rows = (_rows(shape), shape[-1])
     if target is None or type(target) is not np.ndarray or target.dtype != dtype:
-        return np.empty(rows, dtype)
+        return empty(rows, dtype)
     if any(np.may_share_memory(target, operand) for operand in operands):
-        return np.empty(rows, dtype)
+        return empty(rows, dtype)
     if target.flags.c_contiguous:
         return target.reshape(rows)
     if target.ndim == 2 and target.strides[1] == dtype.itemsize:
         return target
-    return np.empty(rows, dtype)
+    return empty(rows, dtype)
 
 
 def _hand_over(computed: np.ndarray, target: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -243,7 +244,7 @@ def _blocks(rows: int, row_bytes: int) -> list[slice]:
 
 
 def _forward_plain(x: Any, weight: Any, bias: Any, entry: Activation) -> np.ndarray:
-    y = np.empty((len(x), len(weight)), x.dtype)
+    y = empty((len(x), len(weight)), x.dtype)
     matmul.multiply(x, weight.T, y, bias, loop=_loop(entry, y.dtype.char))
     return y
 

@@ -102,22 +102,42 @@ class _Axis(NamedTuple):
     Y: int = 8
     LENGTH: int = 12  # elements along the axis
     INNER: int = 13  # rows inside of the axis
-    SIGN: int = 14  # what x is multiplied by, 1 or -1 (a float64, as all below)
-    SCALE: int = 15  # what the result is multiplied by
-    MAXIMUM: int = 16  # of a long row: its maximum, and the sum of all exponentials as a multiple of the largest
-    TOTAL: int = 17
-    LOG: int = 18  # the logarithm of that
-    PARTS: int = 19  # address of what is known of each part of a long row: its maximum and sum, float64
-    PART: int = 20  # elements in a part, panels in a block, or rows in all bundles
-    TASK: int = 21  # for the driver: a task, how many items it is for and how many to take at a time
-    COUNT: int = 22
-    GRAIN: int = 23
-    SHARE: int = 24  # whether threads pay: 2 yes, 1 if they need not be woken, 0 no
-    POOL: int = 25
-    SIZE: int = 26
+    SCALE: int = 14  # what the result is multiplied by (a float64, as all below)
+    MAXIMUM: int = 15  # of a long row: its maximum, and the sum of all exponentials as a multiple of the largest
+    TOTAL: int = 16
+    LOG: int = 17  # the logarithm of that
+    PARTS: int = 18  # address of what is known of each part of a long row: its maximum and sum, float64
+    PART: int = 19  # elements in a part, panels in a block, or rows in all bundles
+    TASK: int = 20  # for the driver: a task, how many items it is for and how many to take at a time
+    COUNT: int = 21
+    GRAIN: int = 22
+    SHARE: int = 23  # whether threads pay: 2 yes, 1 if they need not be woken, 0 no
+    POOL: int = 24
+    SIZE: int = 25
 
 
 Axis = _Axis()
+
+
+class _Kept(NamedTuple):
+    """Slots in the record of memory that is kept for the next large array (fastact.kept_blocks)."""
+
+    LOCK: int = 0  # 1 while a thread is at the table
+    LIMIT: int = 1  # bytes that may be kept
+    TOTAL: int = 2  # bytes that are
+    COUNT: int = 3  # blocks that are
+    TURN: int = 4  # blocks that ever were
+    PROTECTION: int = 5  # numbers of the system's: PROT_READ and PROT_WRITE,
+    FLAGS: int = 6  # MAP_PRIVATE and MAP_ANONYMOUS,
+    HUGEPAGE: int = 7  # MADV_HUGEPAGE
+    RECLAIM: int = 8  # and MADV_FREE
+    TABLE: int = 9  # of each block, the oldest first: address, bytes, and its turn, or 0 once the system may take it
+    BLOCKS: int = 16  # for so many blocks
+    SIZE: int = 9 + 3 * 16
+    LARGE: int = 1 << 20  # bytes from which an array gets a block; smaller ones the C library keeps by itself
+
+
+Kept = _Kept()
 
 
 class _Gemm(NamedTuple):

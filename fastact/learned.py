@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastact.memory import empty_like
 from fastact.nested import fits
 from fastact.sums import FLOATS, LENGTH, Sum, rounded
 from fastact.ufunc import Definition
@@ -47,7 +48,7 @@ class LearnedBackward:
 def _output(keywords: Mapping[str, Any], x: np.ndarray, operands: Sequence[np.ndarray]) -> np.ndarray | None:
     """The array for dx: new, or the first of ``out=(dx, None)``."""
     if not keywords:
-        return np.empty_like(x)
+        return empty_like(x, x.dtype)
     out = keywords.get("out")
     plain = keywords.keys() == {"out"} and type(out) is tuple and len(out) == 2 and out[1] is None
     return out[0] if out and plain and fits(out[0], x.shape, x.dtype, operands) else None

@@ -17,6 +17,7 @@ import numpy as np
 
 from fastact.formula import variable
 from fastact.functions import offered
+from fastact.memory import empty, from_kept
 from fastact.nested import broadcast_axes
 from fastact.sums import FLOATS, Sum, rounded
 from fastact.ufunc import Definition, make_ufunc
@@ -115,7 +116,8 @@ def _value(
     pred, target, dtype, shape = _checked(loss, loss.name, pred, target, reduction, parameters)
     if reduction == "none":
         _check_out(loss.name, out, shape)
-        return loss.elementwise(backend)(pred, target, *parameters, out=out)
+        size = math.prod(shape) * dtype.itemsize if out is None else 0
+        return from_kept(size, loss.elementwise(backend), pred, target, *parameters, out=out)
     if out is not None:
         raise ValueError(f"{loss.name} puts results into out with reduction='none' only; {reduction!r} gives a number")
     if pred.shape != shape or target.shape != shape:
@@ -135,13 +137,15 @@ def _gradient(
     size = math.prod(shape)
     scale: Any = 1.0 / size if reduction == "mean" and size else 1.0
     if dtype != np.float16 and pred.shape == shape:
-        return loss.backward(backend)(pred, target, scale, *parameters, out=out)
+        return from_kept(
+            pred.nbytes if out is None else 0, loss.backward(backend), pred, target, scale, *parameters, out=out
+        )
     wide = np.float32(scale) if dtype == np.float16 else scale  # too small a number for float16
     full = loss.backward(backend)(pred, target, wide, *parameters)
     axes = broadcast_axes(pred.shape, shape)
     if axes:  # several elements of the loss depend on one of pred
         full = full.sum(axis=axes, dtype=np.float64).reshape(pred.shape)
-    result = np.empty(pred.shape, dtype) if out is None else out
+    result = empty(pred.shape, dtype) if out is None else out
     with np.errstate(all="ignore"):
         np.copyto(result, full, casting="same_kind")
     return result[()] if out is None else out

@@ -16,6 +16,7 @@ import numpy as np
 
 from fastact import threads
 from fastact.layout import Pool
+from fastact.memory import empty
 
 __all__ = ["LARGE", "Nest", "address", "broadcast_axes", "coalesced", "run_nested", "run_rows", "words"]
 
@@ -133,7 +134,7 @@ def run_nested(
     if any(not isinstance(o, (np.ndarray, float, int)) for o in operands) or all(a.shape == shape for a in arrays):
         return NotImplemented
     if out is None:
-        out = np.empty(shape, dtype)
+        out = empty(shape, dtype)
     elif not fits(out, shape, dtype, arrays):
         return NotImplemented
     try:

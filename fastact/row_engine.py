@@ -6,8 +6,8 @@ import ctypes
 import math
 import struct
 from array import array as array_of_words
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from fastact import threads
 from fastact.layout import Axis
 from fastact.nested import address
 
-__all__ = ["gradient", "softmax", "sparsemax", "statistics"]
+__all__ = ["apply", "apply_plain", "statistics"]
 
 #: A row longer than this many bytes is not kept in a core's cache between passes, so it is cut into parts of which
 #: each is, and which all threads share.
@@ -33,7 +33,7 @@ MEDIUM = 400
 BLOCK = 1 << 18
 
 #: Elements from which threads pay when they are awake, and when they must be woken; and of a task at a time.
-WORTH_SHARING, WORTH_WAKING, CHUNK = 25_000, 160_000, 20_000
+WORTH_SHARING, WORTH_WAKING, CHUNK = 25_000, 100_000, 5_000
 
 
 class Layout(NamedTuple):
@@ -73,48 +73,54 @@ def _word(value: float) -> int:
     return int(struct.unpack("q", struct.pack("d", value))[0])
 
 
-ONE = _word(1.0)
+EMPTY = array_of_words("q", [0] * Axis.SIZE)
+EMPTY[Axis.SCALE] = _word(1.0)
+
+#: Where a record holds its operands, by their number; results come last.
+SLOTS = {1: (Axis.X,), 2: (Axis.X, Axis.Y), 3: (Axis.X, Axis.OTHER, Axis.Y)}
 
 
-def _run(record: Any, task: int, count: int, grain: int, elements: int) -> None:
-    record[Axis.TASK], record[Axis.COUNT], record[Axis.GRAIN] = task, count, grain
-    record[Axis.SHARE] = (elements >= WORTH_SHARING) + (elements >= WORTH_WAKING)
-    driver, record[Axis.POOL] = _driver()
-    driver(record.buffer_info()[0])
-
-
-def _describe(layout: Layout, **operands: np.ndarray) -> Any:
-    """A record for arrays of three dimensions, of which the middle one is the axis."""
-    record = array_of_words("q", EMPTY)
-    for name, array in operands.items():
-        slot = SLOTS[name]
-        record[slot + 1], record[slot + 3], record[slot + 2] = array.strides
-        record[slot] = address(array)
+def _blank(layout: Layout, strides: Sequence[tuple[int, ...]]) -> Any:
+    """A record for operands of three dimensions, of which the middle one is the axis; addresses are missing."""
+    record = EMPTY[:]
+    for slot, (outer, along, inner) in zip(SLOTS[len(strides)], strides):
+        record[slot + 1], record[slot + 2], record[slot + 3] = outer, inner, along
     record[Axis.LENGTH], record[Axis.INNER] = layout.length, layout.inner
-    record[Axis.SIGN] = record[Axis.SCALE] = ONE
     return record
 
 
-EMPTY = [0] * Axis.SIZE
-SLOTS = {"x": Axis.X, "other": Axis.OTHER, "y": Axis.Y}
+def _describe(layout: Layout, arrays: Sequence[np.ndarray]) -> Any:
+    record = _blank(layout, [array.strides for array in arrays])
+    for slot, array in zip(SLOTS[len(arrays)], arrays):
+        record[slot] = address(array)
+    return record
 
 
-def _every_row(operation: str, record: Any, layout: Layout, dtype: np.dtype) -> None:
-    """One pass over rows that fit the cache, or over panels of them."""
+def _assign(record: Any, task: int, count: int, grain: int, elements: int) -> None:
+    """Note in a record what is to be done."""
+    record[Axis.TASK], record[Axis.COUNT], record[Axis.GRAIN] = task, count, grain
+    record[Axis.SHARE] = (elements >= WORTH_SHARING) + (elements >= WORTH_WAKING)
+    record[Axis.POOL] = _driver()[1]
+
+
+def _run(record: Any) -> None:
+    _driver()[0](record.buffer_info()[0])
+
+
+def _assign_rows(operation: str, record: Any, layout: Layout, dtype: np.dtype, steps: Sequence[int]) -> None:
+    """One pass over rows that fit the cache, or over panels of them; ``steps`` are the operands' along the axis."""
     tasks, size = _tasks(operation, dtype), dtype.itemsize
     outer, length, inner = layout
     elements = outer * length * inner
-    x, other, y = Axis.X, Axis.OTHER, Axis.Y
-    contiguous = record[x + 3] == record[y + 3] == size and (record[other] == 0 or record[other + 3] == size)
-    if length >= SHORT and (contiguous or (operation == "statistics" and record[Axis.X + 3] == size)):
+    if length >= SHORT and all(step == size for step in (steps[:1] if operation == "statistics" else steps)):
         if inner == 1 and outer > 1 and length <= MEDIUM:
             record[Axis.PART] = outer
-            _run(record, tasks["bundles"], -(-outer // 4), max(1, CHUNK // (4 * length)), elements)
+            _assign(record, tasks["bundles"], -(-outer // 4), max(1, CHUNK // (4 * length)), elements)
             return
-        _run(record, tasks["rows"], outer * inner, max(1, CHUNK // length), elements)
+        _assign(record, tasks["rows"], outer * inner, max(1, CHUNK // length), elements)
         return
     if inner == 1 and outer > 1:  # rows stand beside each other outside of the axis
-        for slot in SLOTS.values():
+        for slot in SLOTS[3]:
             record[slot + 1], record[slot + 2] = 0, record[slot + 1]
         outer, inner = 1, outer
         record[Axis.INNER] = inner
@@ -122,7 +128,7 @@ def _every_row(operation: str, record: Any, layout: Layout, dtype: np.dtype) -> 
     width = min(max(1, BLOCK // (256 * length)), -(-inner // lanes))
     record[Axis.PART] = width
     blocks = outer * -(-inner // (lanes * width))
-    _run(record, tasks["panels"], blocks, max(1, CHUNK // (lanes * width * length)), elements)
+    _assign(record, tasks["panels"], blocks, max(1, CHUNK // (lanes * width * length)), elements)
 
 
 @cache
@@ -132,34 +138,56 @@ def _lanes(dtype: np.dtype) -> int:
     return register_bytes() // (2 if dtype.name == "float64" else 1)
 
 
-def _is_long(layout: Layout, *operands: np.ndarray) -> bool:
+def _may_be_long(layout: Layout, size: int) -> bool:
+    return layout.length * size > LONG or layout.length >= WORTH_WAKING
+
+
+def _is_long(layout: Layout, arrays: Sequence[np.ndarray]) -> bool:
     """Whether rows are to be cut into parts: too long for the cache, or too few for the threads."""
-    size = operands[0].itemsize
-    if (layout.length * size <= LONG and layout.length < WORTH_WAKING) or any(a.strides[1] != size for a in operands):
+    size = arrays[0].itemsize
+    if not _may_be_long(layout, size) or any(a.strides[1] != size for a in arrays):
         return False
     return layout.length * size > LONG or layout.outer * layout.inner < threads.get_num_threads()
 
 
-def softmax(operation: str, x: np.ndarray, y: np.ndarray, sign: float = 1.0, scale: float = 1.0) -> None:
-    """softmax or log_softmax of ``sign * x`` along the middle axis of three, times ``scale``."""
-    layout = Layout(*x.shape)
-    if not _is_long(layout, x, y):
-        record = _describe(layout, x=x, y=y)
-        if not sign == scale == 1.0:
-            record[Axis.SIGN], record[Axis.SCALE] = _word(sign), _word(scale)
-        _every_row(operation, record, layout, x.dtype)
+def apply(operation: str, *arrays: np.ndarray, scale: float = 1.0) -> None:
+    """An operation along the middle axis of three. Results, times ``scale``, go to the last array; the others are x,
+    or the forward's output and the gradient with respect to it."""
+    layout = Layout(*arrays[0].shape)
+    if operation == "sparsemax" or not _is_long(layout, arrays):
+        record = _describe(layout, arrays)
+        record[Axis.SCALE] = _word(scale)
+        _assign_rows(operation, record, layout, arrays[0].dtype, [a.strides[1] for a in arrays])
+        _run(record)
         return
-    for row, out in _single_rows(x, y):
-        record = _describe(layout, x=row, y=out)
-        record[Axis.SIGN], record[Axis.SCALE] = _word(sign), _word(scale)
-        maximum, total = _summary(operation, record, row)
-        record[Axis.MAXIMUM], record[Axis.TOTAL], record[Axis.LOG] = map(_word, (maximum, total, _log(total)))
-        _run_parts(operation, "finish_parts", record, row)
+    for single in _single_rows(*arrays):
+        _apply_to_long_row(operation, single, scale)
 
 
-def sparsemax(x: np.ndarray, y: np.ndarray) -> None:
-    layout = Layout(*x.shape)
-    _every_row("sparsemax", _describe(layout, x=x, y=y), layout, x.dtype)
+def apply_plain(operation: str, axis: int, *arrays: np.ndarray) -> bool:
+    """The same along an axis of C-ordered arrays of one shape and dtype, which costs no more than has to be: a record
+    made before, and the addresses. False, and nothing done, where rows may have to be cut."""
+    first = arrays[0]
+    record = _plain_record(operation, first.dtype, first.shape, axis, len(arrays))
+    if record is None:
+        return False
+    record = record[:]
+    record[Axis.X], record[Axis.Y] = address(first), address(arrays[-1])
+    if len(arrays) == 3:
+        record[Axis.OTHER] = address(arrays[1])
+    _run(record)
+    return True
+
+
+@lru_cache(512)
+def _plain_record(operation: str, dtype: np.dtype, shape: tuple[int, ...], axis: int, operands: int) -> Any:
+    layout = Layout(math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
+    if _may_be_long(layout, dtype.itemsize):
+        return None
+    inner = layout.inner * dtype.itemsize
+    record = _blank(layout, [(layout.length * inner, inner, dtype.itemsize)] * operands)
+    _assign_rows(operation, record, layout, dtype, [inner] * operands)
+    return record
 
 
 def statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -167,26 +195,15 @@ def statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     layout = Layout(*x.shape)
     maximum = np.empty((layout.outer, 1, layout.inner), x.dtype)
     log = np.empty_like(maximum)
-    if not _is_long(layout, x):
-        _every_row("statistics", _describe(layout, x=x, other=log, y=maximum), layout, x.dtype)
+    if not _is_long(layout, (x,)):
+        record = _describe(layout, (x, log, maximum))
+        _assign_rows("statistics", record, layout, x.dtype, [x.strides[1]])
+        _run(record)
         return maximum, log
     for row, largest, logarithm in _single_rows(x, maximum, log):
-        largest[...], total = _summary("statistics", _describe(layout, x=row), row)
+        largest[...], total = _summary("statistics", _describe(layout, (row,)), row)
         logarithm[...] = _log(total)
     return maximum, log
-
-
-def gradient(operation: str, grad: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """softmax_backward or log_softmax_backward along the middle axis of three."""
-    layout = Layout(*y.shape)
-    if not _is_long(layout, y, grad, out):
-        _every_row(operation, _describe(layout, x=y, other=grad, y=out), layout, y.dtype)
-        return
-    for row, other, result in _single_rows(y, grad, out):
-        record = _describe(layout, x=row, other=other, y=result)
-        sums = _summaries(operation, record, row)[:, 1]
-        record[Axis.TOTAL] = _word(math.fsum(sums) if np.isfinite(sums).all() else float(sums.sum()))
-        _run_parts(operation, "finish_parts", record, row)
 
 
 # -- one long row at a time -----------------------------------------------------------------------
@@ -200,6 +217,19 @@ def _single_rows(*arrays: np.ndarray) -> Any:
             yield tuple(array[i : i + 1, :, j : j + 1] for array in arrays)
 
 
+def _apply_to_long_row(operation: str, arrays: Sequence[np.ndarray], scale: float) -> None:
+    row = arrays[0]
+    record = _describe(Layout(*row.shape), arrays)
+    if operation.endswith("backward"):
+        sums = _summaries(operation, record, row)[:, 1]
+        record[Axis.TOTAL] = _word(math.fsum(sums) if np.isfinite(sums).all() else float(sums.sum()))
+    else:
+        maximum, total = _summary(operation, record, row)
+        record[Axis.MAXIMUM], record[Axis.TOTAL], record[Axis.LOG] = map(_word, (maximum, total, _log(total)))
+        record[Axis.SCALE] = _word(scale)
+    _run_parts(operation, "finish_parts", record, row)
+
+
 def _parts(row: np.ndarray) -> tuple[int, int]:
     """Elements in a part and how many parts: the same for any number of threads, so all bits are."""
     size = LONG // 4 // row.itemsize
@@ -208,7 +238,8 @@ def _parts(row: np.ndarray) -> tuple[int, int]:
 
 def _run_parts(operation: str, task: str, record: Any, row: np.ndarray) -> None:
     record[Axis.PART], count = _parts(row)
-    _run(record, _tasks(operation, row.dtype)[task], count, 1, row.size)
+    _assign(record, _tasks(operation, row.dtype)[task], count, 1, row.size)
+    _run(record)
 
 
 def _summaries(operation: str, record: Any, row: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["gradient", "softmax", "sparsemax", "statistics"]
+__all__ = ["apply", "apply_plain", "statistics"]
 
 #: Elements computed at a time, so that temporaries stay in the cache.
 BLOCK = 65_536
@@ -54,14 +54,13 @@ def _log_total(exponentials: np.ndarray, difference: np.ndarray) -> np.ndarray:
     return np.log1p(others + (largest.sum(axis=1, keepdims=True) - 1.0))
 
 
-def softmax(operation: str, x: np.ndarray, y: np.ndarray, sign: float = 1.0, scale: float = 1.0) -> None:
-    with np.errstate(all="ignore"):
-        for source, target in _blocks(x, y):
-            maximum, difference, exponentials = _exponentials(sign * source.astype(np.float64))
-            if operation == "softmax":
-                target[...] = exponentials * scale / _sum(exponentials)
-            else:
-                target[...] = difference - (_log_total(exponentials, difference) + (maximum - maximum))
+def _exponential(x: np.ndarray, y: np.ndarray, sign: float, logarithm: bool, scale: float) -> None:
+    for source, target in _blocks(x, y):
+        maximum, difference, exponentials = _exponentials(sign * source.astype(np.float64))
+        if logarithm:
+            target[...] = difference - (_log_total(exponentials, difference) + (maximum - maximum))
+        else:
+            target[...] = exponentials * scale / _sum(exponentials)
 
 
 def statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -74,25 +73,49 @@ def statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return maxima, logs
 
 
-def gradient(operation: str, grad: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    with np.errstate(all="ignore"):
-        for g, value, target in _blocks(*(a.astype(np.float64, copy=False) for a in (grad, y)), out):
-            if operation == "softmax_backward":
-                target[...] = value * (g - _sum(g * value))
-            else:
-                target[...] = g - np.exp(value) * _sum(g)
+def _gradient(y: np.ndarray, grad: np.ndarray, out: np.ndarray, logarithm: bool) -> None:
+    for value, g, target in _blocks(*(a.astype(np.float64, copy=False) for a in (y, grad)), out):
+        if logarithm:
+            target[...] = g - np.exp(value) * _sum(g)
+        else:
+            target[...] = value * (g - _sum(g * value))
 
 
-def sparsemax(x: np.ndarray, y: np.ndarray) -> None:
+def _sparsemax(x: np.ndarray, y: np.ndarray) -> None:
     """By sorting (A. Martins and R. Astudillo, 2016, algorithm 1)."""
+    z = x.astype(np.float64)
+    z = z - z.max(axis=1, keepdims=True)
+    falling = -np.sort(-z, axis=1)
+    count = np.arange(1, z.shape[1] + 1).reshape(1, -1, 1)
+    excess = (np.cumsum(falling, axis=1) - 1.0) / count
+    support = np.maximum((falling > excess).sum(axis=1, keepdims=True), 1)
+    threshold: Any = np.take_along_axis(excess, support - 1, axis=1)
+    broken = np.isnan(z).any(axis=1, keepdims=True)
+    y[...] = np.where(broken, np.nan, np.maximum(z - threshold, 0.0))
+
+
+def _hardmax(x: np.ndarray, y: np.ndarray) -> None:
+    where = x.argmax(axis=1, keepdims=True)
+    y[...] = 0
+    np.put_along_axis(y, where, y.dtype.type(1), axis=1)
+
+
+def apply(operation: str, *arrays: np.ndarray, scale: float = 1.0) -> None:
+    """An operation along the middle axis of three. Results, times ``scale``, go to the last array; the others are x,
+    or the forward's output and the gradient with respect to it."""
+    x, result = arrays[0], arrays[-1]
     with np.errstate(all="ignore"):
-        for source, target in _blocks(x, y):
-            z = source.astype(np.float64)
-            z = z - z.max(axis=1, keepdims=True)
-            falling = -np.sort(-z, axis=1)
-            count = np.arange(1, z.shape[1] + 1).reshape(1, -1, 1)
-            excess = (np.cumsum(falling, axis=1) - 1.0) / count
-            support = np.maximum((falling > excess).sum(axis=1, keepdims=True), 1)
-            threshold: Any = np.take_along_axis(excess, support - 1, axis=1)
-            broken = np.isnan(z).any(axis=1, keepdims=True)
-            target[...] = np.where(broken, np.nan, np.maximum(z - threshold, 0.0))
+        if operation == "hardmax":
+            _hardmax(x, result)
+        elif operation == "sparsemax":
+            for source, target in _blocks(x, result):
+                _sparsemax(source, target)
+        elif operation.endswith("backward"):
+            _gradient(x, arrays[1], result, operation == "log_softmax_backward")
+        else:
+            _exponential(x, result, -1.0 if operation == "softmin" else 1.0, operation == "log_softmax", scale)
+
+
+def apply_plain(operation: str, axis: int, *arrays: np.ndarray) -> bool:
+    """What compiled code does faster for C-ordered arrays; nothing here."""
+    return False

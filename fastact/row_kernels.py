@@ -48,34 +48,42 @@ def functions(operation: str, storage: str) -> dict[str, tuple[Any, Any]]:
 def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) -> SimpleNamespace:
     load, store, positions, prefetch_next = mode.load, mode.store, mode.positions, mode.prefetch_next
     fold, across_max, across_sum = mode.fold, mode.across_max, mode.across_sum
-    number_of, vector_of = mode.number_of, mode.vector_of
+    number_of, vector_of, few_of, every = mode.number_of, mode.vector_of, mode.few_of, mode.every
     parts, shift_of, log_total, add = words.parts, words.shift, words.log_total, words.add
     load_first = words.load_first
-    set_apart = operation != "softmax"  # the logarithm wants to know the sum without its largest terms
+    opposite = operation == "softmin"
+    set_apart = not opposite and operation != "softmax"  # the logarithm wants the sum without its largest terms
+
+    @kernel
+    def load_signed(x, i, lowest):
+        """Where there is no element, the lowest."""
+        return -load(x, i, -lowest) if opposite else load(x, i, lowest)
 
     @kernel
     def reference(maximum):
-        """What the exponentials of a row are measured by: shift, and p and k of the maximum."""
-        shift = shift_of(maximum)
-        p, k = parts(maximum, shift)
-        return shift, p, k
+        """What the exponentials of a row are measured by: shift, and p and k of the maximum; p in few lanes."""
+        few = few_of(maximum)
+        shift = shift_of(few)
+        p, k = parts(few, shift)
+        return every(shift, maximum), p, every(k, maximum)
 
     @kernel
-    def summarise(x, sign, keep, y):
+    def summarise(x, keep, y):
         """A row's maximum, how often it was set apart, and the sum of the other exponentials; these as multiples of
         2**k of the maximum. ``keep(y, i, term)`` is told each vector of terms."""
         zero = load_first(x[0], 0)
         lowest = spread(-INFINITY, zero)
         best = lowest
         for i in range(positions(x[2])):
-            v = load(x, i, lowest * sign) * sign
+            v = load_signed(x, i, lowest)
             best = select(v > best, v, best)
         maximum = across_max(best)
         shift, _, k_of_maximum = reference(maximum)
         total, low, number = widen(fold(zero)), widen(fold(zero)), zero
         for i in range(positions(x[2])):
             prefetch_next(x, i)
-            v = load(x, i, lowest * sign) * sign
+            prefetch_next(y, i)
+            v = load_signed(x, i, lowest)
             p, k = parts(v, shift)
             term = ldexp(p, k - k_of_maximum)
             if set_apart:
@@ -109,49 +117,45 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
     @kernel
     def log_state(maximum, others, number, scale):
         _, p, _ = reference(maximum)
-        others = vector_of(others / number_of(p), maximum)
-        return maximum, log_total(others, vector_of(number, maximum), maximum), maximum
+        few = few_of(maximum)
+        log = log_total(vector_of(others / number_of(p), few), vector_of(number, few), few)
+        return maximum, every(log, maximum), maximum
 
     @kernel
     def log_finish(v, state):
         maximum, log, _ = state
         return (v - maximum) - log
 
-    state_of, finish = (softmax_state, softmax_finish) if operation == "softmax" else (log_state, log_finish)
+    state_of, finish = (softmax_state, softmax_finish) if not set_apart else (log_state, log_finish)
 
     @kernel
-    def sign_of(context, x):
-        return spread(float_at(context, Axis.SIGN), load_first(x[0], 0))
-
-    @kernel
-    def finish_all(x, y, sign, state):
+    def finish_all(x, y, state):
         for i in range(positions(x[2])):
-            store(finish(load(x, i, sign) * sign, state), y, i)
+            store(finish(load_signed(x, i, state[2]), state), y, i)
 
     @kernel
     def apply_scaling(context, x, other, y):
         """softmax with one exponential per element: kept where the result will be."""
-        _, total, _ = summarise(x, sign_of(context, x), in_result, y)
-        factor = vector_of(float_at(context, Axis.SCALE) / total, sign_of(context, x))
+        maximum, total, _ = summarise(x, in_result, y)
+        factor = vector_of(float_at(context, Axis.SCALE) / total, maximum)
         for i in range(positions(x[2])):
             store(load(y, i, factor) * factor, y, i)
 
     @kernel
     def apply(context, x, other, y):
-        sign = sign_of(context, x)
-        maximum, others, number = summarise(x, sign, no_need, y)
-        finish_all(x, y, sign, state_of(maximum, others, number, float_at(context, Axis.SCALE)))
+        maximum, others, number = summarise(x, no_need, y)
+        finish_all(x, y, state_of(maximum, others, number, float_at(context, Axis.SCALE)))
 
     @kernel
     def statistics(context, x, y, other):
-        maximum, others, number = summarise(x, sign_of(context, x), no_need, x)
+        maximum, others, number = summarise(x, no_need, x)
         store(maximum, y, 0)
         store(log_state(maximum, others, number, 1.0)[1], other, 0)
 
     @kernel
     def summary(context, x, other, result):
         """Of a part its maximum, and the sum of all its exponentials as a multiple of the largest."""
-        maximum, others, number = summarise(x, sign_of(context, x), no_need, x)
+        maximum, others, number = summarise(x, no_need, x)
         p = number_of(reference(maximum)[1])
         put_float(result, 0, number_of(maximum))
         put_float(result, 1, number + others / p)
@@ -159,17 +163,16 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
     @kernel
     def complete(context, x, other, y):
         """A part of a row of which the maximum and the sum are known."""
-        sign = sign_of(context, x)
-        maximum = spread(float_at(context, Axis.MAXIMUM), sign)
+        maximum = spread(float_at(context, Axis.MAXIMUM), load_first(x[0], 0))
         if set_apart:
-            state = maximum, spread(float_at(context, Axis.LOG), sign), maximum
+            state = maximum, spread(float_at(context, Axis.LOG), maximum), maximum
         else:
             shift, p, k = reference(maximum)
             total = number_of(p) * float_at(context, Axis.TOTAL)
             state = shift, k, vector_of(float_at(context, Axis.SCALE) / total, maximum)
-        finish_all(x, y, sign, state)
+        finish_all(x, y, state)
 
-    if operation == "softmax" and words.size == words.work:  # float16 would round the exponentials
+    if not set_apart and words.size == words.work:  # float16 would round the exponentials
         apply = apply_scaling
     return SimpleNamespace(apply=apply, statistics=statistics, summary=summary, complete=complete)
 
@@ -179,8 +182,8 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
 
 def _gradient(operation: str, words: SimpleNamespace, mode: SimpleNamespace) -> SimpleNamespace:
     """With y the forward's output (X in the record) and grad the gradient with respect to it (OTHER)."""
-    load, store, positions, fold = mode.load, mode.store, mode.positions, mode.fold
-    across_sum, vector_of, number_of = mode.across_sum, mode.vector_of, mode.number_of
+    load, store, positions, prefetch_bundle = mode.load, mode.store, mode.positions, mode.prefetch_bundle
+    fold, across_sum, vector_of, number_of = mode.fold, mode.across_sum, mode.vector_of, mode.number_of
     parts, add, load_first = words.parts, words.add, words.load_first
 
     @kernel
@@ -204,10 +207,13 @@ def _gradient(operation: str, words: SimpleNamespace, mode: SimpleNamespace) -> 
     term, finish = (softmax_term, softmax_finish) if plain else (log_term, log_finish)
 
     @kernel
-    def summed(y, grad):
+    def summed(y, grad, out):
         zero = load_first(y[0], 0)
         total, low = widen(fold(zero)), widen(fold(zero))
         for i in range(positions(y[2])):
+            prefetch_bundle(y, i)
+            prefetch_bundle(grad, i)
+            prefetch_bundle(out, i)
             total, low = add(total, low, fold(term(load(y, i, zero), load(grad, i, zero))))
         return across_sum(total + low)
 
@@ -221,11 +227,11 @@ def _gradient(operation: str, words: SimpleNamespace, mode: SimpleNamespace) -> 
 
     @kernel
     def apply(context, y, grad, out):
-        finish_all(y, grad, out, summed(y, grad))
+        finish_all(y, grad, out, summed(y, grad, out))
 
     @kernel
     def summary(context, y, grad, result):
-        put_float(result, 1, summed(y, grad))
+        put_float(result, 1, summed(y, grad, y))
 
     @kernel
     def complete(context, y, grad, out):

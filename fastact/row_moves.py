@@ -21,10 +21,13 @@ from fastact.lanes import (
     first_lanes,
     first_of_each,
     folded,
+    folded_each,
     largest_lane,
     largest_of_each,
     narrow,
+    one_of_each,
     prefetch,
+    repeat_each,
     spread,
     sum_of_each,
     sum_of_lanes,
@@ -80,6 +83,16 @@ def unchanged(v):
     return v
 
 
+@kernel
+def itself(v, like):
+    return v
+
+
+@kernel
+def no_prefetch(operand, i):
+    pass
+
+
 def rows(words: SimpleNamespace) -> SimpleNamespace:
     """One row at a time; its i-th vector holds elements from i * lanes on."""
     size, lanes, load_whole, store_whole = words.size, words.lanes, words.load, words.store
@@ -109,7 +122,7 @@ def rows(words: SimpleNamespace) -> SimpleNamespace:
 
     @kernel
     def prefetch_next(operand, i):
-        """The row behind this one is usually the next: fetch it while this one is computed."""
+        """The row behind this one is usually the next: fetch it while this one is computed, and where results go."""
         address, _, count = operand
         ahead = address + (count + i * lanes) * size
         for line in range(0, lanes * size, 64):
@@ -127,7 +140,8 @@ def rows(words: SimpleNamespace) -> SimpleNamespace:
     def number_of(v):
         return np.float64(largest_lane(v))
 
-    fold, vector_of = folded, spread
+    fold, vector_of, prefetch_bundle = folded, spread, no_prefetch
+    few_of, every = one_of_each, repeat_each
 
     return SimpleNamespace(**{k: v for k, v in locals().items() if k in MODE})
 
@@ -149,7 +163,7 @@ def bundles(words: SimpleNamespace) -> SimpleNamespace:
     def load(operand, i, rest):
         address, stride, count, last = operand
         left = count - i * width
-        v = load_bundle(address + i * width * size, stride, last, min(left, width))
+        v = load_bundle(address + i * width * size, stride, last, left)
         if left < width:
             v = select(first_of_each(left, v), v, rest)
         return v
@@ -157,7 +171,7 @@ def bundles(words: SimpleNamespace) -> SimpleNamespace:
     @kernel
     def store(v, operand, i):
         address, stride, count, last = operand
-        store_bundle(v, address + i * width * size, stride, last, min(count - i * width, width))
+        store_bundle(v, address + i * width * size, stride, last, count - i * width)
 
     @kernel
     def prefetch_next(operand, i):
@@ -166,10 +180,20 @@ def bundles(words: SimpleNamespace) -> SimpleNamespace:
             prefetch(address + row * stride + i * width * size)
 
     @kernel
+    def across_max(v):
+        return repeat_each(largest_of_each(v), v)
+
+    @kernel
     def across_sum(v):
         return sum_of_each(widen(v))
 
-    across_max, fold, number_of, vector_of = largest_of_each, unchanged, widen, narrow
+    @kernel
+    def number_of(v):
+        return widen(one_of_each(v))
+
+    fold, prefetch_bundle = folded_each, prefetch_next
+    few_of, every = one_of_each, repeat_each
+    vector_of = repeat_each
 
     return SimpleNamespace(**{k: v for k, v in locals().items() if k in MODE})
 
@@ -222,20 +246,20 @@ def panels(words: SimpleNamespace) -> SimpleNamespace:
         address, step, _ = operand
         store_work(v, address + i * step, work, 0, lanes)
 
-    @kernel
-    def prefetch_next(operand, i):
-        pass
-
-    across_max = fold = unchanged
-    across_sum, number_of, vector_of = widen, widen, narrow
+    prefetch_next = prefetch_bundle = no_prefetch
+    across_max = fold = few_of = unchanged
+    across_sum, number_of, vector_of, every = widen, widen, narrow, itself
 
     return SimpleNamespace(**{k: v for k, v in locals().items() if k in MODE})
 
 
-#: What a mode defines: how many vectors a row takes, how they are moved, and how what is in their lanes becomes
-#: knowledge about a row: a number (a float64 here, a vector of them there) and back, `vector_of` it.
+#: What a mode defines: how many vectors a row takes, how they are moved, what is prefetched (where there is little to
+#: compute, of whole rows nothing: the processor does that better by itself), and how what is in their lanes becomes
+#: knowledge about a row: a number (a float64, four of them, or a vector) and back, `vector_of` it; also ``few_of`` a
+#: vector, for what is the same in many lanes and costs much, and `every` lane of it again.
 MODE = {
-    "positions", "load", "store", "prefetch_next", "fold", "across_max", "across_sum", "number_of", "vector_of",
+    "positions", "load", "store", "prefetch_next", "prefetch_bundle", "fold", "across_max", "across_sum", "number_of",
+    "vector_of", "few_of", "every",
 }  # fmt: skip
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
 
+from fastact.memory import empty
+
 __all__ = ["along", "as_floats", "as_rows", "can_write", "check_out", "engine", "masked", "normalized_axes"]
 
 
+@cache
 def engine(backend: str) -> Any:
     """The module that computes."""
     if backend == "numba":
@@ -71,14 +74,15 @@ def as_rows(array: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     return array.reshape(math.prod(shape[:first]), math.prod(shape[first : last + 1]), math.prod(shape[last + 1 :]))
 
 
-def along(function: Callable[..., None], axis: Any, out: Any, *inputs: np.ndarray) -> np.ndarray:
-    """Call a function of rows on arrays of one shape and dtype: its last argument is where results go."""
+def along(compute: Any, operation: str, axis: Any, out: Any, *inputs: np.ndarray) -> np.ndarray:
+    """Have an engine apply an operation along an axis of arrays of one shape and dtype."""
     shape, dtype = inputs[0].shape, inputs[0].dtype
     if type(axis) is int and -len(shape) <= axis < len(shape) and _is_plain(out, inputs):
-        result = np.empty(shape, dtype) if out is None else out
+        result = empty(shape, dtype) if out is None else out
         axis %= len(shape)
-        rows_shape = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
-        function(*[a.reshape(rows_shape) for a in inputs], result.reshape(rows_shape))
+        if not compute.apply_plain(operation, axis, *inputs, result):
+            rows_shape = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
+            compute.apply(operation, *[a.reshape(rows_shape) for a in (*inputs, result)])
         return result
     axes = normalized_axes(axis, len(shape))
     if out is not None:
@@ -94,11 +98,11 @@ def along(function: Callable[..., None], axis: Any, out: Any, *inputs: np.ndarra
     target = None if out is None else out.transpose(order)
     result = target
     if target is None or target.dtype != dtype or not can_write(target, axes, inputs):
-        result = np.empty(inputs[0].shape, dtype)
+        result = empty(inputs[0].shape, dtype)
     assert result is not None
     rows = as_rows(result, axes)
     if result.size:
-        function(*(as_rows(a, axes) for a in inputs), rows)
+        compute.apply(operation, *(as_rows(a, axes) for a in inputs), rows)
     if not np.shares_memory(rows, result) and result.size:  # the axes were not neighbours
         first = axes[0]
         moved = np.moveaxis(result, axes, range(first, first + len(axes)))

@@ -14,6 +14,7 @@ from fastact import matmul, threads
 from fastact.activations import Activation
 from fastact.layout import LARGE_PRODUCT, Gemm, Layer, Network, Optimizer
 from fastact.matmul import address
+from fastact.memory import empty
 from fastact.objectives import function_ufunc, loss_ufunc, product_ufunc
 from fastact.plan import Parameters, Plan, Trainer, room, ufunc_of
 from fastact.primitives import exp, log
@@ -163,7 +164,7 @@ def predict(parameters: Parameters, activations: Sequence[Activation], x: np.nda
     """The network's outputs, a few hundred rows at a time."""
     batch = max(1, min(len(x), PREDICT_BATCH))
     network = _Network(parameters, activations, "value", x, batch)
-    result = np.empty((len(x), parameters.biases[-1].size), x.dtype)
+    result = empty((len(x), parameters.biases[-1].size), x.dtype)
     network.fill(RESULT=result)
     network.call("predict")
     return result

@@ -284,17 +284,24 @@ for _table in LOOKUPS:
 
 
 def _registers(builder: ir.IRBuilder, *operands: Any) -> list[list[Any]]:
-    """Vectors of several registers cut into registers: the first of each operand, the second of each..."""
+    """Vectors cut into registers, or repeated to fill one: the first of each operand, the second of each..."""
     kind = operands[0].type
     lanes = register_bytes() // (8 if str(kind.element) in ("double", "i64") else 4)
-    starts = range(0, kind.count, lanes)
-    return [[_shuffled(builder, o, o, range(start, start + lanes)) for o in operands] for start in starts]
+    places = [[(start + i) % kind.count for i in range(lanes)] for start in range(0, kind.count, lanes)]
+    return [[_shuffled(builder, o, o, some) for o in operands] for some in places]
 
 
-def _joined(builder: ir.IRBuilder, parts: list[Any]) -> Any:
+def joined(builder: ir.IRBuilder, parts: list[Any]) -> Any:
+    """Vectors side by side in one; a power of two of them."""
     while len(parts) > 1:
         parts = [_shuffled(builder, a, b, range(2 * a.type.count)) for a, b in zip(parts[::2], parts[1::2])]
     return parts[0]
+
+
+def _joined_as(builder: ir.IRBuilder, parts: list[Any], like: Any) -> Any:
+    """Registers put together, and the repetition cut off again."""
+    whole = joined(builder, parts)
+    return whole if whole.type.count == like.type.count else _shuffled(builder, whole, whole, range(like.type.count))
 
 
 def _register_by_register(builder: ir.IRBuilder, name: str, *operands: Any) -> Any:
@@ -307,7 +314,7 @@ def _register_by_register(builder: ir.IRBuilder, name: str, *operands: Any) -> A
             more.append(ir.Constant(ir.IntType(32), 4))  # round as the processor is set to
         suffix = "ps" if kind.count == 16 else "pd"
         results.append(llvm_call(builder, f"llvm.x86.avx512.{name}.{suffix}.512", kind, *part, *more))
-    return _joined(builder, results)
+    return _joined_as(builder, results, operands[0])
 
 
 def _permuted(builder: ir.IRBuilder, numbers: Any, index: Any, element: ir.Type) -> Any:
@@ -320,7 +327,7 @@ def _permuted(builder: ir.IRBuilder, numbers: Any, index: Any, element: ir.Type)
             results.append(llvm_call(builder, "llvm.x86.avx512.permvar.sf.512", kind, *halves, part))
         else:
             results.append(llvm_call(builder, "llvm.x86.avx512.vpermi2var.pd.512", kind, halves[0], part, halves[1]))
-    return _joined(builder, results)
+    return _joined_as(builder, results, index)
 
 
 def _shuffled(builder: ir.IRBuilder, a: Any, b: Any, indices: Any) -> Any:
