@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import repeat
 from typing import Any
 
 import numpy as np
+from numpy import may_share_memory
 
 from fastact.activations import ACTIVATIONS, Activation
 from fastact.keywords import REQUIRED
@@ -39,18 +41,42 @@ def _usable(activation: str | Activation) -> Activation:
     return activation
 
 
-def are_plain(x: Any, weight: Any, bias: Any) -> bool:
-    """Whether these are matrices, and a contiguous vector or None, of one dtype that is computed in, and fit: nothing
-    to convert and nothing to complain of, found out in a third of the time that a thorough look takes."""
-    if type(x) is not np.ndarray or type(weight) is not np.ndarray or x.ndim != 2 or weight.ndim != 2:
+def is_plain(array: Any, dtype: np.dtype, shape: tuple[int, ...]) -> bool:
+    """Whether this is an array of exactly that dtype and shape."""
+    return type(array) is np.ndarray and array.dtype is dtype and array.shape == shape
+
+
+def are_plain(weight: Any, x: Any, bias: Any = None, rows: tuple[Any, ...] = (), targets: tuple[Any, ...] = ()) -> bool:
+    """Whether a layer's operands are matrices and a vector of one dtype that is computed in, and fit: nothing to
+    convert and nothing to complain of, found out in a fifth of the time that a thorough look takes.
+
+    ``rows`` have the shape of the layer's result, as have ``targets``, which may be None and overlap nothing."""
+    if type(weight) is not np.ndarray or type(x) is not np.ndarray or weight.ndim != 2 or x.ndim != 2:
         return False
-    dtype = x.dtype
-    if dtype not in PLAIN or weight.dtype is not dtype or x.shape[1] != weight.shape[1]:
+    dtype, (n_out, n_in) = weight.dtype, weight.shape
+    if dtype not in PLAIN or x.dtype is not dtype or x.shape[1] != n_in:
         return False
-    if bias is None:
-        return True
-    fits = type(bias) is np.ndarray and bias.dtype is dtype and bias.shape == weight.shape[:1]
-    return fits and bias.flags.c_contiguous
+    if bias is not None and not is_plain(bias, dtype, (n_out,)):
+        return False
+    shape = len(x), n_out
+    for array in rows:
+        if not is_plain(array, dtype, shape):
+            return False
+    before = [x, weight] if bias is None else [x, weight, bias]
+    for target in targets:
+        if target is not None:
+            if not is_plain(target, dtype, shape) or not is_writable(target, before):
+                return False
+            before.append(target)
+    return True
+
+
+def is_writable(target: np.ndarray, others: list[Any]) -> bool:
+    """Whether results can be written there as they are computed, while the others are in use."""
+    flags = target.flags
+    if not flags.c_contiguous or not flags.writeable:
+        return False
+    return not any(map(may_share_memory, repeat(target), others))
 
 
 def common_dtype(arrays: dict[str, np.ndarray]) -> np.dtype:

@@ -81,8 +81,8 @@ class _Network:
         needed = []
         for inputs, outputs in self.table[:, [Layer.INPUTS, Layer.OUTPUTS]].tolist():
             if inputs * outputs * batch >= LARGE_PRODUCT:
-                sizes = (batch, outputs, inputs), (batch, inputs, outputs), (inputs, outputs, batch)
-                needed += [matmul.workspace_bytes(m, n, k, self.dtype.itemsize) for m, n, k in sizes]
+                sizes = (outputs, inputs), (inputs, outputs), (outputs, batch)
+                needed += [matmul.workspace_bytes(n, k, self.dtype.itemsize) for n, k in sizes]
         record = np.zeros(Gemm.SIZE, np.int64)
         if needed:
             record = matmul.new_record(self.dtype.name)
