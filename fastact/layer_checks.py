@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
-from itertools import repeat
 from typing import Any
 
 import numpy as np
-from numpy import may_share_memory
 
 from fastact.activations import ACTIVATIONS, Activation
 from fastact.keywords import REQUIRED
 
-__all__ = ["COMPUTED_IN", "activation_of", "are_plain", "check_target", "common_dtype", "forward_shape"]
+__all__ = ["COMPUTED_IN", "activation_of", "are_matrices", "are_plain", "check_target", "common_dtype", "forward_shape"]
 
 #: What products of a dtype are computed in, by NumPy's one-letter codes.
 COMPUTED_IN: dict[str, np.dtype] = {"e": np.dtype(np.float32), "f": np.dtype(np.float32), "d": np.dtype(np.float64)}
@@ -41,42 +39,27 @@ def _usable(activation: str | Activation) -> Activation:
     return activation
 
 
-def is_plain(array: Any, dtype: np.dtype, shape: tuple[int, ...]) -> bool:
-    """Whether this is an array of exactly that dtype and shape."""
-    return type(array) is np.ndarray and array.dtype is dtype and array.shape == shape
+def are_plain(x: Any, weight: Any, bias: Any, out: Any, preactivation: Any) -> bool:
+    """Whether a layer's operands are of the kind that compiled code takes, and results can be written where they are to
+    go: what is wrong with them then, NumPy finds. In one expression, because calls would take twice the time."""
+    return (
+        type(x) is np.ndarray and type(weight) is np.ndarray and (dtype := weight.dtype) in PLAIN and x.dtype is dtype
+        and x.ndim == 2 and weight.ndim == 2
+        and (bias is None or (type(bias) is np.ndarray and bias.dtype is dtype and bias.ndim == 1))
+        and (out is None or (type(out) is np.ndarray and out.dtype is dtype and out.ndim == 2 and out.flags.carray))
+        and (preactivation is None or is_second_target(preactivation, dtype, out))
+    )  # fmt: skip
 
 
-def are_plain(weight: Any, x: Any, bias: Any = None, rows: tuple[Any, ...] = (), targets: tuple[Any, ...] = ()) -> bool:
-    """Whether a layer's operands are matrices and a vector of one dtype that is computed in, and fit: nothing to
-    convert and nothing to complain of, found out in a fifth of the time that a thorough look takes.
-
-    ``rows`` have the shape of the layer's result, as have ``targets``, which may be None and overlap nothing."""
-    if type(weight) is not np.ndarray or type(x) is not np.ndarray or weight.ndim != 2 or x.ndim != 2:
-        return False
-    dtype, (n_out, n_in) = weight.dtype, weight.shape
-    if dtype not in PLAIN or x.dtype is not dtype or x.shape[1] != n_in:
-        return False
-    if bias is not None and not is_plain(bias, dtype, (n_out,)):
-        return False
-    shape = len(x), n_out
-    for array in rows:
-        if not is_plain(array, dtype, shape):
-            return False
-    before = [x, weight] if bias is None else [x, weight, bias]
-    for target in targets:
-        if target is not None:
-            if not is_plain(target, dtype, shape) or not is_writable(target, before):
-                return False
-            before.append(target)
-    return True
+def is_second_target(target: Any, dtype: np.dtype, other: np.ndarray | None) -> bool:
+    plain = type(target) is np.ndarray and target.dtype is dtype and target.ndim == 2 and target.flags.carray
+    return plain and (other is None or not np.may_share_memory(target, other))
 
 
-def is_writable(target: np.ndarray, others: list[Any]) -> bool:
-    """Whether results can be written there as they are computed, while the others are in use."""
-    flags = target.flags
-    if not flags.c_contiguous or not flags.writeable:
-        return False
-    return not any(map(may_share_memory, repeat(target), others))
+def are_matrices(*arrays: Any) -> bool:
+    """The same of what the gradients are computed from."""
+    dtype = getattr(arrays[0], "dtype", None)
+    return dtype in PLAIN and all(type(a) is np.ndarray and a.dtype is dtype and a.ndim == 2 for a in arrays)
 
 
 def common_dtype(arrays: dict[str, np.ndarray]) -> np.dtype:

@@ -24,6 +24,7 @@ from fastact.parallel import (
     call_loop,
     call_resolve,
     clear_floating_point_flags,
+    offset,
     record_at,
     stack_record,
 )
@@ -96,30 +97,29 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
     def workspace_bytes(n, k):
         return packed_bytes(n, k, columns, depth, size)
 
-    def forward(pointers, dimensions, steps, data):
-        """``(m,k),(n,k),(n)->(m,n),(m,n)``: activation and preactivation; without the third or the last operand if the
-        record says so."""
+    @inline
+    def meets(low, high, matrix, rows, row, columns, column):
+        """Whether a matrix has elements between two addresses."""
+        first = matrix + min(0, (rows - 1) * row) + min(0, (columns - 1) * column)
+        last = matrix + max(0, (rows - 1) * row) + max(0, (columns - 1) * column)
+        return low < last + size and first < high
+
+    @inline
+    def overwrites(target, target_row, pointers, dimensions, inside, biased):
+        """Whether a result is to go where an operand lies."""
         m, k, n = dimensions[1], dimensions[2], dimensions[3]
-        biased, kept = data[Dense.BIASED], data[Dense.KEPT]
-        first = 3 + biased + kept  # of the steps inside operands; those before lead from matrix to matrix
-        y, y_row = pointers[2 + biased], steps[first + 4 + biased]
-        product, pool = record_at(scratch(GEMM_BYTES)), record_at(data[Dense.POOL])
-        prepare(product, data)
-        memory = take_memory(pool, workspace_bytes(n, k) + n * size)
-        product[Gemm.WORKSPACE] = usable(memory)
-        product[Gemm.LOOP], product[Gemm.LOOP_DATA] = data[Dense.LOOP], data[Dense.LOOP_DATA]
-        if biased:
-            product[Gemm.BIAS] = contiguous(pointers[2], steps[first + 4], n, usable(memory) + workspace_bytes(n, k))
-        c, c_row = y, y_row
-        if kept:
-            c, c_row = pointers[3 + biased], steps[first + 6 + biased]
-            product[Gemm.OUT], product[Gemm.OUT_ROW] = y, y_row
-        multiply(
-            data, product, m, n, k, pointers[0], steps[first], steps[first + 1],
-            pointers[1], steps[first + 3], steps[first + 2], c, c_row,
-        )  # fmt: skip
-        give_back(pool, memory)
-        clear_floating_point_flags()
+        low, high = target + min(0, (m - 1) * target_row), target + max(0, (m - 1) * target_row) + n * size
+        return (
+            meets(low, high, pointers[0], m, inside[0], k, inside[1])
+            or meets(low, high, pointers[1], n, inside[2], k, inside[3])
+            or (biased == 1 and meets(low, high, pointers[2], n, inside[4], 1, 0))
+        )
+
+    @inline
+    def copy_rows(source, target, target_row, m, n):
+        for i in range(m):
+            for j in range(n):
+                put(get(source + (i * n + j) * size), target + i * target_row + j * size)
 
     @inline
     def contiguous(vector, step, count, room):
@@ -129,6 +129,37 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
         for i in range(count):
             put(get(vector + i * step), room + i * size)
         return room
+
+    def forward(pointers, dimensions, steps, data):
+        """``(m,k),(n,k),(n)->(m,n),(m,n)``: activation and preactivation; without the third or the last operand if the
+        record says so. NumPy keeps operands apart from results only where it knows that elements are computed one by
+        one, so what would be overwritten too early is computed elsewhere first."""
+        m, k, n = dimensions[1], dimensions[2], dimensions[3]
+        biased, kept = data[Dense.BIASED], data[Dense.KEPT]
+        inside = offset(steps, 3 + biased + kept)  # the steps in operands; those before lead from matrix to matrix
+        y, y_row = pointers[2 + biased], inside[4 + biased]
+        z, z_row = (pointers[3 + biased], inside[6 + biased]) if kept else (y, y_row)
+        apart = not overwrites(y, y_row, pointers, dimensions, inside, biased)
+        apart = apart and not overwrites(z, z_row, pointers, dimensions, inside, biased)
+        product, pool = record_at(scratch(GEMM_BYTES)), record_at(data[Dense.POOL])
+        prepare(product, data)
+        packed, result = workspace_bytes(n, k), 0 if apart else m * n * size
+        memory = take_memory(pool, packed + n * size + 2 * result)
+        room = usable(memory) + packed
+        product[Gemm.WORKSPACE] = usable(memory)
+        product[Gemm.LOOP], product[Gemm.LOOP_DATA] = data[Dense.LOOP], data[Dense.LOOP_DATA]
+        if biased:
+            product[Gemm.BIAS] = contiguous(pointers[2], inside[4], n, room)
+        c, c_row = (z, z_row) if apart else (room + n * size, n * size)
+        if kept:
+            product[Gemm.OUT], product[Gemm.OUT_ROW] = (y, y_row) if apart else (c + result, c_row)
+        multiply(data, product, m, n, k, pointers[0], inside[0], inside[1], pointers[1], inside[3], inside[2], c, c_row)
+        if not apart:
+            copy_rows(c, z, z_row, m, n)
+            if kept:
+                copy_rows(c + result, y, y_row, m, n)
+        give_back(pool, memory)
+        clear_floating_point_flags()
 
     def backward(pointers, dimensions, steps, data):
         """``(m,n),(m,k),(n,k),(m,n)->(m,k),(n,k),(n)``: from the gradient, x, weight and preactivation to the gradients

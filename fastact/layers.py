@@ -13,7 +13,15 @@ from numpy.typing import ArrayLike
 from fastact import matmul, threads
 from fastact.activations import Activation
 from fastact.functions import offered
-from fastact.layer_checks import COMPUTED_IN, activation_of, are_plain, check_target, common_dtype, forward_shape
+from fastact.layer_checks import (
+    COMPUTED_IN,
+    activation_of,
+    are_matrices,
+    are_plain,
+    check_target,
+    common_dtype,
+    forward_shape,
+)
 from fastact.layout import Dense
 from fastact.matmul import BLOCK_BYTES, address
 from fastact.ufunc import loop_of, make_generalized, make_ufunc
@@ -77,8 +85,11 @@ def dense(
            [0., 0., 0.]])
     """
     entry = activation_of(activation)
-    if _compiled(backend) and are_plain(weight, x, bias, (), (out, preactivation)):
-        return _forward_compiled(x, weight, bias, entry, out, preactivation)  # type: ignore[arg-type]
+    if _compiled(backend) and are_plain(x, weight, bias, out, preactivation):
+        try:
+            return _forward_compiled(x, weight, bias, entry, out, preactivation)  # type: ignore[arg-type]
+        except ValueError:
+            pass  # NumPy found shapes that do not fit; what follows says so in our words
     arrays = {"x": np.asarray(x), "weight": np.asarray(weight)}
     if bias is not None:
         arrays["bias"] = np.asarray(bias)
@@ -156,8 +167,11 @@ def dense_backward(
            [0., 0.]]), array([1., 0.]))
     """
     entry = activation_of(activation)
-    if _compiled(backend) and are_plain(weight, x, None, (grad, preactivation)):
-        return _backward_compiled(grad, x, weight, preactivation, entry)  # type: ignore[arg-type]
+    if _compiled(backend) and are_matrices(grad, x, weight, preactivation):
+        try:
+            return _backward_compiled(grad, x, weight, preactivation, entry)  # type: ignore[arg-type]
+        except ValueError:
+            pass  # as in dense
     arrays = {"grad": np.asarray(grad), "x": np.asarray(x), "weight": np.asarray(weight)}
     arrays["preactivation"] = np.asarray(preactivation)
     computed = COMPUTED_IN[common_dtype(arrays).char]
