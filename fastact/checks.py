@@ -82,8 +82,16 @@ def _numbers(name: str, values: Any) -> np.ndarray:
     return array
 
 
+#: Numbers that are looked at together: what is found out of each then stays in the cache.
+FINITE_BLOCK = 65_536
+
+
 def _finite(name: str, array: np.ndarray) -> np.ndarray:
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+    if array.dtype.kind != "f":
+        return array
+    flat = array.reshape(-1)
+    parts = (flat[start : start + FINITE_BLOCK] for start in range(0, flat.size, FINITE_BLOCK))
+    if not all(np.isfinite(part).all() for part in parts):
         raise ValueError(f"{name} has values that are not finite numbers in {array.dtype}")
     return array
 

@@ -27,7 +27,7 @@ from fastact.layout import Gemm, Pool
 from fastact.matmul import blocking
 from fastact.parallel import (
     TASK_SIGNATURE,
-    atomic_load,
+    awake_or_soon,
     call_loop,
     call_task,
     inline,
@@ -296,9 +296,7 @@ def entry_points(name: str) -> dict[str, tuple[Any, Any]]:
         pool = record_at(record[Gemm.POOL])
         # nanoseconds on one core: at 100 float32 multiply-adds each, and 80 bytes each
         work = M * N * K * size // 400 + (M * K + K * N + M * N) * size // 80
-        asleep = atomic_load(pool, Pool.SLEEPING) > 0
-        # Less than waking costs when calls come one by one, because a thread that is awake helps the calls that follow.
-        return 1 if work < 8_000 or (asleep and work < 20_000) else pool[Pool.THREADS]
+        return pool[Pool.THREADS] if work >= 20_000 or (work >= 4_000 and awake_or_soon(pool)) else 1
 
     @inline
     def few_rows(record, threads):

@@ -10,7 +10,7 @@ import numpy as np
 from fastact.activations import ACTIVATIONS, Activation
 from fastact.keywords import REQUIRED
 
-__all__ = ["COMPUTED_IN", "activation_of", "are_plain", "check_target", "common_dtype", "forward_shape"]
+__all__ = ["COMPUTED_IN", "activation_of", "are_matrices", "are_plain", "check_target", "common_dtype", "forward_shape"]
 
 #: What products of a dtype are computed in, by NumPy's one-letter codes.
 COMPUTED_IN: dict[str, np.dtype] = {"e": np.dtype(np.float32), "f": np.dtype(np.float32), "d": np.dtype(np.float64)}
@@ -39,18 +39,27 @@ def _usable(activation: str | Activation) -> Activation:
     return activation
 
 
-def are_plain(x: Any, weight: Any, bias: Any) -> bool:
-    """Whether these are matrices, and a contiguous vector or None, of one dtype that is computed in, and fit: nothing
-    to convert and nothing to complain of, found out in a third of the time that a thorough look takes."""
-    if type(x) is not np.ndarray or type(weight) is not np.ndarray or x.ndim != 2 or weight.ndim != 2:
-        return False
-    dtype = x.dtype
-    if dtype not in PLAIN or weight.dtype is not dtype or x.shape[1] != weight.shape[1]:
-        return False
-    if bias is None:
-        return True
-    fits = type(bias) is np.ndarray and bias.dtype is dtype and bias.shape == weight.shape[:1]
-    return fits and bias.flags.c_contiguous
+def are_plain(x: Any, weight: Any, bias: Any, out: Any, preactivation: Any) -> bool:
+    """Whether a layer's operands are of the kind that compiled code takes, and results can be written where they are to
+    go: what is wrong with them then, NumPy finds. In one expression, because calls would take twice the time."""
+    return (
+        type(x) is np.ndarray and type(weight) is np.ndarray and (dtype := weight.dtype) in PLAIN and x.dtype is dtype
+        and x.ndim == 2 and weight.ndim == 2
+        and (bias is None or (type(bias) is np.ndarray and bias.dtype is dtype and bias.ndim == 1))
+        and (out is None or (type(out) is np.ndarray and out.dtype is dtype and out.ndim == 2 and out.flags.carray))
+        and (preactivation is None or is_second_target(preactivation, dtype, out))
+    )  # fmt: skip
+
+
+def is_second_target(target: Any, dtype: np.dtype, other: np.ndarray | None) -> bool:
+    plain = type(target) is np.ndarray and target.dtype is dtype and target.ndim == 2 and target.flags.carray
+    return plain and (other is None or not np.may_share_memory(target, other))
+
+
+def are_matrices(*arrays: Any) -> bool:
+    """The same of what the gradients are computed from."""
+    dtype = getattr(arrays[0], "dtype", None)
+    return dtype in PLAIN and all(type(a) is np.ndarray and a.dtype is dtype and a.ndim == 2 for a in arrays)
 
 
 def common_dtype(arrays: dict[str, np.ndarray]) -> np.dtype:

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastact import matmul
+from fastact import matmul, threads
 from fastact.activations import Activation
 from fastact.functions import offered
-from fastact.layer_checks import COMPUTED_IN, activation_of, are_plain, check_target, common_dtype, forward_shape
+from fastact.layer_checks import (
+    COMPUTED_IN,
+    activation_of,
+    are_matrices,
+    are_plain,
+    check_target,
+    common_dtype,
+    forward_shape,
+)
+from fastact.layout import Dense
+from fastact.matmul import BLOCK_BYTES, address
 from fastact.memory import empty
-from fastact.ufunc import loop_of, make_ufunc
+from fastact.ufunc import loop_of, make_generalized, make_ufunc
 
 __all__ = ["dense", "dense_backward"]
-
-#: Bytes of a block of intermediate results that stays in the third-level cache, in the backward pass and where another
-#: library multiplies: large beside the weights, which are packed once for each.
-BLOCK_BYTES = 4 << 20
 
 
 @offered
@@ -79,8 +86,11 @@ def dense(
            [0., 0., 0.]])
     """
     entry = activation_of(activation)
-    if out is None and preactivation is None and are_plain(x, weight, bias) and _compiled(backend):
-        return _forward_plain(x, weight, bias, entry)
+    if _compiled(backend) and are_plain(x, weight, bias, out, preactivation):
+        try:
+            return _forward_compiled(x, weight, bias, entry, out, preactivation)  # type: ignore[arg-type]
+        except ValueError:
+            pass  # NumPy found shapes that do not fit; what follows says so in our words
     arrays = {"x": np.asarray(x), "weight": np.asarray(weight)}
     if bias is not None:
         arrays["bias"] = np.asarray(bias)
@@ -97,7 +107,11 @@ def dense(
     y = _writable_as_rows(out, shape, computed, operands)
     z = None if preactivation is None else _writable_as_rows(preactivation, shape, computed, operands)
     x2 = operands[0].reshape(_rows(shape), operands[0].shape[-1])
-    _forward(backend, x2, operands[1], operands[2] if bias is not None else None, entry, y, z)
+    bias = operands[2] if bias is not None else None
+    if _compiled(backend):
+        _forward_compiled(x2, operands[1], bias, entry, y, z)
+    else:
+        _forward(backend, x2, operands[1], bias, entry, y, z)
     if z is not None:
         _hand_over(z, preactivation, shape, result)
     return _hand_over(y, out, shape, result)
@@ -154,6 +168,11 @@ def dense_backward(
            [0., 0.]]), array([1., 0.]))
     """
     entry = activation_of(activation)
+    if _compiled(backend) and are_matrices(grad, x, weight, preactivation):
+        try:
+            return _backward_compiled(grad, x, weight, preactivation, entry)  # type: ignore[arg-type]
+        except ValueError:
+            pass  # as in dense
     arrays = {"grad": np.asarray(grad), "x": np.asarray(x), "weight": np.asarray(weight)}
     arrays["preactivation"] = np.asarray(preactivation)
     computed = COMPUTED_IN[common_dtype(arrays).char]
@@ -165,8 +184,10 @@ def dense_backward(
     g, x2, w, z = (np.asarray(array, computed) for array in arrays.values())
     rows = _rows(shape)
     g, x2, z = g.reshape(rows, n_out), x2.reshape(rows, n_in), z.reshape(rows, n_out)
-    dx, dweight, dbias = empty((rows, n_in), computed), empty((n_out, n_in), computed), np.empty(n_out, computed)
-    _backward(backend, g, x2, w, z, entry, dx, dweight, dbias)
+    if _compiled(backend):
+        dx, dweight, dbias = _backward_compiled(g, x2, w, z, entry)
+    else:
+        dx, dweight, dbias = _backward(backend, g, x2, w, z, entry)
     dx_dtype, dw_dtype = (common_dtype({name: arrays[name]}) for name in ("x", "weight"))
     return (
         _cast(dx.reshape(arrays["x"].shape), dx_dtype),
@@ -214,13 +235,79 @@ def _cast(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
         return array.astype(dtype)
 
 
-# -- how it is computed -----------------------------------------------------------------------------
+# -- in compiled code -------------------------------------------------------------------------------
+
+
+def _compiled(backend: str) -> bool:
+    return backend == "numba" and matmul.choice()[0] == "jit"
+
+
+def _forward_compiled(
+    x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, entry: Activation, y: Any, z: np.ndarray | None
+) -> np.ndarray:
+    """``y = activation(x @ weight.T + bias)``, and z without the activation."""
+    layer = _forward_ufunc(entry, weight.dtype.char, bias is not None, z is not None)
+    operands = (x, weight) if bias is None else (x, weight, bias)
+    result: np.ndarray = layer(*operands, out=y) if z is None else layer(*operands, out=(y, z))[0]
+    return result
+
+
+def _backward_compiled(
+    grad: np.ndarray, x: np.ndarray, weight: np.ndarray, z: np.ndarray, entry: Activation
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    gradients: tuple[np.ndarray, np.ndarray, np.ndarray] = _backward_ufunc(entry, weight.dtype.char)(grad, x, weight, z)
+    return gradients
 
 
 @cache
-def _loop(entry: Activation, kind: str) -> tuple[int, int]:
-    """The compiled loop of the activation's value for a dtype's letter; none for the identity."""
-    return (0, 0) if entry.name == "identity" else loop_of(_ufunc(entry, "value", "numba"), np.dtype(kind))
+def _forward_ufunc(entry: Activation, kind: str, biased: bool, kept: bool) -> np.ufunc:
+    """A layer with that activation, with or without a bias and a second result, as a generalized ufunc."""
+    signature = f"(m,k),(n,k){',(n)' * biased}->(m,n){',(m,n)' * kept}"
+    record = _record(kind, BIASED=biased, KEPT=kept)
+    if kept or entry.name != "identity":  # with two results, the identity copies one to the other
+        record[[Dense.LOOP, Dense.LOOP_DATA]] = loop_of(_ufunc(entry, "value", "numba"), np.dtype(kind))
+    return make_generalized("dense", signature, np.dtype(kind), _loops(kind)["forward"], record)
+
+
+@cache
+def _backward_ufunc(entry: Activation, kind: str) -> np.ufunc:
+    record = _record(kind, DRIVE=threads.driver())
+    if entry.name != "identity":
+        record[[Dense.LOOP, Dense.LOOP_DATA]] = loop_of(_ufunc(entry, "backward", "numba"), np.dtype(kind))
+    signature = "(m,n),(m,k),(n,k),(m,n)->(m,k),(n,k),(n)"
+    return make_generalized("dense_backward", signature, np.dtype(kind), _loops(kind)["backward"], record)
+
+
+@cache
+def _loops(kind: str) -> dict[str, int]:
+    """Addresses of the compiled loops for a dtype's letter."""
+    name = np.dtype(kind).name
+
+    def loops() -> dict[str, tuple[Any, Any]]:
+        from fastact import layer_loops
+
+        return layer_loops.functions_for(name)
+
+    from fastact import compiler
+
+    text = [(Path(__file__).parent / f"{module}.py").read_text() for module in ("layer_loops", "matmul")]
+    return compiler.load(f"{text}{name}{matmul.blocking(np.dtype(kind).itemsize)}", loops)
+
+
+@cache
+def _shared(kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """What all layers of a dtype have in common: a product without operands, and a one."""
+    return matmul.new_record(np.dtype(kind).name), np.ones(1, kind)
+
+
+def _record(kind: str, **slots: int) -> np.ndarray:
+    record = np.zeros(Dense.SIZE, np.int64)
+    product, one = map(address, _shared(kind))
+    name = np.dtype(kind).name
+    multiply = matmul.compiled(name)[f"multiply_{name}"]
+    for slot, value in dict(PRODUCT=product, ONE=one, MULTIPLY=multiply, POOL=address(threads.pool()), **slots).items():
+        record[getattr(Dense, slot)] = value
+    return record
 
 
 @cache
@@ -233,20 +320,13 @@ def _ufunc(entry: Activation, kind: str, backend: str) -> np.ufunc:
     return make_ufunc(definition._replace(results=definition.results[:1]), backend)
 
 
-def _compiled(backend: str) -> bool:
-    return backend == "numba" and matmul.choice()[0] == "jit"
+# -- by NumPy -----------------------------------------------------------------------------------------
 
 
 def _blocks(rows: int, row_bytes: int) -> list[slice]:
     """Runs of rows of about BLOCK_BYTES."""
     count = max(1, -(-rows * row_bytes // BLOCK_BYTES))
     return [slice(rows * i // count, rows * (i + 1) // count) for i in range(count)]
-
-
-def _forward_plain(x: Any, weight: Any, bias: Any, entry: Activation) -> np.ndarray:
-    y = empty((len(x), len(weight)), x.dtype)
-    matmul.multiply(x, weight.T, y, bias, loop=_loop(entry, y.dtype.char))
-    return y
 
 
 def _forward(
@@ -258,18 +338,7 @@ def _forward(
     y: np.ndarray,
     z: np.ndarray | None,
 ) -> None:
-    """``y = activation(x @ weight.T + bias)``, and z without the activation."""
-    if _compiled(backend):
-        bias = None if bias is None else np.ascontiguousarray(bias)
-        loop = _loop(entry, y.dtype.char)
-        if z is None:
-            matmul.multiply(x, weight.T, y, bias, loop=loop)
-        elif loop[0]:
-            matmul.multiply(x, weight.T, z, bias, loop=loop, out=y)
-        else:
-            matmul.multiply(x, weight.T, z, bias)
-            y[...] = z
-        return
+    """The same as in compiled code, block by block of rows."""
     ufunc = None if entry.name == "identity" else _ufunc(entry, "value", backend)
     with np.errstate(all="ignore"):
         for rows in _blocks(len(x), y.itemsize * y.shape[1]):
@@ -284,34 +353,20 @@ def _forward(
 
 
 def _backward(
-    backend: str,
-    grad: np.ndarray,
-    x: np.ndarray,
-    weight: np.ndarray,
-    z: np.ndarray,
-    entry: Activation,
-    dx: np.ndarray,
-    dweight: np.ndarray,
-    dbias: np.ndarray,
-) -> None:
+    backend: str, grad: np.ndarray, x: np.ndarray, weight: np.ndarray, z: np.ndarray, entry: Activation
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The three gradients, block by block of rows: dz is read three times while it is in the cache."""
     ufunc = None if entry.name == "identity" else _ufunc(entry, "backward", backend)
-    compiled = _compiled(backend)
+    dx, dweight, dbias = (empty(shape, grad.dtype) for shape in (x.shape, weight.shape, (len(weight),)))
     blocks = _blocks(len(x), grad.itemsize * max(grad.shape[1], 1))
     memory = None if ufunc is None else np.empty((max(s.stop - s.start for s in blocks), grad.shape[1]), grad.dtype)
-    ones = np.broadcast_to(grad.dtype.type(1), (1, len(x)))
     with np.errstate(all="ignore"):
         for number, rows in enumerate(blocks):
             dz = grad[rows]
             if ufunc is not None and memory is not None:
                 dz = ufunc(grad[rows], z[rows], out=memory[: len(dz)])
-            if compiled:
-                again = number > 0
-                matmul.multiply(dz, weight, dx[rows])
-                matmul.multiply(dz.T, x[rows], dweight, accumulate=again)
-                matmul.multiply(ones[:, : len(dz)], dz, dbias[np.newaxis], accumulate=again)
-            else:
-                np.matmul(dz, weight, out=dx[rows])
-                product, total = np.matmul(dz.T, x[rows]), np.add.reduce(dz, axis=0)
-                np.add(dweight if number else 0, product, out=dweight)
-                np.add(dbias if number else 0, total, out=dbias)
+            np.matmul(dz, weight, out=dx[rows])
+            product, total = np.matmul(dz.T, x[rows]), np.add.reduce(dz, axis=0)
+            np.add(dweight if number else 0, product, out=dweight)
+            np.add(dbias if number else 0, total, out=dbias)
+    return dx, dweight, dbias

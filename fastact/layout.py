@@ -75,6 +75,7 @@ class _Pool(NamedTuple):
     CONTEXT: int = 17
     TASK_GRAIN: int = 18
     SHARES: int = 19  # threads that the job was cut up for
+    MEMORY: int = 24  # address of memory that no call uses at the moment, or 0; its size stands in front
     OPEN: int = 32  # 1 while workers may join the job
     ACTIVE: int = 40  # workers inside the job
     GENERATION: int = 48  # jobs published so far
@@ -183,6 +184,23 @@ class _Gemm(NamedTuple):
 
 Gemm = _Gemm()
 
+
+class _Dense(NamedTuple):
+    """Slots in the record that NumPy hands to the loop of a dense layer as ``data``."""
+
+    PRODUCT: int = 0  # address of a record of Gemm with everything in it that does not depend on the operands
+    MULTIPLY: int = 1  # address of the function that computes such a product
+    POOL: int = 2
+    LOOP: int = 3  # the activation's loop, as in Gemm; in the backward pass 1, and the record is that of its gradient
+    LOOP_DATA: int = 4
+    DRIVE: int = 5  # the driver of ufuncs
+    ONE: int = 6  # address of a one in the layer's type
+    BIASED: int = 7  # 1 if there is a bias
+    KEPT: int = 8  # 1 if the preactivation is wanted
+    SIZE: int = 9
+
+
+Dense = _Dense()
 
 #: Multiplications from which a network's matrix products are packed and shared between threads. Below, the time goes
 #: into packing and waking; measured with sizes from 64 x 32 to 784 x 512 and batches from 1 to 4096.

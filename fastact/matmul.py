@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import struct
-import threading
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +13,11 @@ import numpy as np
 from fastact import threads
 from fastact.layout import Gemm
 
-__all__ = ["blocking", "compiled", "multiply", "new_record", "workspace_bytes"]
+__all__ = ["BLOCK_BYTES", "blocking", "compiled", "new_record", "packed_bytes", "workspace_bytes"]
+
+#: Bytes of a block of intermediate results that stays in the third-level cache, in the backward pass and where another
+#: library multiplies: large beside the weights, which are packed once for each.
+BLOCK_BYTES = 4 << 20
 
 
 class Blocking(NamedTuple):
@@ -51,11 +53,15 @@ def blocking(itemsize: int) -> Blocking:
     return Blocking(depth, columns, pack_depth, dot_rows=33, direct_rows=32)
 
 
-def workspace_bytes(m: int, n: int, k: int, itemsize: int) -> int:
-    """How much memory a product of that size packs into."""
+def packed_bytes(n: int, k: int, columns: int, pack_depth: int, itemsize: int) -> int:
+    """How much memory a product with a matrix of k rows and n columns packs into."""
+    return itemsize * min(columns, (n + 127) // 128 * 128) * (1 + min(pack_depth, k))
+
+
+def workspace_bytes(n: int, k: int, itemsize: int) -> int:
+    """The same, cut up as here."""
     plan = blocking(itemsize)
-    columns = min(plan.columns, (n + 127) // 128 * 128)
-    return itemsize * columns * (1 + min(plan.pack_depth, k))
+    return packed_bytes(n, k, plan.columns, plan.pack_depth, itemsize)
 
 
 @cache
@@ -89,72 +95,9 @@ def new_record(name: str) -> np.ndarray:
     return record
 
 
-# -- products of arrays ---------------------------------------------------------------------------
-
-_Multiply = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-_filled_in = struct.Struct(f"{Gemm.POOL}q")
-_local = threading.local()
-
-
 def address(array: np.ndarray) -> int:
     """Where an array's elements are: the first field of its C structure. ``array.ctypes.data`` takes a microsecond."""
     return ctypes.c_void_p.from_address(id(array) + object.__basicsize__).value or 0
-
-
-class _Products:
-    """One thread's record and workspace for one element type: nothing is allocated for a product."""
-
-    def __init__(self, name: str) -> None:
-        self.itemsize = np.dtype(name).itemsize
-        self.record = new_record(name)
-        self.words: Any = self.record
-        self.place = address(self.record)
-        self.function = _Multiply(compiled(name)[f"multiply_{name}"])
-        self.shape_of_b = 0, 0
-        self.reserve(1 << 16)
-
-    def reserve(self, size: int) -> None:
-        self.memory = np.empty(size + 64, np.uint8)
-        self.size, self.start = size, address(self.memory) + -address(self.memory) % 64
-
-    def run(self, m: int, n: int, k: int, *values: int) -> None:
-        if (n, k) != self.shape_of_b:
-            self.shape_of_b = n, k
-            needed = workspace_bytes(m, n, k, self.itemsize)
-            if needed > self.size:
-                self.reserve(needed)
-        _filled_in.pack_into(self.words, 0, *values, self.start)
-        self.function(self.place)
-
-
-def _products(dtype: np.dtype) -> _Products:
-    """This thread's own."""
-    made: dict[str, _Products] = _local.__dict__
-    if dtype.char not in made:  # the name of a dtype takes a microsecond
-        made[dtype.char] = _Products(dtype.name)
-    return made[dtype.char]
-
-
-def multiply(
-    a: np.ndarray,
-    b: np.ndarray,
-    c: np.ndarray,
-    bias: np.ndarray | None = None,
-    accumulate: bool = False,
-    loop: tuple[int, int] = (0, 0),
-    out: np.ndarray | None = None,
-) -> None:
-    """``c = a @ b + bias`` or ``c += a @ b`` in compiled code, and a ufunc's loop applied to c, in place or into out.
-
-    All of one dtype, float32 or float64; the rows of ``c`` and ``out`` contiguous, and ``bias``. Nothing is checked.
-    """
-    (m, k), n = a.shape, b.shape[1]
-    _products(c.dtype).run(
-        m, n, k,
-        address(a), *a.strides, address(b), *b.strides, address(c), c.strides[0], m, n, k, accumulate,
-        0 if bias is None else address(bias), *loop,
-        *((0, 0) if out is None else (address(out), out.strides[0])),
-    )  # fmt: skip
 
 
 @cache

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastact import matmul, threads
 from fastact.activations import Activation
-from fastact.layout import LARGE_PRODUCT, Gemm, Layer, Network, Optimizer
+from fastact.layout import LARGE_PRODUCT, SLACK, Gemm, Layer, Network, Optimizer
 from fastact.matmul import address
 from fastact.memory import empty
 from fastact.objectives import function_ufunc, loss_ufunc, product_ufunc
@@ -49,7 +49,10 @@ def activation_record(activation: Activation, kind: str, dtype: np.dtype) -> int
 
 
 class _Network:
-    """The table that compiled code reads, and the buffers it points to."""
+    """The table that compiled code reads, and the buffers it points to.
+
+    All buffers lie in one piece of memory, not yet written to: the C library keeps one such piece for the next network,
+    where of many it gave some back to the system with every fit, which then cleared each page of them anew."""
 
     def __init__(
         self, parameters: Parameters, activations: Sequence[Activation], kind: str, x: np.ndarray, batch: int
@@ -58,22 +61,20 @@ class _Network:
         self.table = np.zeros((len(activations), Layer.SIZE), np.int64)
         self.dtype = x.dtype
         self._kept: list[np.ndarray] = [x, parameters.flat]
-        self.one = self.room(1)
-        self.one[0] = 1
+        self._wanted: list[tuple[np.ndarray, int, int]] = []  # a record, a slot in it, and how many bytes it points to
         for layer, weight, bias, activation in zip(
             self.table, parameters.stored_weights, parameters.biases, activations
         ):
             layer[Layer.INPUTS], layer[Layer.OUTPUTS] = weight.shape
             layer[Layer.WEIGHT], layer[Layer.BIAS] = address(weight), address(bias)
             layer[Layer.LOOP] = activation_record(activation, kind, self.dtype)
-            layer[Layer.PREACTIVATION] = address(self.room(batch * len(bias)))
-            layer[Layer.ACTIVATION] = layer[Layer.PREACTIVATION]
+            self.reserve(batch * len(bias), Layer.PREACTIVATION, layer)
             if layer[Layer.LOOP]:
-                layer[Layer.ACTIVATION] = address(self.room(batch * len(bias)))
+                self.reserve(batch * len(bias), Layer.ACTIVATION, layer)
         self._fill_gemm(batch)
         self.fill(
-            LAYERS=len(activations), TABLE=self.table, ROWS=len(x), BATCH=batch, X=x, ONE=self.one, POOL=threads.pool(),
-            DRIVE=threads.driver(), MULTIPLY_SMALL=compiled(self.dtype.name)["multiply_small"],
+            LAYERS=len(activations), TABLE=self.table, ROWS=len(x), BATCH=batch, X=x, ONE=np.ones(1, self.dtype),
+            POOL=threads.pool(), DRIVE=threads.driver(), MULTIPLY_SMALL=compiled(self.dtype.name)["multiply_small"],
             MULTIPLY_BY_ROWS=compiled(self.dtype.name)["multiply_by_rows"],
         )  # fmt: skip
 
@@ -82,21 +83,29 @@ class _Network:
         needed = []
         for inputs, outputs in self.table[:, [Layer.INPUTS, Layer.OUTPUTS]].tolist():
             if inputs * outputs * batch >= LARGE_PRODUCT:
-                sizes = (batch, outputs, inputs), (batch, inputs, outputs), (inputs, outputs, batch)
-                needed += [matmul.workspace_bytes(m, n, k, self.dtype.itemsize) for m, n, k in sizes]
+                sizes = (outputs, inputs), (inputs, outputs), (outputs, batch)
+                needed += [matmul.workspace_bytes(n, k, self.dtype.itemsize) for n, k in sizes]
         record = np.zeros(Gemm.SIZE, np.int64)
         if needed:
             record = matmul.new_record(self.dtype.name)
-            workspace = room(max(needed), np.uint8)
-            record[Gemm.WORKSPACE] = address(workspace)
-            self._kept.append(workspace)
+            self.reserve(max(needed), Gemm.WORKSPACE, record, 1)
             self.fill(MULTIPLY=matmul.compiled(self.dtype.name)[f"multiply_{self.dtype.name}"])
         self.fill(GEMM=record)
 
-    def room(self, count: int) -> np.ndarray:
-        memory = room(count, self.dtype)
+    def reserve(self, count: int, slot: int, record: np.ndarray | None = None, size: int | None = None) -> None:
+        """Have a slot, of this record if of no other, point to so many numbers."""
+        self._wanted.append((self.record if record is None else record, slot, count * (size or self.dtype.itemsize)))
+
+    def allocate(self) -> None:
+        """Memory for what has been reserved, each on a cache line and with some behind it that vectors may read."""
+        sizes = [-(-(size + SLACK) // 64) * 64 for _, _, size in self._wanted]
+        memory = np.empty(sum(sizes) + 64, np.uint8)
+        starts = np.cumsum([address(memory) + -address(memory) % 64, *sizes])
+        for (record, slot, _), start in zip(self._wanted, starts):
+            record[slot] = start
         self._kept.append(memory)
-        return memory
+        linear = self.table[:, Layer.LOOP] == 0
+        self.table[linear, Layer.ACTIVATION] = self.table[linear, Layer.PREACTIVATION]
 
     def fill(self, **slots: Any) -> None:
         for name, value in slots.items():
@@ -117,21 +126,23 @@ class CompiledTrainer(Trainer):
         network = _Network(plan.parameters, plan.activations, "with_derivative", plan.x, self.batch)
         self._network = network
         outputs = plan.parameters.biases[-1].size
-        widest = max(bias.size for bias in plan.parameters.biases)
         labels = plan.y.dtype.kind == "i"
         network.fill(
             Y=plan.y, TARGETS=outputs, LABELS=labels, LOSSES=self.losses, OPTIMIZER=plan.optimizer.kind,
-            GRADIENT=network.room(self.batch * widest), OTHER_GRADIENT=network.room(self.batch * widest),
-            LOSS_VALUES=network.room(self.batch * max(2, outputs)), SETTINGS=plan.optimizer.settings,
-            PARAMETERS=plan.parameters.flat, COUNT=plan.parameters.flat.size, MOMENTS=plan.optimizer.moments,
-            SQUARES=plan.optimizer.squares, UPDATE=compiled(network.dtype.name)["update"],
+            SETTINGS=plan.optimizer.settings, PARAMETERS=plan.parameters.flat, COUNT=plan.parameters.flat.size,
+            MOMENTS=plan.optimizer.moments, SQUARES=plan.optimizer.squares,
+            UPDATE=compiled(network.dtype.name)["update"], PRODUCT=loop_of(product_ufunc(), network.dtype)[1],
         )  # fmt: skip
+        widest = max(bias.size for bias in plan.parameters.biases)
+        network.reserve(self.batch * widest, Network.GRADIENT)
+        network.reserve(self.batch * widest, Network.OTHER_GRADIENT)
+        network.reserve(self.batch * max(2, outputs), Network.LOSS_VALUES)
         inner = plan.parameters.stored_weights[1:]
-        network.fill(TRANSPOSED=network.room(max((weight.size for weight in inner), default=0)))
+        network.reserve(max((weight.size for weight in inner), default=0), Network.TRANSPOSED)
         if self._shuffle is not None:
-            network.fill(BATCH_X=network.room(self.batch * plan.x.shape[1]))
-            network.fill(BATCH_Y=np.zeros(self.batch, np.int64) if labels else network.room(self.batch * outputs))
-        network.fill(PRODUCT=loop_of(product_ufunc(), network.dtype)[1])
+            network.reserve(self.batch * plan.x.shape[1], Network.BATCH_X)
+            network.reserve(self.batch * (1 if labels else outputs), Network.BATCH_Y, size=plan.y.itemsize)
+        network.allocate()
         self._fill_loss()
         self._fill_gradients()
 
@@ -146,7 +157,7 @@ class CompiledTrainer(Trainer):
     def _fill_gradients(self) -> None:
         network, parameters = self._network, self.plan.parameters
         direct = self.plan.optimizer.kind == Optimizer.DIRECT
-        flat = parameters.flat if direct else network.room(parameters.flat.size)
+        flat = parameters.flat if direct else room(parameters.flat.size, network.dtype)
         network.fill(GRADIENTS=flat)
         shift = address(flat) - address(parameters.flat)
         network.table[:, Layer.WEIGHT_GRADIENT] = network.table[:, Layer.WEIGHT] + shift
@@ -164,6 +175,7 @@ def predict(parameters: Parameters, activations: Sequence[Activation], x: np.nda
     """The network's outputs, a few hundred rows at a time."""
     batch = max(1, min(len(x), PREDICT_BATCH))
     network = _Network(parameters, activations, "value", x, batch)
+    network.allocate()
     result = empty((len(x), parameters.biases[-1].size), x.dtype)
     network.fill(RESULT=result)
     network.call("predict")

@@ -120,6 +120,23 @@ def make_ufunc(definition: Definition, backend: str) -> np.ufunc:
     return ufunc
 
 
+def make_generalized(name: str, signature: str, dtype: np.dtype, loop: int, record: np.ndarray) -> np.ufunc:
+    """A generalized ufunc of one dtype: its loop is called on whole matrices, with the record as data."""
+    inputs, outputs = (side.count("(") for side in signature.split("->"))
+    functions, data = (ctypes.c_void_p * 1)(loop), (ctypes.c_void_p * 1)(record.ctypes.data)
+    types = (ctypes.c_ubyte * (inputs + outputs))(*[dtype.num] * (inputs + outputs))
+    texts = name.encode(), b"", signature.encode()
+    _keep.append((functions, data, types, texts, record))
+    none = -1
+    integer, text, address = ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p
+    prototype = ctypes.PYFUNCTYPE(
+        ctypes.py_object, address, address, address, *[integer] * 4, text, text, integer, text
+    )  # PyUFunc_FromFuncAndDataAndSignature
+    make: Any = prototype(_ufunc_functions()[31])
+    ufunc: np.ufunc = make(functions, data, types, 1, inputs, outputs, none, *texts[:2], 0, texts[2])
+    return ufunc
+
+
 @cache
 def bfloat16() -> np.dtype | None:
     """ml_dtypes' bfloat16, if that is installed."""

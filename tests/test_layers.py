@@ -136,6 +136,21 @@ def test_out_may_overlap_the_operands(dense: Callable[..., Any]) -> None:
         assert result.tobytes() == expected.tobytes()
 
 
+def test_results_may_overlap_the_bias(dense: Callable[..., Any]) -> None:
+    """Both the value and the preactivation, which compiled code then computes elsewhere first."""
+    for rows, n in ((4, 4), (60, 60)):
+        x, weight, bias = operands(rows, n, n_out=n)
+        z = np.empty((rows, n))
+        expected = dense(x, weight, bias, "relu", preactivation=z)
+        for row in (0, rows - 1):
+            memory, other = np.empty((2, rows, n)), np.empty((rows, n))
+            memory[:, row] = bias
+            assert dense(x, weight, memory[0, row], "relu", out=memory[0]).tobytes() == expected.tobytes()
+            y = dense(x, weight, memory[1, row], "relu", out=other, preactivation=memory[1])
+            assert y.tobytes() == expected.tobytes()
+            assert memory[1].tobytes() == z.tobytes()
+
+
 def test_preactivation_may_overlap_the_operands(dense: Callable[..., Any]) -> None:
     x, weight, bias = operands(60, 60, n_out=60)
     expected = dense(x, weight, bias)
