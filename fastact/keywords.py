@@ -1,6 +1,7 @@
 """Functions with keyword defaults over ufuncs, for activations that have parameters.
 
-They are written out as source, so that each has a true signature and costs one plain call.
+They are written out as source, so that each has a true signature and costs one plain call; and calls that leave
+all parameters alone do not even come here, see :mod:`fastact.shortcut`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastact.nested import broadcast_axes
+from fastact.shortcut import with_shortcut
 from fastact.ufunc import STORAGES, Definition, make_ufunc, records_of
 
 if TYPE_CHECKING:
@@ -35,8 +37,11 @@ def with_keywords(entry: Activation, kind: str, backend: str) -> Callable[..., A
         body += _train(entry, kind, backend, namespace, names)
     if entry.choice:
         body += _choose(entry, kind, backend, namespace, names)
-    if defaults and REQUIRED not in defaults.values():
-        body += _usual(entry, kind, backend, namespace, names)
+    usual = None if REQUIRED in defaults.values() else ufunc
+    if defaults and usual:
+        fixed = entry.definition(kind, fixed=True)
+        usual = make_ufunc(fixed, backend)
+        body += _usual(entry, usual, namespace, fixed.inputs)
     if defaults and backend == "numba" and len(definition.results) == 1:
         body += _nested(ufunc, namespace, names)
     call = f"ufunc({', '.join(names)}, **keywords)"
@@ -53,7 +58,7 @@ def with_keywords(entry: Activation, kind: str, backend: str) -> Callable[..., A
     function: Callable[..., Any] = namespace[definition.name]
     function.__doc__ = definition.doc
     function.__module__ = "fastact" if backend == "numba" else "fastact.fallback"
-    return function
+    return with_shortcut(function, usual) if usual and backend == "numba" else function
 
 
 def _choose(entry: Activation, kind: str, backend: str, namespace: dict[str, Any], names: list[str]) -> list[str]:
@@ -86,13 +91,12 @@ def _draw(x: Any, lower: Any, upper: Any, rng: Any) -> Any:
     return np.random.default_rng(rng).uniform(lower, upper, x.shape).astype(dtype)
 
 
-def _usual(entry: Activation, kind: str, backend: str, namespace: dict[str, Any], names: list[str]) -> list[str]:
+def _usual(entry: Activation, usual: np.ufunc, namespace: dict[str, Any], inputs: list[str]) -> list[str]:
     """With all parameters left at their defaults, a ufunc in which they are constants: one operand less to
     prepare for NumPy (half of a one-element call), and nothing to compute for a factor of one."""
-    definition = entry.definition(kind, fixed=True)
-    namespace["usual"] = make_ufunc(definition, backend)
+    namespace["usual"] = usual
     given = " and ".join(f"{name} is default_{name}" for name in entry.parameters)
-    return [f"if {given}:", f"    return usual({', '.join(definition.inputs)}, **keywords)"]
+    return [f"if {given}:", f"    return usual({', '.join(inputs)}, **keywords)"]
 
 
 def _nested(ufunc: np.ufunc, namespace: dict[str, Any], names: list[str]) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -215,10 +217,77 @@ def test_documented_with_a_true_signature() -> None:
     assert "1 / (1 + exp(-x))" in fastact.sigmoid.__doc__
 
 
+def test_a_signature_that_cannot_be_written_down() -> None:
+    import inspect
+
+    @fastact.activation
+    def bounded(x, top=np.inf):
+        return np.minimum(x, top)
+
+    assert inspect.signature(bounded.value).parameters["top"].default == np.inf
+    assert bounded(3.0) == 3.0
+    assert bounded(3.0, top=2.0) == 2.0
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 has no function to call for it")
+def test_defaults_do_not_pass_through_python() -> None:
+    """A Python function in between costs more than half as much as the ufunc."""
+    if fastact.backend() == "numpy":
+        pytest.skip("the shortcut is compiled")
+    x, out, frames = sample(1), np.empty(1, np.float32), []
+    calls = [
+        lambda: fastact.leaky_relu(x),
+        lambda: fastact.leaky_relu(x, out=out),
+        lambda: fastact.gelu_backward(x, x, out=out),
+        lambda: fastact.elu_with_derivative(x),
+        lambda: fastact.rrelu(x),
+    ]
+    for call in calls:
+        call()
+    sys.setprofile(lambda frame, event, argument: frames.append(frame.f_code) if event == "call" else None)
+    try:
+        for call in calls:
+            call()
+    finally:
+        sys.setprofile(None)
+    assert frames == [call.__code__ for call in calls]
+
+
+def test_every_form_of_a_call_gives_the_same() -> None:
+    x, grad, y = sample(20), sample(20)[::-1].copy(), np.empty(20, np.float32)
+    expected = fastact.leaky_relu(x, np.float32(0.01))
+    assert same_bits(fastact.leaky_relu(x), expected)
+    assert same_bits(fastact.leaky_relu(x=x), expected)
+    assert same_bits(fastact.leaky_relu(x, 0.01), expected)
+    assert same_bits(fastact.leaky_relu(*[x], **{"negative_slope": 0.01}), expected)
+    assert fastact.leaky_relu(x, out=y) is y
+    assert same_bits(y, expected)
+    assert fastact.leaky_relu(x, **{"".join(["o", "ut"]): y}) is y  # a name that is not the one in source code
+    assert fastact.leaky_relu(x, dtype=np.float64).dtype == np.float64
+    assert same_bits(fastact.leaky_relu_backward(grad, x), fastact.leaky_relu_backward(grad, x, 0.01))
+    assert same_bits(fastact.leaky_relu_backward(grad, x=x), fastact.leaky_relu_backward(grad, x, 0.01))
+    pair = np.empty(20, np.float32), np.empty(20, np.float32)
+    assert fastact.leaky_relu_with_derivative(x, out=pair)[1] is pair[1]
+    for wrong in ((), (x, 1, 2, 3)):
+        with pytest.raises(TypeError, match=r"leaky_relu\(\)"):
+            fastact.leaky_relu(*wrong)
+    with pytest.raises(TypeError, match="outt"):
+        fastact.leaky_relu(x, outt=y)
+    with pytest.raises(TypeError, match="not supported"):
+        fastact.leaky_relu("text")
+
+
 def test_pickle() -> None:
     for name in ("sigmoid", "gelu_tanh_derivative", "leaky_relu", "prelu_backward"):
         function = getattr(fastact, name)
         assert pickle.loads(pickle.dumps(function)) is function
+        assert copy.deepcopy(function) is function
+
+
+def test_joblib_tells_functions_apart() -> None:
+    joblib = pytest.importorskip("joblib")
+    names = ("sigmoid", "gelu", "gelu_backward", "leaky_relu", "prelu")
+    assert len({joblib.hash(getattr(fastact, name)) for name in names}) == len(names)
 
 
 def test_ufunc_methods() -> None:
