@@ -24,7 +24,7 @@ from fastact.layer_checks import (
 )
 from fastact.layout import Dense
 from fastact.matmul import BLOCK_BYTES, address
-from fastact.memory import empty
+from fastact.memory import empty, from_kept
 from fastact.ufunc import loop_of, make_generalized, make_ufunc
 
 __all__ = ["dense", "dense_backward"]
@@ -248,14 +248,17 @@ def _forward_compiled(
     """``y = activation(x @ weight.T + bias)``, and z without the activation."""
     layer = _forward_ufunc(entry, weight.dtype.char, bias is not None, z is not None)
     operands = (x, weight) if bias is None else (x, weight, bias)
-    result: np.ndarray = layer(*operands, out=y) if z is None else layer(*operands, out=(y, z))[0]
-    return result
+    bytes_made = 0 if y is not None else len(x) * len(weight) * weight.itemsize
+    if z is not None:
+        return from_kept(bytes_made, layer, *operands, out=(y, z))[0]
+    return from_kept(bytes_made, layer, *operands, out=y)
 
 
 def _backward_compiled(
     grad: np.ndarray, x: np.ndarray, weight: np.ndarray, z: np.ndarray, entry: Activation
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    gradients: tuple[np.ndarray, np.ndarray, np.ndarray] = _backward_ufunc(entry, weight.dtype.char)(grad, x, weight, z)
+    layer = _backward_ufunc(entry, weight.dtype.char)
+    gradients: tuple[np.ndarray, np.ndarray, np.ndarray] = from_kept(x.nbytes, layer, grad, x, weight, z)
     return gradients
 
 
