@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastact.activations import Activation
+from fastact.interrupts import interrupts_on_request
 from fastact.layout import Optimizer, Setting
 from fastact.objectives import loss_ufunc
 from fastact.plan import Parameters, Plan, Trainer, ufunc_of
@@ -25,7 +26,7 @@ class NumpyTrainer(Trainer):
         self._gradients = Parameters(sizes, plan.x.dtype)
 
     def _take(self, steps: int) -> None:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), interrupts_on_request() as let_interrupts_strike:
             for step in range(self.step, self.step + steps):
                 epoch, place = self.epoch + step // self.steps_per_epoch, step % self.steps_per_epoch
                 rows: Any = slice(place * self.batch, (place + 1) * self.batch)
@@ -34,6 +35,7 @@ class NumpyTrainer(Trainer):
                 x, y = self.plan.x[rows], self.plan.y[rows]
                 self.losses[epoch] += self._gradients_of(x, y) * len(x) / self.rows
                 self._update()
+                let_interrupts_strike()
 
     def _gradients_of(self, x: np.ndarray, y: np.ndarray) -> float:
         """Fill in the gradients of a batch; its loss."""
@@ -60,7 +62,6 @@ class NumpyTrainer(Trainer):
         return float(values.mean(dtype=float)), gradient / predicted.dtype.type(gradient.size)
 
     def _update(self) -> None:
-        """In the end, one operation on all parameters, which Ctrl-C cannot cut in two."""
         settings, p, g = self.plan.optimizer.settings, self.plan.parameters.flat, self._gradients.flat
         kind = p.dtype.type
         m, v = self.plan.optimizer.moments, self.plan.optimizer.squares
