@@ -42,10 +42,12 @@ def reduce_exp(precision: Precision, x: Expression, x_low: Expression) -> Reduce
     shift = 1.5 * 2.0**precision.digits / steps  # added to a moderate number, leaves it in the last bits of the sum
     shifted = fma(x, LOG2_E, shift)
     k = shifted - shift
+    low: Expression = constant(0.0)
+    if precision.table == "float16":
+        return Reduced(k, fma(k, -(precision.log2_high + precision.log2_low), x), low, bits(shifted))
     exact = fma(k, -precision.log2_high, x)
     total = exact if x_low is constant(0.0) else exact + x_low
     r = fma(k, -precision.log2_low, total)
-    low: Expression = constant(0.0)
     if precision.careful and steps == 1:
         low = fma(k, -precision.log2_low, total - r)
         low = low if total is exact else low + quick_sum_error_of(exact, x_low)
@@ -63,7 +65,9 @@ def exp_of_remainder(reduced: Reduced, precision: Precision) -> tuple[Expression
     if has_avx512():
         base, base_error = lookup("EXP2", reduced.last_bits), lookup("EXP2_ERROR", reduced.last_bits)
         grown = fma(polynomial(r, coefficients.EXP_SIXTEENTH[precision.table]), r * r, r)
-        rest = fma(base, grown, base_error if precision.careful else 0.0)
+        if not precision.careful:
+            return fma(base, grown, base), constant(0.0)
+        rest = fma(base, grown, base_error)
     else:
         base = constant(1.0)
         rest = polynomial(r, coefficients.EXP[precision.table])

@@ -136,7 +136,9 @@ def tail_polynomial(precision: Precision, z: Expression, table: Mapping[str, Seq
     """A polynomial in (z - c) / (z + a), which is 1 - (a + c) / (z + a): that has one rounding where it is near 1
     and the polynomial is steep."""
     a, c = coefficients.TAIL_VARIABLE[precision.table]
-    v = fma(-(a + c), 1.0 / (z + a), 1.0)
+    # a division has a unit of its own, which is idle otherwise: a reciprocal of Newton's made gelu 3 % slower
+    reciprocal = 1.0 / (z + a) if precision.careful else reciprocal_kernel(precision, z + a)
+    v = fma(-(a + c), reciprocal, 1.0)
     return horner(v, table[precision.table])
 
 
