@@ -163,10 +163,11 @@ def celu(x: Any, alpha: Any = 1.0) -> Values:
 def selu(x: Any) -> Values:
     """An elu scaled so that layers keep zero mean and unit variance."""
     scale, scale_low = two_parts("1.0507009873554804934193349852946")
-    product = 1.7580993408473768599402175208123
+    product, product_low = two_parts("1.7580993408473768599402175208123")
     z = minimum(x, 0)
+    below = fma(product, expm1(z), product_low * expm1(z) + product * expm1_error(z))
     rising = fma(scale, x, where(x < np.inf, scale_low * x, 0))  # half an ulp too much would be infinite too soon
-    return where(x > 0, rising, product * expm1(z)), where(x > 0, scale, product * exp(z))
+    return where(x > 0, rising, below), where(x > 0, scale, exp_times(product, z, product_low / product))
 
 
 def gate(x: Any, z: Any, distance: Any, low: Any, slope: Any, slope_low: Any) -> Values:
