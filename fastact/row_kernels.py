@@ -17,7 +17,7 @@ from fastact.lanes import any_lane, float_at, spread, widen
 from fastact.layout import Axis
 from fastact.parallel import TASK_SIGNATURE
 from fastact.row_moves import bundles, columns, panels, rows, words_for
-from fastact.vectors import ldexp, select
+from fastact.vectors import fma, ldexp, select
 
 __all__ = ["functions"]
 
@@ -47,7 +47,7 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
     number_of, vector_of, few_of, every = mode.number_of, mode.vector_of, mode.few_of, mode.every
     parts, shift_of, log_total, add = words.parts, words.shift, words.log_total, words.add
     load_first, get, put = words.load_first, getattr(mode, "get", None), getattr(mode, "put", None)
-    opposite = operation == "softmin"
+    opposite, careful = operation == "softmin", words.work == 8
     set_apart = not opposite and operation != "softmax"  # the logarithm wants the sum without its largest terms
 
     @kernel
@@ -133,9 +133,13 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
     def apply_scaling(context, x, other, y):
         """softmax with one exponential per element: kept where the result will be."""
         maximum, total, _ = summarise(x, in_result, y, False)
-        factor = vector_of(float_at(context, Axis.SCALE) / total, maximum)
+        scale = float_at(context, Axis.SCALE)
+        factor = vector_of(scale / total, maximum)
+        low = vector_of(fma(-(scale / total), total, scale) / total, maximum)
         for i in range(positions(x[2])):
-            store(load(y, i, factor) * factor, y, i)
+            term = load(y, i, factor)
+            # in float64 the sum is no wider than its terms: that the factor is rounded would show
+            store(fma(term, factor, term * low) if careful else term * factor, y, i)
 
     @kernel
     def apply(context, x, other, y):
