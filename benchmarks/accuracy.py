@@ -3,7 +3,7 @@
 float32 and float16 results are compared with the float64 kernels. Those are compared with mpmath on points over the
 whole range and, where longdouble is wider, with the formulas in longdouble (benchmarks/wide.py) on a million points.
 ``--exhaustive`` walks all 2**32 float32 inputs. Where a derivative crosses zero, within 0.05 of the root, an absolute
-error of 1.2e-7 counts as none (an ulp has no meaning there).
+error of 1.2e-7 counts as none (an ulp has no meaning there). Rows, gates and losses: benchmarks/accuracy_families.py.
 """
 
 from __future__ import annotations
@@ -232,9 +232,15 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=400, help="points compared with mpmath (default: 400)")
     parser.add_argument("--many", type=int, default=1_000_000, help="float64 points compared with longdouble")
     arguments = parser.parse_args()
-    names = arguments.names or list(ACTIVATIONS)
+    from benchmarks import accuracy_families as families
+
+    names = arguments.names or [*ACTIVATIONS, *families.NAMES]
     print("ulp:" + " " * 26 + "    max    mean  worst input")
     for name in names:
+        if name in families.NAMES:
+            for row, errors in families.rows(name, arguments.points):
+                tqdm.write(f"{name:27.27} {row:18} {errors}")
+            continue
         entry = ACTIVATIONS[name]
         for kind in ("value", "derivative"):
             for row, errors in rows(entry, kind, arguments.exhaustive, arguments.points, arguments.many):

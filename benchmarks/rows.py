@@ -29,6 +29,9 @@ CASES: tuple[tuple[tuple[int, ...], int], ...] = (
 NAMES = ("softmax", "log_softmax", "logsumexp")
 PEERS = ("numpy", "scipy", "torch", "jax", "onnxruntime")
 
+#: Seconds before each turn: threads of onnxruntime look for work for 50 ms, on a core that the next in turn needs.
+PAUSE = 0.07
+
 
 def numpy_calls(name: str, x: np.ndarray, axis: int, out: np.ndarray | None) -> Iterator[Call]:
     if name == "softmax" and out is not None:
@@ -103,7 +106,7 @@ def compare(name: str, shape: tuple[int, ...], axis: int, given: bool) -> str:
         "fastact": (lambda: function(x, axis=axis, out=out)) if given else (lambda: function(x, axis=axis)),
         "copy": parallel_copy(np.empty_like(x).ravel(), x.ravel(), fastact.get_num_threads()),
     }
-    result = {key: value / x.size * 1e9 for key, value in medians(calls | peers(name, x, axis, out)).items()}
+    result = {key: value / x.size * 1e9 for key, value in medians(calls | peers(name, x, axis, out), PAUSE).items()}
     rivals = {peer: result[peer] for peer in PEERS if peer in result}
     best = min(rivals, key=rivals.__getitem__, default="")
     columns = "".join(f"{result.get(key, float('nan')):9.3f}" for key in ("fastact", "copy", *PEERS))

@@ -108,13 +108,14 @@ def append(kept, block, size):
 
 @inline
 def take(kept, size):
-    """The smallest block kept of at least that size and at most a quarter more, and its size; 0 if there is none."""
+    """The smallest block kept of at least that size and at most a quarter more, and its size; 0 if there is none.
+    Of equals the one kept last, which may still be in the cache."""
     best, found = -1, size
     if atomic_exchange(kept, Kept.LOCK, 1) == 1:
         return 0, found
     for i in range(kept[Kept.COUNT]):
         there = entry(kept, i)[1]
-        if size <= there <= size + size // 4 and (best < 0 or there < found):
+        if size <= there <= size + size // 4 and (best < 0 or there <= found):
             best, found = i, there
     block = 0
     if best >= 0:

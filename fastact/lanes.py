@@ -21,6 +21,7 @@ __all__ = [
     "first_lanes",
     "first_of_each",
     "float_at",
+    "floats_at",
     "folded",
     "folded_each",
     "largest_lane",
@@ -29,6 +30,7 @@ __all__ = [
     "one_of_each",
     "prefetch",
     "put_float",
+    "put_floats",
     "repeat_each",
     "spread",
     "sum_of_each",
@@ -237,6 +239,28 @@ def put_float(typing_context, record, slot, value):
         return context.get_dummy_value()
 
     return types.void(record, slot, types.float64), generate
+
+
+@intrinsic
+def floats_at(typing_context, record, slot, like):
+    """As many float64 in a record as another vector has lanes, and how to put them there."""
+    vector = like.of(types.float64)
+
+    def generate(context, builder, signature, args):
+        place = builder.gep(args[0], [args[1]])
+        return builder.load(builder.bitcast(place, context.get_value_type(vector).as_pointer()), align=8)
+
+    return vector(record, slot, like), generate
+
+
+@intrinsic
+def put_floats(typing_context, record, slot, value):
+    def generate(context, builder, signature, args):
+        place = builder.gep(args[0], [args[1]])
+        builder.store(args[2], builder.bitcast(place, args[2].type.as_pointer()), align=8)
+        return context.get_dummy_value()
+
+    return types.void(record, slot, value), generate
 
 
 @intrinsic

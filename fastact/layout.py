@@ -104,17 +104,16 @@ class _Axis(NamedTuple):
     LENGTH: int = 12  # elements along the axis
     INNER: int = 13  # rows inside of the axis
     SCALE: int = 14  # what the result is multiplied by (a float64, as all below)
-    MAXIMUM: int = 15  # of a long row: its maximum, and the sum of all exponentials as a multiple of the largest
-    TOTAL: int = 16
-    LOG: int = 17  # the logarithm of that
-    PARTS: int = 18  # address of what is known of each part of a long row: its maximum and sum, float64
-    PART: int = 19  # elements in a part, panels in a block, or rows in all bundles
-    TASK: int = 20  # for the driver: a task, how many items it is for and how many to take at a time
-    COUNT: int = 21
-    GRAIN: int = 22
-    SHARE: int = 23  # whether threads pay: 2 yes, 1 if they need not be woken, 0 no
-    POOL: int = 24
-    SIZE: int = 25
+    PARTS: int = 15  # address of what is known of parts of long rows, and then of the rows
+    PART: int = 16  # elements in a part, panels in a block, or rows in all bundles
+    TASK: int = 17  # for the driver: a task, how many items it is for and how many to take at a time
+    COUNT: int = 18
+    GRAIN: int = 19
+    SHARE: int = 20  # whether threads pay: 2 yes, 1 if they need not be woken, 0 no
+    POOL: int = 21
+    SIZE: int = 22
+    SUMMARY: int = 5  # float64 for a part: maximum, how often it occurs, sum of other exponentials, maximum's p and k
+    KNOWN: int = 3  # and for a row: maximum, sum of all exponentials, logarithm of that
 
 
 Axis = _Axis()

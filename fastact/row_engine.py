@@ -16,6 +16,8 @@ import numpy as np
 from fastact import threads
 from fastact.layout import Axis
 from fastact.nested import address
+from fastact.row_fallback import two_differences
+from fastact.row_formulas import HUGE, sources
 
 __all__ = ["apply", "apply_plain", "statistics"]
 
@@ -55,7 +57,6 @@ def _driver() -> tuple[Callable[[Any], None], int]:
 def _tasks(operation: str, dtype: np.dtype) -> dict[str, int]:
     from fastact import compiler
     from fastact.emit import precision_of
-    from fastact.row_formulas import sources
 
     def functions() -> dict[str, tuple[Any, Any]]:
         from fastact import row_kernels
@@ -63,7 +64,7 @@ def _tasks(operation: str, dtype: np.dtype) -> dict[str, int]:
         return row_kernels.functions(operation, dtype.name)
 
     here = Path(__file__).parent
-    source = "".join((here / name).read_text() for name in ("row_kernels.py", "row_moves.py"))
+    source = "".join((here / name).read_text() for name in ("row_kernels.py", "row_moves.py", "row_tasks.py"))
     kernels = "".join(sources(precision_of(dtype.name)).values())
     return compiler.load(f"{source}\0{kernels}\0{operation}\0{dtype.name}", functions)
 
@@ -138,14 +139,27 @@ def _lanes(dtype: np.dtype) -> int:
     return register_bytes() // (2 if dtype.name == "float64" else 1)
 
 
-def _may_be_long(layout: Layout, size: int) -> bool:
+def _have_long_rows(layout: Layout, size: int) -> bool:
+    """Whether rows may have to be cut into parts: too long for the cache, or too few for the threads."""
     return layout.length * size > LONG or layout.length >= WORTH_WAKING
 
 
-def _is_long(layout: Layout, arrays: Sequence[np.ndarray]) -> bool:
-    """Whether rows are to be cut into parts: too long for the cache, or too few for the threads."""
+def _have_long_columns(layout: Layout, dtype: np.dtype) -> bool:
+    """Whether rows beside each other are to be cut: a panel of them does not fit the cache."""
+    wide = layout.inner >= SHORT and layout.length * layout.inner >= WORTH_WAKING
+    return wide and layout.length * _lanes(dtype) * dtype.itemsize > 2 * BLOCK
+
+
+def _are_columns(layout: Layout, arrays: Sequence[np.ndarray]) -> bool:
     size = arrays[0].itemsize
-    if not _may_be_long(layout, size) or any(a.strides[1] != size for a in arrays):
+    return _have_long_columns(layout, arrays[0].dtype) and all(a.strides[2] == size for a in arrays)
+
+
+def _are_cut(layout: Layout, arrays: Sequence[np.ndarray]) -> bool:
+    size = arrays[0].itemsize
+    if _are_columns(layout, arrays):
+        return True
+    if not _have_long_rows(layout, size) or any(a.strides[1] != size for a in arrays):
         return False
     return layout.length * size > LONG or layout.outer * layout.inner < threads.get_num_threads()
 
@@ -154,14 +168,14 @@ def apply(operation: str, *arrays: np.ndarray, scale: float = 1.0) -> None:
     """An operation along the middle axis of three. Results, times ``scale``, go to the last array; the others are x,
     or the forward's output and the gradient with respect to it."""
     layout = Layout(*arrays[0].shape)
-    if operation == "sparsemax" or not _is_long(layout, arrays):
+    if operation == "sparsemax" or not _are_cut(layout, arrays):
         record = _describe(layout, arrays)
         record[Axis.SCALE] = _word(scale)
         _assign_rows(operation, record, layout, arrays[0].dtype, [a.strides[1] for a in arrays])
         _run(record)
         return
-    for single in _single_rows(*arrays):
-        _apply_to_long_row(operation, single, scale)
+    for piece in _in_pieces(layout, arrays):
+        _apply_to_parts(operation, piece, scale)
 
 
 def apply_plain(operation: str, axis: int, *arrays: np.ndarray) -> bool:
@@ -182,7 +196,7 @@ def apply_plain(operation: str, axis: int, *arrays: np.ndarray) -> bool:
 @lru_cache(512)
 def _plain_record(operation: str, dtype: np.dtype, shape: tuple[int, ...], axis: int, operands: int) -> Any:
     layout = Layout(math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
-    if _may_be_long(layout, dtype.itemsize):
+    if _have_long_rows(layout, dtype.itemsize) or _have_long_columns(layout, dtype):
         return None
     inner = layout.inner * dtype.itemsize
     record = _blank(layout, [(layout.length * inner, inner, dtype.itemsize)] * operands)
@@ -195,18 +209,30 @@ def statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     layout = Layout(*x.shape)
     maximum = np.empty((layout.outer, 1, layout.inner), x.dtype)
     log = np.empty_like(maximum)
-    if not _is_long(layout, (x,)):
+    if not _are_cut(layout, (x,)):
         record = _describe(layout, (x, log, maximum))
         _assign_rows("statistics", record, layout, x.dtype, [x.strides[1]])
         _run(record)
         return maximum, log
-    for row, largest, logarithm in _single_rows(x, maximum, log):
-        largest[...], total = _summary("statistics", _describe(layout, (row,)), row)
-        logarithm[...] = _log(total)
+    for piece, largest, logarithm in _in_pieces(layout, (x, maximum, log)):
+        record, part_of_rows = _describe(Layout(*piece.shape), (piece,)), largest.shape[2]
+        found, _, logs = _summary("statistics", record, _cut(Layout(*piece.shape), x.dtype), x.dtype)
+        with np.errstate(all="ignore"):
+            largest[...], logarithm[...] = found.reshape(-1)[:part_of_rows], logs.reshape(-1)[:part_of_rows]
     return maximum, log
 
 
-# -- one long row at a time -----------------------------------------------------------------------
+# -- rows in parts --------------------------------------------------------------------------------
+
+
+class Cut(NamedTuple):
+    """How long rows are cut: the tasks' names end with ``kind``; elements of a row in a part, parts, rows at a time."""
+
+    kind: str
+    size: int
+    parts: int
+    lanes: int
+    panels: int
 
 
 def _single_rows(*arrays: np.ndarray) -> Any:
@@ -217,51 +243,77 @@ def _single_rows(*arrays: np.ndarray) -> Any:
             yield tuple(array[i : i + 1, :, j : j + 1] for array in arrays)
 
 
-def _apply_to_long_row(operation: str, arrays: Sequence[np.ndarray], scale: float) -> None:
-    row = arrays[0]
-    record = _describe(Layout(*row.shape), arrays)
-    if operation.endswith("backward"):
-        sums = _summaries(operation, record, row)[:, 1]
-        record[Axis.TOTAL] = _word(math.fsum(sums) if np.isfinite(sums).all() else float(sums.sum()))
+def _in_pieces(layout: Layout, arrays: Sequence[np.ndarray]) -> Any:
+    """What is computed together of rows in parts: a row, or all columns."""
+    if _are_columns(layout, arrays):
+        for i in range(layout.outer):
+            yield tuple(array[i : i + 1] for array in arrays)
     else:
-        maximum, total = _summary(operation, record, row)
-        record[Axis.MAXIMUM], record[Axis.TOTAL], record[Axis.LOG] = map(_word, (maximum, total, _log(total)))
+        yield from _single_rows(*arrays)
+
+
+def _cut(layout: Layout, dtype: np.dtype) -> Cut:
+    """The same for any number of threads, so all bits are."""
+    if layout.inner == 1:
+        size = LONG // 4 // dtype.itemsize
+        return Cut("parts", size, -(-layout.length // size), 1, 1)
+    lanes = _lanes(dtype)
+    size = LONG // 2 // (lanes * dtype.itemsize)
+    return Cut("columns", size, -(-layout.length // size), lanes, -(-layout.inner // lanes))
+
+
+def _apply_to_parts(operation: str, arrays: Sequence[np.ndarray], scale: float) -> None:
+    layout, dtype = Layout(*arrays[0].shape), arrays[0].dtype
+    record, cut = _describe(layout, arrays), _cut(layout, dtype)
+    known = np.empty((cut.panels, Axis.KNOWN, cut.lanes))
+    if operation.endswith("backward"):
+        known[:, 1] = _sum(_summaries(operation, record, cut, dtype)[:, :, 1])
+    else:
+        known[:, 0], known[:, 1], known[:, 2] = _summary(operation, record, cut, dtype)
         record[Axis.SCALE] = _word(scale)
-    _run_parts(operation, "finish_parts", record, row)
+    record[Axis.PARTS] = address(known)
+    _run_parts(operation, "finish", record, cut, dtype)
 
 
-def _parts(row: np.ndarray) -> tuple[int, int]:
-    """Elements in a part and how many parts: the same for any number of threads, so all bits are."""
-    size = LONG // 4 // row.itemsize
-    return size, -(-row.size // size)
-
-
-def _run_parts(operation: str, task: str, record: Any, row: np.ndarray) -> None:
-    record[Axis.PART], count = _parts(row)
-    _assign(record, _tasks(operation, row.dtype)[task], count, 1, row.size)
+def _run_parts(operation: str, task: str, record: Any, cut: Cut, dtype: np.dtype) -> None:
+    record[Axis.PART] = cut.size
+    elements = record[Axis.LENGTH] * record[Axis.INNER]
+    _assign(record, _tasks(operation, dtype)[f"{task}_{cut.kind}"], cut.parts * cut.panels, 1, elements)
     _run(record)
 
 
-def _summaries(operation: str, record: Any, row: np.ndarray) -> np.ndarray:
-    """Maximum and sum of each part."""
-    results = np.zeros((_parts(row)[1], 2))
+def _summaries(operation: str, record: Any, cut: Cut, dtype: np.dtype) -> np.ndarray:
+    """What is known of each part: (parts, panels, Axis.SUMMARY, lanes)."""
+    results = np.empty((cut.parts, cut.panels, Axis.SUMMARY, cut.lanes))
     record[Axis.PARTS] = address(results)
-    _run_parts(operation, "summarise_parts", record, row)
+    _run_parts(operation, "summarise", record, cut, dtype)
     return results
 
 
-def _summary(operation: str, record: Any, row: np.ndarray) -> tuple[float, float]:
-    """A row's maximum, and the sum of its exponentials as a multiple of the largest; NaN if there is none."""
-    maxima, sums = _summaries(operation, record, row).T
-    maximum = np.max(maxima)
-    if not np.isfinite(maximum) or np.isnan(sums).any():
-        return float(maximum), math.nan
-    difference = maxima - maximum
-    back = difference + maximum
-    low = (maxima - back) + (maximum - (back - difference))  # what rounding took away (Knuth)
-    factors = np.exp(np.maximum(difference, -800.0))
-    return float(maximum), math.fsum(sums * (factors + np.where(difference > -800.0, factors * low, 0.0)))
+def _sum(x: np.ndarray) -> np.ndarray:
+    """Over parts, in the widest type there is: NumPy adds them one by one."""
+    total: np.ndarray = x.sum(axis=0, dtype=np.longdouble).astype(np.float64)
+    return total
 
 
-def _log(total: float) -> float:
-    return math.log1p(total - 1.0) if math.isfinite(total) else math.nan
+def _summary(operation: str, record: Any, cut: Cut, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows' maxima, the sums of exponentials as multiples of 2**k of the maximum (fastact.row_formulas), and the
+    logarithms of the sums as multiples of the largest; NaN if there is none."""
+    summaries = _summaries(operation, record, cut, dtype)
+    maxima, numbers, others, p, k = np.moveaxis(summaries, 2, 0)
+    with np.errstate(all="ignore"):
+        maximum, first = maxima.max(axis=0), maxima.argmax(axis=0)[None]
+        top_p, top_k = (np.take_along_axis(values, first, axis=0)[0] for values in (p, k))
+        difference, low = two_differences(_shift(maxima), _shift(maximum))
+        factors = np.exp(difference)
+        factors = np.ldexp(factors + factors * low, np.clip(k - top_k, -5000, 5000).astype(np.int32))
+        largest = maxima == maximum
+        number = _sum(np.where(largest, numbers, 0.0))
+        rest = _sum(np.where(largest, others, (numbers * p + others) * factors))
+        broken = ~np.isfinite(maximum) | np.isnan(others).any(axis=0)
+        number = np.where(broken, np.nan, number)
+        return maximum, number * top_p + rest, np.log1p((number - 1.0) + rest / top_p)
+
+
+def _shift(maximum: np.ndarray) -> np.ndarray:
+    return np.where(np.abs(maximum) <= HUGE, 0.0, maximum)

@@ -31,7 +31,7 @@ def _sum(x: np.ndarray) -> np.ndarray:
     return x.sum(axis=1, keepdims=True, dtype=np.longdouble).astype(np.float64)
 
 
-def _differences(x: np.ndarray, maximum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def two_differences(x: np.ndarray, maximum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """x - maximum, and what its rounding lacks (D. E. Knuth, TAOCP 2, 4.2.2): exp would multiply that by its size."""
     difference = x - maximum
     part = difference - x
@@ -42,7 +42,7 @@ def _differences(x: np.ndarray, maximum: np.ndarray) -> tuple[np.ndarray, np.nda
 def _exponentials(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Each row's maximum, x minus that, and the exponentials of the difference."""
     maximum = x.max(axis=1, keepdims=True)
-    difference, low = _differences(x, maximum)
+    difference, low = two_differences(x, maximum)
     exponential = np.exp(difference)
     return maximum, difference, exponential + exponential * low
 

@@ -6,24 +6,20 @@ longer than the cache is cut into *parts*: all are summarised first, then finish
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from numba import types
 
+from fastact import row_tasks
 from fastact.blocks import kernel
-from fastact.lanes import any_lane, float_at, put_float, spread, widen
+from fastact.lanes import any_lane, float_at, spread, widen
 from fastact.layout import Axis
-from fastact.parallel import TASK_SIGNATURE, record_at
-from fastact.row_moves import bundles, copies, panels, places, rows, words_for
-from fastact.vectors import ldexp, select
+from fastact.parallel import TASK_SIGNATURE
+from fastact.row_moves import bundles, columns, panels, rows, words_for
+from fastact.vectors import fma, ldexp, select
 
 __all__ = ["functions"]
-
-malloc = types.ExternalFunction("malloc", types.intp(types.intp))
-free = types.ExternalFunction("free", types.void(types.intp))
 
 INFINITY = np.inf
 
@@ -34,11 +30,11 @@ def functions(operation: str, storage: str) -> dict[str, tuple[Any, Any]]:
     make = {"softmax_backward": _gradient, "log_softmax_backward": _gradient, "sparsemax": _sparsemax}.get(
         operation, _exponential
     )
-    modes = [make(operation, words, mode(words)) for mode in (rows, bundles, panels)]
+    modes = [make(operation, words, mode(words)) for mode in (rows, bundles, panels, columns)]
     if operation == "statistics":
-        tasks = _statistics(words, *modes)
+        tasks = row_tasks.statistics(words, *modes)
     else:
-        tasks = _tasks(2 if make is _gradient else 1, words, *modes)
+        tasks = row_tasks.transformations(2 if make is _gradient else 1, words, *modes)
     return {name: (TASK_SIGNATURE, task) for name, task in tasks.items()}
 
 
@@ -50,8 +46,8 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
     fold, across_max, across_sum = mode.fold, mode.across_max, mode.across_sum
     number_of, vector_of, few_of, every = mode.number_of, mode.vector_of, mode.few_of, mode.every
     parts, shift_of, log_total, add = words.parts, words.shift, words.log_total, words.add
-    load_first = words.load_first
-    opposite = operation == "softmin"
+    load_first, get, put = words.load_first, getattr(mode, "get", None), getattr(mode, "put", None)
+    opposite, careful = operation == "softmin", words.work == 8
     set_apart = not opposite and operation != "softmax"  # the logarithm wants the sum without its largest terms
 
     @kernel
@@ -68,7 +64,7 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
         return every(shift, maximum), p, every(k, maximum)
 
     @kernel
-    def summarise(x, keep, y):
+    def summarise(x, keep, y, set_apart):
         """A row's maximum, how often it was set apart, and the sum of the other exponentials; these as multiples of
         2**k of the maximum. ``keep(y, i, term)`` is told each vector of terms."""
         zero = load_first(x[0], 0)
@@ -136,40 +132,50 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
     @kernel
     def apply_scaling(context, x, other, y):
         """softmax with one exponential per element: kept where the result will be."""
-        maximum, total, _ = summarise(x, in_result, y)
-        factor = vector_of(float_at(context, Axis.SCALE) / total, maximum)
+        maximum, total, _ = summarise(x, in_result, y, False)
+        scale = float_at(context, Axis.SCALE)
+        factor = vector_of(scale / total, maximum)
+        low = vector_of(fma(-(scale / total), total, scale) / total, maximum)
         for i in range(positions(x[2])):
-            store(load(y, i, factor) * factor, y, i)
+            term = load(y, i, factor)
+            # in float64 the sum is no wider than its terms: that the factor is rounded would show
+            store(fma(term, factor, term * low) if careful else term * factor, y, i)
 
     @kernel
     def apply(context, x, other, y):
-        maximum, others, number = summarise(x, no_need, y)
+        maximum, others, number = summarise(x, no_need, y, set_apart)
         finish_all(x, y, state_of(maximum, others, number, float_at(context, Axis.SCALE)))
 
     @kernel
     def statistics(context, x, y, other):
-        maximum, others, number = summarise(x, no_need, x)
+        maximum, others, number = summarise(x, no_need, x, True)
         store(maximum, y, 0)
         store(log_state(maximum, others, number, 1.0)[1], other, 0)
 
     @kernel
     def summary(context, x, other, result):
-        """Of a part its maximum, and the sum of all its exponentials as a multiple of the largest."""
-        maximum, others, number = summarise(x, no_need, x)
-        p = number_of(reference(maximum)[1])
-        put_float(result, 0, number_of(maximum))
-        put_float(result, 1, number + others / p)
+        """Of a part its maximum, how often that occurs, and the sum of the other exponentials, with p and k of the
+        maximum. Next to others, a part of nothing but minus infinity counts for nothing, and only a NaN is one."""
+        maximum, others, number = summarise(x, no_need, x, True)
+        few = few_of(maximum)
+        _, p, k = reference(maximum)
+        nothing = few == spread(-INFINITY, few)
+        put(result, 0, number_of(maximum))
+        put(result, 1, number)
+        put(result, 2, others)
+        put(result, 3, number_of(select(nothing, spread(1.0, few), p)))
+        put(result, 4, number_of(select(nothing, spread(0.0, few), few_of(k))))
 
     @kernel
-    def complete(context, x, other, y):
-        """A part of a row of which the maximum and the sum are known."""
-        maximum = spread(float_at(context, Axis.MAXIMUM), load_first(x[0], 0))
+    def complete(context, known, x, other, y):
+        """A part of a row of which the maximum, the sum as a multiple of its 2**k, and the logarithm are known."""
+        zero = load_first(x[0], 0)
+        maximum = vector_of(get(known, 0, zero), zero)
         if set_apart:
-            state = maximum, spread(float_at(context, Axis.LOG), maximum), maximum
+            state = maximum, vector_of(get(known, 2, zero), zero), maximum
         else:
-            shift, p, k = reference(maximum)
-            total = number_of(p) * float_at(context, Axis.TOTAL)
-            state = shift, k, vector_of(float_at(context, Axis.SCALE) / total, maximum)
+            shift, _, k = reference(maximum)
+            state = shift, k, vector_of(float_at(context, Axis.SCALE) / get(known, 1, zero), maximum)
         finish_all(x, y, state)
 
     if not set_apart and words.size == words.work:  # float16 would round the exponentials
@@ -185,6 +191,7 @@ def _gradient(operation: str, words: SimpleNamespace, mode: SimpleNamespace) -> 
     load, store, positions, prefetch_bundle = mode.load, mode.store, mode.positions, mode.prefetch_bundle
     fold, across_sum, vector_of, number_of = mode.fold, mode.across_sum, mode.vector_of, mode.number_of
     parts, add, load_first = words.parts, words.add, words.load_first
+    get, put = getattr(mode, "get", None), getattr(mode, "put", None)
 
     @kernel
     def softmax_term(y, grad):
@@ -231,11 +238,11 @@ def _gradient(operation: str, words: SimpleNamespace, mode: SimpleNamespace) -> 
 
     @kernel
     def summary(context, y, grad, result):
-        put_float(result, 1, summed(y, grad, y))
+        put(result, 1, summed(y, grad, y))
 
     @kernel
-    def complete(context, y, grad, out):
-        finish_all(y, grad, out, float_at(context, Axis.TOTAL))
+    def complete(context, known, y, grad, out):
+        finish_all(y, grad, out, get(known, 1, load_first(y[0], 0)))
 
     return SimpleNamespace(apply=apply, summary=summary, complete=complete)
 
@@ -276,105 +283,3 @@ def _sparsemax(operation: str, words: SimpleNamespace, mode: SimpleNamespace) ->
             store(select(excess < zero, zero, excess), y, i)
 
     return SimpleNamespace(apply=apply)
-
-
-# -- tasks ----------------------------------------------------------------------------------------
-
-
-def _tasks(
-    inputs: int, words: SimpleNamespace, by_row: SimpleNamespace, by_bundle: SimpleNamespace, by_panel: SimpleNamespace
-) -> dict[str, Callable[..., None]]:
-    place, copy = places(words), copies(words)
-    row_of, part_of, bundle_of = place.row_of, place.part_of, place.bundle_of
-    block_of, panel, fetch, deliver, bytes_of = copy.block_of, copy.panel, copy.fetch, copy.deliver, copy.bytes_of
-    apply_row, apply_bundle, apply_panel, lanes = by_row.apply, by_bundle.apply, by_panel.apply, words.lanes
-
-    def on_rows(begin, end, context):
-        for item in range(begin, end):
-            x, other = row_of(context, Axis.X, item), row_of(context, Axis.OTHER, item)
-            apply_row(context, x, other, row_of(context, Axis.Y, item))
-
-    def on_bundles(begin, end, context):
-        for item in range(begin, end):
-            x, other = bundle_of(context, Axis.X, item), bundle_of(context, Axis.OTHER, item)
-            apply_bundle(context, x, other, bundle_of(context, Axis.Y, item))
-
-    def on_panels(begin, end, context):
-        length = context[Axis.LENGTH]
-        memory = malloc(inputs * bytes_of(context, length))
-        second = memory + (inputs - 1) * bytes_of(context, length)
-        for item in range(begin, end):
-            block = block_of(context, item)
-            fetch(context, Axis.X, block, memory, length)
-            if inputs == 2:
-                fetch(context, Axis.OTHER, block, second, length)
-            for number in range((block[2] + lanes - 1) // lanes):
-                x = panel(context, memory, number, length)
-                apply_panel(context, x, panel(context, second, number, length), x)
-            deliver(context, Axis.Y, block, memory, length)
-        free(memory)
-
-    tasks = {"rows": on_rows, "bundles": on_bundles, "panels": on_panels}
-    if not hasattr(by_row, "summary"):
-        return tasks
-    summary, complete = by_row.summary, by_row.complete
-
-    def summarise_parts(begin, end, context):
-        for item in range(begin, end):
-            x, other = part_of(context, Axis.X, item), part_of(context, Axis.OTHER, item)
-            summary(context, x, other, record_at(context[Axis.PARTS] + 16 * item))
-
-    def finish_parts(begin, end, context):
-        for item in range(begin, end):
-            x, other = part_of(context, Axis.X, item), part_of(context, Axis.OTHER, item)
-            complete(context, x, other, part_of(context, Axis.Y, item))
-
-    return tasks | {"summarise_parts": summarise_parts, "finish_parts": finish_parts}
-
-
-def _statistics(
-    words: SimpleNamespace, by_row: SimpleNamespace, by_bundle: SimpleNamespace, by_panel: SimpleNamespace
-) -> dict[str, Callable[..., None]]:
-    """Tasks that give each row's maximum to Y and the logarithm of the sum of exp(x - maximum) to OTHER."""
-    place, copy = places(words), copies(words)
-    row_of, part_of, bundle_of = place.row_of, place.part_of, place.bundle_of
-    block_of, panel, fetch, deliver, bytes_of = copy.block_of, copy.panel, copy.fetch, copy.deliver, copy.bytes_of
-    row_statistics, bundle_statistics, panel_statistics = by_row.statistics, by_bundle.statistics, by_panel.statistics
-    summary, lanes = by_row.summary, words.lanes
-
-    @kernel
-    def single(operand):
-        """The operand's first element alone."""
-        return operand[0], operand[1], 1
-
-    def on_rows(begin, end, context):
-        for item in range(begin, end):
-            y, other = row_of(context, Axis.Y, item), row_of(context, Axis.OTHER, item)
-            row_statistics(context, row_of(context, Axis.X, item), single(y), single(other))
-
-    def on_bundles(begin, end, context):
-        for item in range(begin, end):
-            y, other = bundle_of(context, Axis.Y, item), bundle_of(context, Axis.OTHER, item)
-            y, other = (y[0], y[1], 1, y[3]), (other[0], other[1], 1, other[3])
-            bundle_statistics(context, bundle_of(context, Axis.X, item), y, other)
-
-    def on_panels(begin, end, context):
-        length = context[Axis.LENGTH]
-        memory = malloc(bytes_of(context, length + 2))
-        maxima, logs = memory + bytes_of(context, length), memory + bytes_of(context, length + 1)
-        for item in range(begin, end):
-            block = block_of(context, item)
-            fetch(context, Axis.X, block, memory, length)
-            for number in range((block[2] + lanes - 1) // lanes):
-                y, other = panel(context, maxima, number, 1), panel(context, logs, number, 1)
-                panel_statistics(context, panel(context, memory, number, length), y, other)
-            deliver(context, Axis.Y, block, maxima, 1)
-            deliver(context, Axis.OTHER, block, logs, 1)
-        free(memory)
-
-    def summarise_parts(begin, end, context):
-        for item in range(begin, end):
-            x = part_of(context, Axis.X, item)
-            summary(context, x, x, record_at(context[Axis.PARTS] + 16 * item))
-
-    return {"rows": on_rows, "bundles": on_bundles, "panels": on_panels, "summarise_parts": summarise_parts}

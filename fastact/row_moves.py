@@ -20,6 +20,8 @@ from fastact.lanes import (
     QUARTERS,
     first_lanes,
     first_of_each,
+    float_at,
+    floats_at,
     folded,
     folded_each,
     largest_lane,
@@ -27,6 +29,8 @@ from fastact.lanes import (
     narrow,
     one_of_each,
     prefetch,
+    put_float,
+    put_floats,
     repeat_each,
     spread,
     sum_of_each,
@@ -143,6 +147,12 @@ def rows(words: SimpleNamespace) -> SimpleNamespace:
     fold, vector_of, prefetch_bundle = folded, spread, no_prefetch
     few_of, every = one_of_each, repeat_each
 
+    @kernel
+    def get(record, what, like):
+        return float_at(record, what)
+
+    put = put_float
+
     return SimpleNamespace(**{k: v for k, v in locals().items() if k in MODE})
 
 
@@ -175,8 +185,9 @@ def bundles(words: SimpleNamespace) -> SimpleNamespace:
 
     @kernel
     def prefetch_next(operand, i):
+        """Of the bundle after the next: one of four rows of 50 is done before memory has answered."""
         address, stride, _, _ = operand
-        for row in range(QUARTERS, 2 * QUARTERS):
+        for row in range(2 * QUARTERS, 3 * QUARTERS):
             prefetch(address + row * stride + i * width * size)
 
     @kernel
@@ -200,7 +211,7 @@ def bundles(words: SimpleNamespace) -> SimpleNamespace:
 
 def places(words: SimpleNamespace) -> SimpleNamespace:
     """Where the operands of rows, and of parts of a row, are in memory."""
-    size = words.size
+    size, lanes = words.size, words.lanes
 
     @kernel
     def row_of(context, slot, item):
@@ -221,7 +232,16 @@ def places(words: SimpleNamespace) -> SimpleNamespace:
         last = min(QUARTERS, context[Axis.PART] - first) - 1
         return context[slot] + first * context[slot + 1], context[slot + 1], context[Axis.LENGTH], last
 
-    return SimpleNamespace(row_of=row_of, part_of=part_of, bundle_of=bundle_of)
+    @kernel
+    def columns_of(context, slot, item):
+        """A panel's worth of columns in a part; the panels of a part follow each other."""
+        panels = (context[Axis.INNER] + lanes - 1) // lanes
+        start, first = item // panels * context[Axis.PART], item % panels * lanes
+        step, length = context[slot + 3], min(context[Axis.PART], context[Axis.LENGTH] - start)
+        address = context[slot] + start * step + first * size
+        return address, step, length, min(lanes, context[Axis.INNER] - first)
+
+    return SimpleNamespace(row_of=row_of, part_of=part_of, bundle_of=bundle_of, columns_of=columns_of)
 
 
 def panels(words: SimpleNamespace) -> SimpleNamespace:
@@ -253,13 +273,46 @@ def panels(words: SimpleNamespace) -> SimpleNamespace:
     return SimpleNamespace(**{k: v for k, v in locals().items() if k in MODE})
 
 
+def columns(words: SimpleNamespace) -> SimpleNamespace:
+    """Panels of columns that stay where they are: too long for copies in the cache, they are cut into parts."""
+    size, lanes, load_whole, store_whole = words.size, words.lanes, words.load, words.store
+    load_first, store_first = words.load_first, words.store_first
+
+    @kernel
+    def load(operand, i, rest):
+        address, step, _, count = operand
+        if count == lanes:
+            return load_whole(address + i * step, size, 0, lanes)
+        return load_first(address + i * step, count)
+
+    @kernel
+    def store(v, operand, i):
+        address, step, _, count = operand
+        if count == lanes:
+            store_whole(v, address + i * step, size, 0, lanes)
+        else:
+            store_first(v, address + i * step, count)
+
+    @kernel
+    def get(record, what, like):
+        return floats_at(record, what * lanes, like)
+
+    @kernel
+    def put(record, what, number):
+        put_floats(record, what * lanes, number)
+
+    moves = {"load": load, "store": store, "get": get, "put": put}
+    return SimpleNamespace(**(vars(panels(words)) | moves))
+
+
 #: What a mode defines: how many vectors a row takes, how they are moved, what is prefetched (where there is little to
 #: compute, of whole rows nothing: the processor does that better by itself), and how what is in their lanes becomes
 #: knowledge about a row: a number (a float64, four of them, or a vector) and back, `vector_of` it; also ``few_of`` a
-#: vector, for what is the same in many lanes and costs much, and `every` lane of it again.
+#: vector, for what is the same in many lanes and costs much, and `every` lane of it again. Modes that work on parts
+#: `get` and `put` numbers, which a record holds side by side.
 MODE = {
     "positions", "load", "store", "prefetch_next", "prefetch_bundle", "fold", "across_max", "across_sum", "number_of",
-    "vector_of", "few_of", "every",
+    "vector_of", "few_of", "every", "get", "put",
 }  # fmt: skip
 
 

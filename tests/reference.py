@@ -45,6 +45,31 @@ def exact(entry: Activation, x: float, kind: str = "value", **parameters: float)
         return mp.diff(function, mp.mpf(float(x)), direction=1 if x > 0 else -1)
 
 
+def clamped_log(x: Any) -> Any:
+    return max(mp.log(x), mp.mpf(-100)) if x > 0 else mp.mpf(-100)
+
+
+def huber(p: Any, t: Any) -> Any:
+    u = abs(p - t)
+    return u * u / 2 if u < 1 else u - mp.mpf(1) / 2
+
+
+#: What gates multiply their first half by, given the second; and a term of each loss.
+GATE_FACTORS: dict[str, Callable[[Any], Any]] = {
+    "glu": lambda b: 1 / (1 + mp.exp(-b)),
+    "reglu": lambda b: max(b, mp.mpf(0)),
+    "geglu": lambda b: b * mp.erfc(-b / mp.sqrt(2)) / 2,
+    "swiglu": lambda b: b / (1 + mp.exp(-b)),
+}
+LOSS_TERMS: dict[str, Callable[[Any, Any], Any]] = {
+    "mse_loss": lambda p, t: (p - t) ** 2,
+    "l1_loss": lambda p, t: abs(p - t),
+    "huber_loss": huber,
+    "binary_cross_entropy": lambda p, t: -(t * clamped_log(p) + (1 - t) * clamped_log(1 - p)),
+    "binary_cross_entropy_with_logits": lambda p, t: mp.log(1 + mp.exp(p)) - p * t,
+}
+
+
 def ulp_distance(result: Any, truth: Any) -> float:
     """How many units in the last place of its type lie between a result and the truth."""
     kind = np.dtype(type(result))

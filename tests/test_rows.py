@@ -99,6 +99,57 @@ def test_one_long_row(backend: str) -> None:
         assert abs(offered("logsumexp", backend)(x.astype(dtype)) - scipy.special.logsumexp(rounded)) < 1e-6
 
 
+LONG_CASES = [((70_001,), 0), ((3, 70_001), 1), ((5000, 70), 0), ((2, 3000, 65), 1), ((40_000, 14), 0)]
+
+
+@pytest.mark.parametrize(("shape", "axis"), LONG_CASES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_that_are_cut(shape: tuple[int, ...], axis: int, dtype: type, backend: str) -> None:
+    x = np.random.default_rng(4).normal(0, 5, shape).astype(dtype)
+    wide = x.astype(np.longdouble)
+    difference = wide - wide.max(axis=axis, keepdims=True)
+    total = np.exp(difference).sum(axis=axis, keepdims=True)
+    for name, truth in (("softmax", np.exp(difference) / total), ("log_softmax", difference - np.log(total))):
+        for view in (x, np.asfortranarray(x)):
+            result = offered(name, backend)(view, axis=axis)
+            assert (np.abs(result - truth) / np.spacing(np.abs(truth).astype(dtype))).max() <= 4
+    sums = (np.log(total) + wide.max(axis=axis, keepdims=True)).reshape(np.delete(shape, axis))
+    error = np.abs(offered("logsumexp", backend)(x, axis=axis) - sums)
+    assert (error / np.spacing(np.abs(sums).astype(dtype))).max() <= 4
+    half = np.zeros_like(x)
+    offered("softmax", backend)(x, axis=axis, out=half)
+    assert np.array_equal(half, offered("softmax", backend)(x, axis=axis))
+
+
+@pytest.mark.parametrize(("shape", "axis"), LONG_CASES)
+def test_special_entries_of_rows_that_are_cut(shape: tuple[int, ...], axis: int, backend: str) -> None:
+    """A stretch of minus infinity, which fills parts, is nothing; NaN counts even where all else is minus infinity."""
+    x = np.zeros(shape, np.float32)
+    along: Any = np.moveaxis(x, axis, 0)
+    half = shape[axis] // 2
+    along[:half] = -np.inf
+    share, log = offered("softmax", backend)(x, axis=axis), offered("log_softmax", backend)(x, axis=axis)
+    assert np.allclose(np.moveaxis(share, axis, 0)[half:], 1 / (shape[axis] - half), rtol=1e-6)
+    assert not np.moveaxis(share, axis, 0)[:half].any()
+    assert np.isneginf(np.moveaxis(log, axis, 0)[:half]).all()
+    assert np.allclose(offered("logsumexp", backend)(x, axis=axis), np.log(shape[axis] - half), rtol=1e-6)
+    along[3] = np.nan
+    assert np.isnan(offered("softmax", backend)(x, axis=axis)).all()
+    assert np.isnan(offered("logsumexp", backend)(x, axis=axis)).all()
+    along[:] = -np.inf
+    assert np.isnan(offered("softmax", backend)(x, axis=axis)).all()
+    assert np.isneginf(offered("logsumexp", backend)(x, axis=axis)).all()
+
+
+@pytest.mark.parametrize(("shape", "axis"), LONG_CASES)
+def test_a_dominating_entry_of_rows_that_are_cut(shape: tuple[int, ...], axis: int, backend: str) -> None:
+    x = np.zeros(shape)
+    along: Any = np.moveaxis(x, axis, 0)
+    along[-9] = 50.0
+    result = np.moveaxis(offered("log_softmax", backend)(x, axis=axis), axis, 0)[-9]
+    assert np.allclose(result, -np.log1p((shape[axis] - 1) * np.exp(-50.0)), rtol=1e-14, atol=0)
+
+
 def test_float16_is_the_rounded_float32_result(backend: str) -> None:
     x = np.random.default_rng(4).normal(0, 5, (40, 70)).astype(np.float16)
     for name in ("softmax", "log_softmax"):
@@ -189,7 +240,9 @@ def test_where(backend: str) -> None:
 
 def test_threads_change_no_bit() -> None:
     rng = np.random.default_rng(3)
-    arrays = [rng.standard_normal(shape).astype(np.float32) for shape in ((3000, 100), (700_001,), (9, 200_000))]
+    arrays = [
+        rng.standard_normal(shape).astype(np.float32) for shape in ((3000, 100), (700_001,), (9, 200_000), (5000, 70))
+    ]
     before = fastact.get_num_threads()
     try:
         results = []
@@ -246,7 +299,9 @@ def test_nothing_warns_of_overflow(backend: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
-@pytest.mark.parametrize(("shape", "axis"), [((7, 5), 1), ((7, 5), 0), ((3, 200), 1), ((2, 60, 3), 1), ((20_000,), 0)])
+@pytest.mark.parametrize(
+    ("shape", "axis"), [((7, 5), 1), ((7, 5), 0), ((3, 200), 1), ((2, 60, 3), 1), ((20_000,), 0), ((3000, 70), 0)]
+)
 def test_gradients(name: str, shape: tuple[int, ...], axis: int, backend: str) -> None:
     rng = np.random.default_rng(6)
     x, grad, direction = (rng.standard_normal(shape) for _ in range(3))
