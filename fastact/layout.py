@@ -281,7 +281,14 @@ class _Network(NamedTuple):
     MULTIPLY: int = 37  # and the function that computes them
     MULTIPLY_SMALL: int = 38  # the functions of fastact.products
     MULTIPLY_BY_ROWS: int = 39
-    SIZE: int = 40
+    PARTS: int = 40  # into how many parts a step's rows are cut
+    PART: int = 41  # records like this one, of the parts, with buffers of their own; of one part, this
+    PART_TASK: int = 42  # a part of a step as a task for threads
+    STEP_ROWS: int = 43  # rows of the step that is under way, and where they are
+    STEP_X: int = 44
+    STEP_Y: int = 45
+    LOSS_SUM: int = 46  # address of a float64: a part's loss
+    SIZE: int = 47
 
 
 Network = _Network()

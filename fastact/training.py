@@ -24,12 +24,14 @@ from fastact.parallel import (
     TASK_SIGNATURE,
     call_loop,
     call_resolve,
+    call_task,
     clear_floating_point_flags,
     parallel_for,
     record_at,
     stack_record,
 )
 from fastact.products import products
+from fastact.training_losses import layer_at, losses_for
 
 TRAIN_SIGNATURE = types.void(Address)
 
@@ -55,13 +57,6 @@ def _pointer(element: Any) -> Any:
 
 
 real_at = _pointer(types.float64)
-
-# -- the same for both types ------------------------------------------------------------------------
-
-
-@inline
-def layer_at(network, index):
-    return record_at(network[Network.TABLE] + 8 * Layer.SIZE * index)
 
 
 def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
@@ -120,19 +115,15 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
         for i in range(count):
             b[i] = a[i]
 
-    @njit(error_model="numpy", fastmath={"reassoc"})
-    def total(values, count):
-        """The sum, in float64; in any order, so that vectors can do it."""
-        numbers, result = at(values), 0.0
-        for i in range(count):
-            result += np.float64(numbers[i])
-        return result
+    @inline
+    def bytes_per_target(network):
+        return 8 if network[Network.LABELS] else size * network[Network.TARGETS]
 
     @inline
     def gather(network, rows):
         """The next batch's inputs and targets: where they lie, or collected in the epoch's order."""
         inputs, targets = layer_at(network, 0)[Layer.INPUTS], network[Network.TARGETS]
-        target_size = 8 if network[Network.LABELS] else size * targets
+        target_size = bytes_per_target(network)
         start = network[Network.POSITION]
         if network[Network.ORDER] == 0:
             return network[Network.X] + start * inputs * size, network[Network.Y] + start * target_size
@@ -162,85 +153,16 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
                 apply(network, layer[Layer.LOOP], rows * layer[Layer.OUTPUTS], z, x, z)
         return x
 
-    # -- losses: the mean, and the gradient of ``scale`` times the mean by the last preactivation ------
-
-    @inline
-    def elementwise_loss(network, predicted, y, rows, scale):
-        count = rows * network[Network.TARGETS]
-        values = network[Network.LOSS_VALUES]
-        apply(network, network[Network.LOSS], count, predicted, y, values, network[Network.GRADIENT])
-        last = layer_at(network, network[Network.LAYERS] - 1)
-        gradient, slope, factor = at(network[Network.GRADIENT]), at(last[Layer.PREACTIVATION]), number(scale / count)
-        if last[Layer.LOOP]:
-            for i in range(count):
-                gradient[i] = gradient[i] * factor * slope[i]
-        else:
-            for i in range(count):
-                gradient[i] *= factor
-        return total(values, count) / count
-
-    @inline
-    def row_of_targets(network, y, i, shifted, n):
-        """Their weight (1 for a label), and minus the loss but for the logarithm of the row's sum."""
-        if network[Network.LABELS]:
-            return number(1), shifted[record_at(y)[i]]
-        targets = at(y + i * n * size)
-        weight = product = number(0)
-        for j in range(n):
-            weight += targets[j]
-            product += targets[j] * shifted[j]
-        return weight, product
-
-    @inline
-    def cross_entropy(network, logits, y, rows, scale):
-        n = network[Network.TARGETS]
-        gradient, values = network[Network.GRADIENT], at(network[Network.LOSS_VALUES])
-        loss, factor = 0.0, number(scale / rows)
-        for i in range(rows):
-            z, shifted = at(logits + i * n * size), at(gradient + i * n * size)
-            top = z[0]
-            for j in range(1, n):
-                top = z[j] if z[j] > top else top
-            for j in range(n):
-                shifted[j] = z[j] - top
-            weight, product = row_of_targets(network, y, i, shifted, n)
-            values[rows + i] = weight
-            loss -= np.float64(product)
-        apply(network, network[Network.EXPONENTIAL], rows * n, gradient, gradient)
-        for i in range(rows):
-            e = at(gradient + i * n * size)
-            row_sum = number(0)
-            for j in range(n):
-                row_sum += e[j]
-            values[i] = row_sum
-            share = factor * values[rows + i] / row_sum
-            for j in range(n):
-                e[j] *= share
-            if network[Network.LABELS]:
-                e[record_at(y)[i]] -= factor
-            else:
-                targets = at(y + i * n * size)
-                for j in range(n):
-                    e[j] -= factor * targets[j]
-        weights = network[Network.LOSS_VALUES] + rows * size
-        # The loop writes whole vectors: its results go where the weights are not.
-        apply(
-            network, network[Network.LOGARITHM], rows, network[Network.LOSS_VALUES], network[Network.OTHER_GRADIENT], 0
-        )
-        logarithms, weights_of = at(network[Network.OTHER_GRADIENT]), at(weights)
-        for i in range(rows):
-            loss += np.float64(weights_of[i] * logarithms[i])
-        last = layer_at(network, network[Network.LAYERS] - 1)
-        if last[Layer.LOOP]:
-            apply(network, network[Network.PRODUCT], rows * n, gradient, last[Layer.PREACTIVATION], gradient)
-        return loss / rows
+    elementwise_loss, cross_entropy = losses_for(number, size, at, apply)
 
     # -- gradients ------------------------------------------------------------------------------------
 
     @inline
     def backward(network, x, rows):
         gradient, other = network[Network.GRADIENT], network[Network.OTHER_GRADIENT]
-        mode = Mode.ADD if network[Network.OPTIMIZER] == Optimizer.DIRECT else Mode.STORE
+        mode = (
+            Mode.ADD if network[Network.OPTIMIZER] == Optimizer.DIRECT and network[Network.PARTS] == 1 else Mode.STORE
+        )
         for index in range(network[Network.LAYERS] - 1, -1, -1):
             layer = layer_at(network, index)
             inputs, outputs = layer[Layer.INPUTS], layer[Layer.OUTPUTS]
@@ -331,23 +253,54 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
 
     update_here = njit(error_model="numpy")(update)
 
+    def part(begin, end, context):
+        """Loss and gradients of some parts of a step's rows; a task for threads."""
+        parts, rows = context[Network.PARTS], context[Network.STEP_ROWS]
+        inputs, target = layer_at(context, 0)[Layer.INPUTS] * size, bytes_per_target(context)
+        for i in range(begin, end):
+            network = record_at(context[Network.PART] + 8 * Network.SIZE * i)
+            first = rows * i // parts
+            count = rows * (i + 1) // parts - first
+            x, y = context[Network.STEP_X] + first * inputs, context[Network.STEP_Y] + first * target
+            predicted = forward(network, x, count)
+            settings = real_at(context[Network.SETTINGS])
+            scale = -settings[Setting.LEARNING_RATE] if context[Network.OPTIMIZER] == Optimizer.DIRECT else 1.0
+            if network[Network.LOSS]:
+                loss = elementwise_loss(network, predicted, y, count, scale / rows)
+            else:
+                loss = cross_entropy(network, predicted, y, count, scale / rows)
+            real_at(network[Network.LOSS_SUM])[0] = loss
+            backward(network, x, count)
+
+    @inline
+    def combine(network):
+        """Add up what the parts found: their gradients in the first, or all in the parameters; the loss as result."""
+        loss = 0.0
+        direct = network[Network.OPTIMIZER] == Optimizer.DIRECT
+        target = at(network[Network.PARAMETERS] if direct else network[Network.GRADIENTS])
+        for i in range(network[Network.PARTS]):
+            other = record_at(network[Network.PART] + 8 * Network.SIZE * i)
+            loss += real_at(other[Network.LOSS_SUM])[0]
+            if network[Network.PARTS] > 1 and (direct or i > 0):
+                gradients = at(other[Network.GRADIENTS])
+                for j in range(network[Network.COUNT]):
+                    target[j] += gradients[j]
+        return loss
+
     def train(network):
         """Take ``STEPS`` steps from where training stands."""
-        settings = real_at(network[Network.SETTINGS])
         losses = real_at(network[Network.LOSSES])
-        direct = network[Network.OPTIMIZER] == Optimizer.DIRECT
-        scale = -settings[Setting.LEARNING_RATE] if direct else 1.0
+        pool, parts = record_at(network[Network.POOL]), network[Network.PARTS]
         for _ in range(network[Network.STEPS]):
             rows = min(network[Network.BATCH], network[Network.ROWS] - network[Network.POSITION])
-            x, y = gather(network, rows)
-            predicted = forward(network, x, rows)
-            if network[Network.LOSS]:
-                loss = elementwise_loss(network, predicted, y, rows, scale)
+            network[Network.STEP_ROWS] = rows
+            network[Network.STEP_X], network[Network.STEP_Y] = gather(network, rows)
+            if parts > 1:
+                parallel_for(pool, network[Network.PART_TASK], network, parts, 1)
             else:
-                loss = cross_entropy(network, predicted, y, rows, scale)
-            losses[network[Network.EPOCH]] += loss * rows / network[Network.ROWS]
-            backward(network, x, rows)
-            if not direct:
+                call_task(network[Network.PART_TASK], 0, 1, network)
+            losses[network[Network.EPOCH]] += combine(network) / network[Network.ROWS]
+            if network[Network.OPTIMIZER] != Optimizer.DIRECT:
                 optimize(network)
             network[Network.POSITION] += rows
             if network[Network.POSITION] == network[Network.ROWS]:
@@ -371,6 +324,7 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
 
     return products(name) | {
         "predict": (TRAIN_SIGNATURE, predict),
+        "part": (TASK_SIGNATURE, part),
         "train": (TRAIN_SIGNATURE, train),
         "update": (TASK_SIGNATURE, update),
     }

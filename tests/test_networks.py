@@ -225,3 +225,27 @@ def test_backends_agree(sizes: list[int], rows: int, batch: int | None, dtype: s
     for a, b in zip(parts(ours), parts(theirs)):
         assert a == pytest.approx(b, rel=tolerance, abs=tolerance)
     assert ours.predict(x) == pytest.approx(theirs.predict(x), rel=tolerance, abs=tolerance)
+
+
+@compiled_only
+@pytest.mark.parametrize("optimizer", [{}, {"momentum": 0.9, "weight_decay": 0.01}, {"optimizer": "adam"}], ids=str)
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+def test_steps_in_parts(loss: str, optimizer: dict[str, Any]) -> None:
+    """A small network in parts: the steps that NumPy takes, the same bits with the same number of threads, and the
+    last batch of an epoch shorter."""
+    x, y = data(700, 20, 10)
+    targets = y if loss == "mse" else y.argmax(axis=1)
+    settings: Any = {"loss": loss, "batch_size": 300, "epochs": 3, "dtype": "float64", "random_state": 7, **optimizer}
+    theirs = fastact.fallback.MLP([20, 30, 10], "tanh", **settings).fit(x, targets)
+    before = fastact.get_num_threads()
+    try:
+        for threads in (1, 2, 3, 16):
+            fastact.set_num_threads(threads)
+            ours, again = (fastact.MLP([20, 30, 10], "tanh", **settings).fit(x, targets) for _ in range(2))
+            assert ours.loss_curve_ == pytest.approx(theirs.loss_curve_, rel=1e-12)
+            assert ours.loss_curve_.tobytes() == again.loss_curve_.tobytes()
+            for one, other, expected in zip(ours.weights, again.weights, theirs.weights):
+                assert one.tobytes() == other.tobytes()
+                np.testing.assert_allclose(one, expected, rtol=1e-9, atol=1e-12)
+    finally:
+        fastact.set_num_threads(before)
