@@ -1,10 +1,10 @@
 """Between memory and vectors: how the operands of a ufunc's loop reach a kernel and how results leave it.
 
-A loop takes its operands a vector (:data:`fastact.vectors.LANES` elements) at a time. Elements that
-stand side by side are loaded as they are, a scalar is spread over all lanes, and whatever else there is
-(a stride, the last few elements of a range) is gathered into a buffer first, by a function of its
-own so that it does not crowd the registers of the loop that matters. All of a vector is read before
-any of it is written, so a call in place needs no care.
+A loop takes its operands a vector (:data:`fastact.vectors.LANES` elements) at a time, and what is left over a
+register (:data:`SHORT`) at a time: the latter is all there is to compute for a call with one element. Elements that
+stand side by side are loaded as they are, the last few under a mask; a scalar is spread over all lanes; elements
+apart are gathered into a buffer first, by a function of its own so that it does not crowd the registers of the loop
+that matters. All of a vector is read before any of it is written, so a call in place needs no care.
 
 Emitted code (see :mod:`fastact.emit`) does ``from fastact.blocks import *``.
 """
@@ -22,8 +22,10 @@ from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import intrinsic, lower_getattr_generic, models, register_model, typeof_impl
 
 from fastact import layout, vectors
+from fastact.masks import mask_of_first, masked_load, masked_store
+from fastact.registers import host_features
 from fastact.vectors import *  # noqa: F403
-from fastact.vectors import LANES, Vector, splat
+from fastact.vectors import LANES, REGISTERS, Vector, splat
 
 __all__ = [*vectors.__all__, "kernel"]
 
@@ -137,13 +139,13 @@ def _every(kind: ir.Type, number: int) -> Any:
     return ir.Constant(kind, number)
 
 
-def _movers(name: str, element: Any) -> tuple[Any, Any]:
-    """``load`` and ``store`` for one type in memory and one to compute in."""
+def _movers(name: str, element: Any, lanes: int) -> tuple[Any, Any]:
+    """``load`` and ``store`` for one type in memory, and one to compute in with so many lanes."""
     memory, _ = STORAGES[name]
-    lanes = LANES[str(element)]
     vector = Vector(element, lanes)
     size = 2 if name == "bfloat16" else np.dtype(name).itemsize  # a type that NumPy does not know by itself
     integer = ir.IntType(64)
+    masked = ("+avx" if size > 2 else "+avx512bw") in host_features()  # elsewhere LLVM would make a branch per lane
 
     def at(builder: ir.IRBuilder, address: Any, kind: ir.Type) -> Any:
         return builder.inttoptr(address, kind.as_pointer())
@@ -172,6 +174,24 @@ def _movers(name: str, element: Any) -> tuple[Any, Any]:
             return context.get_dummy_value()
 
         return types.void(value, address), generate
+
+    @intrinsic
+    def load_first(typing_context, address, count):
+        def generate(context, builder, signature, args):
+            pointer = at(builder, args[0], ir.VectorType(memory, lanes))
+            value = masked_load(builder, pointer, mask_of_first(builder, args[1], lanes))
+            return _to_kernel(builder, value, name, context.get_value_type(vector))
+
+        return vector(address, count), generate
+
+    @intrinsic
+    def store_first(typing_context, value, address, count):
+        def generate(context, builder, signature, args):
+            stored = _from_kernel(builder, args[0], name, ir.VectorType(memory, lanes))
+            masked_store(builder, stored, at(builder, args[1], stored.type), mask_of_first(builder, args[2], lanes))
+            return context.get_dummy_value()
+
+        return types.void(value, address, count), generate
 
     def buffer(builder: ir.IRBuilder) -> Any:
         with builder.goto_entry_block():
@@ -224,26 +244,35 @@ def _movers(name: str, element: Any) -> tuple[Any, Any]:
             return load_whole(address + start * size)
         if stride == 0:
             return load_scalar(address)
+        if stride == size and masked:
+            return load_first(address + start * size, count)
         return gather(address + start * stride, stride, count)
 
     @kernel
     def store(value, address, stride, start, count):
         if stride == size and count == lanes:
             store_whole(value, address + start * size)
+        elif stride == size and masked:
+            store_first(value, address + start * size, count)
         else:
             scatter(value, address + start * stride, stride, count)
 
     return load, store
 
 
+#: Elements in a register.
+SHORT = {name: lanes // REGISTERS for name, lanes in LANES.items()}
 for _name, (_, _element) in STORAGES.items():
-    globals()[f"load_{_name}"], globals()[f"store_{_name}"] = _movers(_name, _element)
-    __all__ += [f"load_{_name}", f"store_{_name}"]
+    for _prefix, _lanes in (("", LANES), ("short_", SHORT)):
+        _load, _store = f"load_{_prefix}{_name}", f"store_{_prefix}{_name}"
+        globals()[_load], globals()[_store] = _movers(_name, _element, _lanes[str(_element)])
+        __all__ += [_load, _store]
 for _name in ("float16", "float32"):  # for loops that sum: they compute in float64
-    globals()[f"load_wide_{_name}"], globals()[f"store_wide_{_name}"] = _movers(_name, types.float64)
+    globals()[f"load_wide_{_name}"], globals()[f"store_wide_{_name}"] = _movers(_name, types.float64, LANES["float64"])
     __all__ += [f"load_wide_{_name}", f"store_wide_{_name}"]
 lanes_float32, lanes_float64 = LANES["float32"], LANES["float64"]
-__all__ += ["lanes_float32", "lanes_float64"]
+short_float32, short_float64 = SHORT["float32"], SHORT["float64"]
+__all__ += ["lanes_float32", "lanes_float64", "short_float32", "short_float64"]
 
 
 @kernel

@@ -30,6 +30,7 @@ SOURCES = (
     "frontend.py",
     "lanes.py",
     "layout.py",
+    "masks.py",
     "nested_rows.py",
     "parallel.py",
     "partial_sums.py",

@@ -33,8 +33,11 @@ __all__ = ["LANES", "Vector", "bits", "float32", "float64", "int32", "int64", "l
 float32, float64, int32, int64 = np.float32, np.float64, np.int32, np.int64  # constants in emitted code
 
 
-#: Elements in a vector. Four registers: with two the core idles, with eight it runs out of registers.
-LANES = {"float32": register_bytes(), "float64": register_bytes() // 2}
+#: In a vector: with two the core idles, with eight it runs out of registers.
+REGISTERS = 4
+
+#: Elements in a vector.
+LANES = {"float32": REGISTERS * register_bytes() // 4, "float64": REGISTERS * register_bytes() // 8}
 
 
 class Vector(types.Type):
@@ -137,11 +140,11 @@ def llvm_call(builder: ir.IRBuilder, name: str, result: ir.Type, *arguments: Any
     return builder.call(function, arguments)
 
 
-def _suffix(kind: ir.Type) -> str:
+def suffix(kind: ir.Type) -> str:
     """``v64f32``: how LLVM names a type in an overloaded intrinsic."""
     if isinstance(kind, ir.VectorType):
-        return f"v{kind.count}{_suffix(kind.element)}"
-    return {"float": "f32", "double": "f64", "i32": "i32", "i64": "i64"}[str(kind)]
+        return f"v{kind.count}{suffix(kind.element)}"
+    return {"float": "f32", "double": "f64", "half": "f16", "i16": "i16", "i32": "i32", "i64": "i64"}[str(kind)]
 
 
 def _elementwise(name: str, operands: int) -> Any:
@@ -149,7 +152,7 @@ def _elementwise(name: str, operands: int) -> Any:
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         vectors = _as_vectors(builder, args, signature.args)
-        return llvm_call(builder, f"llvm.{name}.{_suffix(vectors[0].type)}", vectors[0].type, *vectors)
+        return llvm_call(builder, f"llvm.{name}.{suffix(vectors[0].type)}", vectors[0].type, *vectors)
 
     def one(typing_context, a):
         return a(a), generate
@@ -238,7 +241,7 @@ def ldexp(typing_context, a, k):
         # k is NaN only where a is, and NaN times whatever this conversion makes of it is NaN.
         power = builder.fptosi(power, whole)
         if scalef:
-            return llvm_call(builder, f"llvm.ldexp.{_suffix(value.type)}.{_suffix(whole)}", value.type, value, power)
+            return llvm_call(builder, f"llvm.ldexp.{suffix(value.type)}.{suffix(whole)}", value.type, value, power)
         digits, bias = (
             splat(builder, ir.Constant(whole.element, n), k.lanes) for n in ((23, 127), (52, 1023))[size > 32]
         )
