@@ -22,8 +22,10 @@ from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import intrinsic, lower_getattr_generic, models, register_model, typeof_impl
 
 from fastact import layout, vectors
+from fastact.masks import mask_of_first, masked_load, masked_store
+from fastact.registers import host_features
 from fastact.vectors import *  # noqa: F403
-from fastact.vectors import LANES, Vector, splat
+from fastact.vectors import LANES, REGISTERS, Vector, splat
 
 __all__ = [*vectors.__all__, "kernel"]
 
@@ -137,17 +139,17 @@ def _every(kind: ir.Type, number: int) -> Any:
     return ir.Constant(kind, number)
 
 
-def _movers(name: str, element: Any) -> dict[str, Any]:
-    """What brings elements of one type in memory to vectors of one to compute in, and back.
+def _movers(name: str, element: Any, lanes: int) -> dict[str, Any]:
+    """What brings elements of one type in memory to vectors of one to compute in, with so many lanes, and back.
 
     ``source`` says where a vector can be loaded from: the operand itself, or the room given for it on the stack.
     Only addresses come out of those branches: vectors would be spilled, and loaded again, on each of them.
     """
     memory, _ = STORAGES[name]
-    lanes = LANES[str(element)]
     vector = Vector(element, lanes)
     size = 2 if name == "bfloat16" else np.dtype(name).itemsize  # a type that NumPy does not know by itself
     integer = ir.IntType(64)
+    masked = ("+avx" if size > 2 else "+avx512bw") in host_features()  # elsewhere LLVM would make a branch per lane
 
     def at(builder: ir.IRBuilder, address: Any, kind: ir.Type) -> Any:
         return builder.inttoptr(address, kind.as_pointer())
@@ -187,6 +189,25 @@ def _movers(name: str, element: Any) -> dict[str, Any]:
             return context.get_dummy_value()
 
         return types.void(room, address), generate
+
+    @intrinsic
+    def take_first(typing_context, room, address, count):
+        def generate(context, builder, signature, args):
+            kind = ir.VectorType(memory, lanes)
+            value = masked_load(builder, at(builder, args[1], kind), mask_of_first(builder, args[2], lanes))
+            builder.store(value, at(builder, args[0], kind), align=64)
+            return context.get_dummy_value()
+
+        return types.void(room, address, count), generate
+
+    @intrinsic
+    def store_first(typing_context, value, address, count):
+        def generate(context, builder, signature, args):
+            stored = _from_kernel(builder, args[0], name, ir.VectorType(memory, lanes))
+            masked_store(builder, stored, at(builder, args[1], stored.type), mask_of_first(builder, args[2], lanes))
+            return context.get_dummy_value()
+
+        return types.void(value, address, count), generate
 
     def move_each(builder: ir.IRBuilder, direction: str, *arguments: Any) -> None:
         """Call ``gather`` or ``scatter``: element by element, between a room and an operand's address and stride."""
@@ -230,6 +251,8 @@ def _movers(name: str, element: Any) -> dict[str, Any]:
             return address + start * size
         if stride == 0:
             repeat(room, address)
+        elif stride == size and masked:
+            take_first(room, address + start * size, count)
         else:
             gather(room, address + start * stride, stride, count)
         return room
@@ -240,27 +263,36 @@ def _movers(name: str, element: Any) -> dict[str, Any]:
 
     @kernel
     def store(value, address, stride, start, count):
-        direct = stride == size and count == lanes
-        place = address + start * size if direct else room()
-        store_whole(value, place)
-        if not direct:
+        if stride == size and count == lanes:
+            store_whole(value, address + start * size)
+        elif stride == size and masked:
+            store_first(value, address + start * size, count)
+        else:
+            place = room()
+            store_whole(value, place)
             scatter(place, address + start * stride, stride, count)
 
     return {"room": room, "source": source, "load_whole": load_whole, "load": load, "store": store}
 
 
-def _offer(suffix: str, storage: str, element: Any) -> None:
-    for name, function in _movers(storage, element).items():
+#: Elements in a register.
+SHORT = {name: lanes // REGISTERS for name, lanes in LANES.items()}
+
+
+def _offer(suffix: str, storage: str, element: Any, lanes: dict[str, int]) -> None:
+    for name, function in _movers(storage, element, lanes[str(element)]).items():
         globals()[f"{name}_{suffix}"] = function
         __all__.append(f"{name}_{suffix}")
 
 
 for _name, (_, _element) in STORAGES.items():
-    _offer(_name, _name, _element)
+    _offer(_name, _name, _element, LANES)
+    _offer(f"short_{_name}", _name, _element, SHORT)
 for _name in ("float16", "float32"):  # for loops that sum: they compute in float64
-    _offer(f"wide_{_name}", _name, types.float64)
+    _offer(f"wide_{_name}", _name, types.float64, LANES)
 lanes_float32, lanes_float64 = LANES["float32"], LANES["float64"]
-__all__ += ["lanes_float32", "lanes_float64"]
+short_float32, short_float64 = SHORT["float32"], SHORT["float64"]
+__all__ += ["lanes_float32", "lanes_float64", "short_float32", "short_float64"]
 
 
 @kernel

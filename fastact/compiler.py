@@ -33,6 +33,7 @@ SOURCES = (
     "kept_blocks.py",
     "lanes.py",
     "layout.py",
+    "masks.py",
     "nested_rows.py",
     "parallel.py",
     "partial_sums.py",

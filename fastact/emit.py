@@ -190,26 +190,30 @@ def loop_source(
     widened = summed and storage in ("float16", "float32")
     precision, wide = (WIDE, "wide_") if widened else (precision_of(storage), "")
     out_storage = storage if "float" in storage else "float64"
-    lanes = f"lanes_{precision.name}"
     names = list(map(variable_text, inputs))
     values = ["y"] if len(results) == 1 else [f"y{i}" for i in range(len(results))]
     written = values[:-1] if summed else values
-    place = {operand: f"pointers[{i}], steps[{i}], start, count" for i, operand in enumerate([*names, *written])}
-    steps = [f"count = min({lanes}, size - start)"]
-    steps += [f"{o}_from = source_{wide}{storage}({o}_room, {place[o]})" for o in names]
-    steps += [f"{o} = load_whole_{wide}{storage}({o}_from)" for o in names]
-    steps += [f"{', '.join(values)} = {name}_kernel({', '.join(names)})"]
-    steps += [f"store_{wide}{out_storage}({o}, {place[o]})" for o in written]
-    before, behind = "".join(f"    {o}_room = room_{wide}{storage}()\n" for o in names), ""
+    lanes, short = f"lanes_{precision.name}", f"short_{precision.name}"
+
+    def loop(condition: str, size: str, prefix: str, *then: str) -> str:
+        place = {o: f"pointers[{i}], steps[{i}], start, count" for i, o in enumerate([*names, *written])}
+        steps = [f"count = min({size}, size - start)"]
+        steps += [f"{o}_from = source_{prefix}{storage}({o}_room, {place[o]})" for o in names]
+        steps += [f"{o} = load_whole_{prefix}{storage}({o}_from)" for o in names]
+        steps += [f"{', '.join(values)} = {name}_kernel({', '.join(names)})"]
+        steps += [f"store_{prefix}{out_storage}({o}, {place[o]})" for o in written]
+        return f"{condition}:\n" + "".join(f"        {step}\n" for step in [*steps, *then, f"start += {size}"])
+
+    body = [f"{o}_room = room_{wide}{storage}()\n" for o in names]
     if summed:
-        before += "    total, lost = zeros(), zeros()\n"
-        steps += [f"total, lost = accumulate(total, lost, first({values[-1]}, count))"]
-        behind = f"    add_to(total, lost, pointers[{len(place)}])\n"
-    steps += [f"start += {lanes}"]
-    body = "".join(f"        {line}\n" for line in steps)
+        body += ["total, lost = zeros(), zeros()\n"]
+        add = f"total, lost = accumulate(total, lost, first({values[-1]}, count))"
+        body += [loop("while start < size", lanes, wide, add)]
+        body += [f"add_to(total, lost, pointers[{len(names) + len(written)}])\n"]
+    else:
+        body += [loop(f"while size - start > {short}", lanes, ""), loop("if start < size", short, "short_")]
     return (
         f"from fastact.blocks import *\n\n{kernel_source(name, inputs, results, precision)}\n\n"
-        f"def loop(pointers, dimensions, steps, data):\n"
-        f"    size, start = dimensions[0], 0\n{before}"
-        f"    while start < size:\n{body}{behind}"
+        f"def loop(pointers, dimensions, steps, data):\n    size, start = dimensions[0], 0\n"
+        + "".join(f"    {part}" for part in body)
     )

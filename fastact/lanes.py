@@ -13,8 +13,9 @@ from numba import types
 from numba.extending import intrinsic
 
 from fastact.blocks import STORAGES, _from_kernel, _to_kernel, kernel
+from fastact.masks import WORD, mask_of_first, masked_load, masked_store
 from fastact.registers import register_bytes
-from fastact.vectors import LANES, Vector, _suffix, joined, llvm_call, splat
+from fastact.vectors import LANES, REGISTERS, Vector, joined, llvm_call, splat, suffix
 
 __all__ = [
     "any_lane",
@@ -38,8 +39,8 @@ __all__ = [
     "widen",
 ]
 
-#: Registers in a vector (see fastact.vectors).
-QUARTERS = 4
+#: Every register of a vector is a quarter of it.
+QUARTERS = REGISTERS
 
 
 @intrinsic
@@ -70,7 +71,7 @@ def largest_lane(typing_context, v):
 
     def generate(context, builder, signature, args):
         kind = args[0].type
-        return llvm_call(builder, f"llvm.vector.reduce.fmax.{_suffix(kind)}", kind.element, args[0])
+        return llvm_call(builder, f"llvm.vector.reduce.fmax.{suffix(kind)}", kind.element, args[0])
 
     return v.element(v), generate
 
@@ -131,20 +132,12 @@ def narrow(typing_context, v, like):
     return like(v, like), generate
 
 
-def _first(builder: ir.IRBuilder, count: Any, lanes: int, of: int = 1 << 30) -> Any:
-    """Which lanes are among the first ``count``, or among the first of every so many."""
-    narrow_count = builder.trunc(count, ir.IntType(32))
-    kind = ir.VectorType(ir.IntType(32), lanes)
-    numbers = ir.Constant(kind, [ir.Constant(ir.IntType(32), i % of) for i in range(lanes)])
-    return builder.icmp_signed("<", numbers, splat(builder, narrow_count, lanes))
-
-
 @intrinsic
 def first_lanes(typing_context, count, like):
     """True in that many lanes, false in those behind."""
 
     def generate(context, builder, signature, args):
-        return _first(builder, args[0], like.lanes)
+        return mask_of_first(builder, args[0], like.lanes)
 
     return like.of(types.boolean)(count, like), generate
 
@@ -154,7 +147,7 @@ def first_of_each(typing_context, count, like):
     """The same in every quarter of a vector, which is a register."""
 
     def generate(context, builder, signature, args):
-        return _first(builder, args[0], like.lanes, like.lanes // QUARTERS)
+        return mask_of_first(builder, args[0], like.lanes, like.lanes // QUARTERS)
 
     return like.of(types.boolean)(count, like), generate
 
@@ -282,16 +275,12 @@ def _some(name: str) -> tuple[Any, Any]:
     lanes = LANES[str(element)]
     vector = Vector(element, lanes)
     kind = ir.VectorType(memory, lanes)
-    label = f"v{lanes}{ {'half': 'f16', 'float': 'f32', 'double': 'f64'}[str(memory)] }"
-    word = ir.IntType(32)
 
     @intrinsic
     def load_first(typing_context, address, count):
         def generate(context, builder, signature, args):
             pointer = builder.inttoptr(args[0], kind.as_pointer())
-            rest = ir.Constant(kind, None)
-            mask = _first(builder, args[1], lanes)
-            value = llvm_call(builder, f"llvm.masked.load.{label}.p0", kind, pointer, ir.Constant(word, 1), mask, rest)
+            value = masked_load(builder, pointer, mask_of_first(builder, args[1], lanes))
             return _to_kernel(builder, value, name, context.get_value_type(vector))
 
         return vector(address, count), generate
@@ -299,12 +288,9 @@ def _some(name: str) -> tuple[Any, Any]:
     @intrinsic
     def store_first(typing_context, value, address, count):
         def generate(context, builder, signature, args):
-            pointer = builder.inttoptr(args[1], kind.as_pointer())
             stored = _from_kernel(builder, args[0], name, kind)
-            mask = _first(builder, args[2], lanes)
-            llvm_call(
-                builder, f"llvm.masked.store.{label}.p0", ir.VoidType(), stored, pointer, ir.Constant(word, 1), mask
-            )
+            pointer = builder.inttoptr(args[1], kind.as_pointer())
+            masked_store(builder, stored, pointer, mask_of_first(builder, args[2], lanes))
             return context.get_dummy_value()
 
         return types.void(value, address, count), generate
@@ -321,11 +307,8 @@ def _bundles(name: str) -> tuple[Any, Any]:
     lanes = LANES[str(element)]
     vector, quarter = Vector(element, lanes), lanes // QUARTERS
     kind = ir.VectorType(memory, quarter)
-    label = f"v{quarter}{ {'half': 'f16', 'float': 'f32', 'double': 'f64'}[str(memory)] }"
-    word = ir.IntType(32)
 
     undefined = ir.Constant(ir.VectorType(memory, lanes), ir.Undefined)
-    align = ir.Constant(word, 1)
 
     def rows(builder: ir.IRBuilder, address: Any, stride: Any, last: Any) -> Any:
         for i in range(QUARTERS):
@@ -336,7 +319,7 @@ def _bundles(name: str) -> tuple[Any, Any]:
     def quarters(builder: ir.IRBuilder, value: Any) -> Any:
         stored = _from_kernel(builder, value, name, undefined.type)
         for i in range(QUARTERS):
-            indices = ir.Constant(ir.VectorType(word, quarter), [word(i * quarter + j) for j in range(quarter)])
+            indices = ir.Constant(ir.VectorType(WORD, quarter), [WORD(i * quarter + j) for j in range(quarter)])
             yield builder.shuffle_vector(stored, undefined, indices)
 
     @intrinsic
@@ -350,11 +333,8 @@ def _bundles(name: str) -> tuple[Any, Any]:
     @intrinsic
     def load_bundle_some(typing_context, address, stride, last, count):
         def generate(context, builder, signature, args):
-            mask, rest = _first(builder, args[3], quarter), ir.Constant(kind, None)
-            parts = [
-                llvm_call(builder, f"llvm.masked.load.{label}.p0", kind, pointer, align, mask, rest)
-                for pointer in rows(builder, *args[:3])
-            ]
+            mask = mask_of_first(builder, args[3], quarter)
+            parts = [masked_load(builder, pointer, mask) for pointer in rows(builder, *args[:3])]
             return _to_kernel(builder, joined(builder, parts), name, context.get_value_type(vector))
 
         return vector(address, stride, last, count), generate
@@ -371,9 +351,9 @@ def _bundles(name: str) -> tuple[Any, Any]:
     @intrinsic
     def store_bundle_some(typing_context, value, address, stride, last, count):
         def generate(context, builder, signature, args):
-            mask = _first(builder, args[4], quarter)
+            mask = mask_of_first(builder, args[4], quarter)
             for part, pointer in zip(quarters(builder, args[0]), rows(builder, *args[1:4])):
-                llvm_call(builder, f"llvm.masked.store.{label}.p0", ir.VoidType(), part, pointer, align, mask)
+                masked_store(builder, part, pointer, mask)
             return context.get_dummy_value()
 
         return types.void(value, address, stride, last, count), generate

@@ -35,8 +35,11 @@ __all__ = ["LANES", "Vector", "bits", "float32", "float64", "int32", "int64", "l
 float32, float64, int32, int64 = np.float32, np.float64, np.int32, np.int64  # constants in emitted code
 
 
-#: Elements in a vector. Four registers: with two the core idles, with eight it runs out of registers.
-LANES = {"float32": register_bytes(), "float64": register_bytes() // 2}
+#: In a vector: with two the core idles, with eight it runs out of registers.
+REGISTERS = 4
+
+#: Elements in a vector.
+LANES = {"float32": REGISTERS * register_bytes() // 4, "float64": REGISTERS * register_bytes() // 8}
 
 
 class Vector(types.Type):
@@ -139,11 +142,11 @@ def llvm_call(builder: ir.IRBuilder, name: str, result: ir.Type, *arguments: Any
     return builder.call(function, arguments)
 
 
-def _suffix(kind: ir.Type) -> str:
+def suffix(kind: ir.Type) -> str:
     """``v64f32``: how LLVM names a type in an overloaded intrinsic."""
     if isinstance(kind, ir.VectorType):
-        return f"v{kind.count}{_suffix(kind.element)}"
-    return {"float": "f32", "double": "f64", "i32": "i32", "i64": "i64"}[str(kind)]
+        return f"v{kind.count}{suffix(kind.element)}"
+    return {"float": "f32", "double": "f64", "half": "f16", "i16": "i16", "i32": "i32", "i64": "i64"}[str(kind)]
 
 
 def _elementwise(name: str, operands: int) -> Any:
@@ -151,7 +154,7 @@ def _elementwise(name: str, operands: int) -> Any:
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         vectors = _as_vectors(builder, args, signature.args)
-        return llvm_call(builder, f"llvm.{name}.{_suffix(vectors[0].type)}", vectors[0].type, *vectors)
+        return llvm_call(builder, f"llvm.{name}.{suffix(vectors[0].type)}", vectors[0].type, *vectors)
 
     def one(typing_context, a):
         return a(a), generate
@@ -312,8 +315,8 @@ def _register_by_register(builder: ir.IRBuilder, name: str, *operands: Any) -> A
         more = [ir.Constant(kind, None), ir.Constant(ir.IntType(kind.count), -1)]
         if name == "mask.scalef":
             more.append(ir.Constant(ir.IntType(32), 4))  # round as the processor is set to
-        suffix = "ps" if kind.count == 16 else "pd"
-        results.append(llvm_call(builder, f"llvm.x86.avx512.{name}.{suffix}.512", kind, *part, *more))
+        letters = "ps" if kind.count == 16 else "pd"
+        results.append(llvm_call(builder, f"llvm.x86.avx512.{name}.{letters}.512", kind, *part, *more))
     return _joined_as(builder, results, operands[0])
 
 
