@@ -44,6 +44,11 @@ def atanh_remainder(w: mp.mpf) -> mp.mpf:
     return mp.hyp2f1(1, 1.5, 2.5, w) / 3
 
 
+def log1p_ratio(e: mp.mpf) -> mp.mpf:
+    """log1p(e) = e * this."""
+    return mp.log1p(e) / e if e > mp.mpf("1e-30") else 1 - e / 2
+
+
 def logcosh_over_square(w: mp.mpf) -> mp.mpf:
     """log(cosh(x)) = x**2 * this, with w = x**2."""
     x = mp.sqrt(w)
@@ -132,6 +137,13 @@ def tables() -> dict[str, tuple[str, dict[str, list[mp.mpf]]]]:
         "ATANH": (
             "atanh(s) = s + s**3 P(s**2) for abs(s) <= 1/5",
             {"float64": interpolate(atanh_remainder, mp.mpf(0), mp.mpf(1) / 25, 8)},
+        ),
+        "LOG1P_RATIO": (
+            "log1p(e) = e P(e) for 0 <= e <= exp(-2)",
+            {
+                name: interpolate(log1p_ratio, mp.mpf(0), mp.exp(-2) * mp.mpf("1.0001"), n)
+                for name, n in (("float16", 2), ("float32", 5), ("float64", 11))
+            },
         ),
         "LOGCOSH": (
             "log(cosh(x)) = x**2 P(x**2) for abs(x) <= 1",

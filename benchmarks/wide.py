@@ -43,6 +43,7 @@ def table(name: str) -> list[Any]:
     """Coefficients of a polynomial, highest power first, to 25 digits."""
     with mp.workdps(60):
         fit = {
+            "LOG1P_RATIO": lambda: fits.interpolate(fits.log1p_ratio, mp.mpf(0), mp.exp(-2), 16),
             "LOGCOSH": lambda: fits.interpolate(fits.logcosh_over_square, mp.mpf(0), mp.mpf(1), 24),
             "TANHSHRINK": lambda: fits.interpolate(fits.tanhshrink_remainder, mp.mpf(0), mp.mpf(1), 24),
             "NORMAL_TAIL": lambda: fits.FLOAT64.fit(fits.scaled_normal_tail(fits.FLOAT64.a), 32),

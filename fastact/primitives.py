@@ -36,7 +36,7 @@ ARITY |= {"log1p_exp": 1, "normal_tail": 2, "gelu_slope": 1, "gauss_times": 2, "
 ARITY |= {"sum_error": 2, "quick_sum_error": 2, "exp_error": 2, "expm1_error": 1, "quotient": 4}
 
 #: The tables of fastact.coefficients that a formula can ask for.
-FITTED = ("LOGCOSH", "TANHSHRINK")
+FITTED = ("LOG1P_RATIO", "LOGCOSH", "TANHSHRINK")
 ARITY |= {f"fitted_{table}": 1 for table in FITTED} | {"fma": 3, "constant_error": 1}
 
 #: Other names under which NumPy, SciPy and Python know these operations.
@@ -271,6 +271,7 @@ DERIVATIVES |= {
     "expm1_error": lambda a, y: (0.0,),
     "quotient": lambda a, a_low, b, b_low, y: (1.0 / b, 1.0 / b, -y / b, -y / b),
     "fma": lambda a, b, c, y: (b, a, 1.0),
+    "fitted_LOG1P_RATIO": lambda e, y: ((1.0 / (1.0 + e) - y) / e,),
     "fitted_LOGCOSH": lambda w, y: ((tanh(sqrt(w)) / (2.0 * sqrt(w)) - y) / w,),
     "fitted_TANHSHRINK": lambda w, y: (_tanhshrink_fit_slope(w, tanh(sqrt(w))),),
     # torch and jax share a tie evenly between the two sides

@@ -117,7 +117,8 @@ def logcosh(x: Any) -> Values:
     """A parabola that turns into abs(x) - log(2): its derivative is tanh."""
     u = abs(x)
     log2, log2_low = two_parts("0.69314718055994530941723212145817657")
-    beyond = (u - log2) + (log1p_exp(-2 * u) - log2_low)
+    e = exp(-2 * u)
+    beyond = (u - log2) + (e * fitted("LOG1P_RATIO", e) - log2_low)
     return where(u < 1, x * x * fitted("LOGCOSH", x * x), beyond), tanh(x)
 
 
