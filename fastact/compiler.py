@@ -37,6 +37,7 @@ SOURCES = (
     "nested_rows.py",
     "parallel.py",
     "partial_sums.py",
+    "quarters.py",
     "registers.py",
     "vectors.py",
 )

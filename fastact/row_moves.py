@@ -13,31 +13,33 @@ from typing import Any
 
 import numpy as np
 
-from fastact import blocks, lanes
+from fastact import blocks, lanes, quarters
 from fastact.blocks import kernel
 from fastact.emit import precision_of
 from fastact.lanes import (
-    QUARTERS,
     first_lanes,
-    first_of_each,
     float_at,
     floats_at,
     folded,
-    folded_each,
     largest_lane,
-    largest_of_each,
     narrow,
-    one_of_each,
     prefetch,
     put_float,
     put_floats,
-    repeat_each,
     spread,
-    sum_of_each,
     sum_of_lanes,
     widen,
 )
 from fastact.layout import Axis
+from fastact.quarters import (
+    QUARTERS,
+    first_of_each,
+    folded_each,
+    largest_of_each,
+    one_of_each,
+    repeat_each,
+    sum_of_each,
+)
 from fastact.row_formulas import sources
 from fastact.vectors import LANES, select
 
@@ -55,8 +57,8 @@ def words_for(storage: str) -> SimpleNamespace:
         store=getattr(blocks, f"store_{storage}"),
         load_first=getattr(lanes, f"load_first_{storage}"),
         store_first=getattr(lanes, f"store_first_{storage}"),
-        load_bundle=getattr(lanes, f"load_bundle_{storage}"),
-        store_bundle=getattr(lanes, f"store_bundle_{storage}"),
+        load_bundle=getattr(quarters, f"load_bundle_{storage}"),
+        store_bundle=getattr(quarters, f"store_bundle_{storage}"),
         load_work=getattr(blocks, f"load_{precision.name}"),
         store_work=getattr(blocks, f"store_{precision.name}"),
         add=_add_compensated if precision.name == "float64" else _add_wide,
