@@ -39,6 +39,9 @@ from fastact.tiles import DOT_COLUMNS, DOT_ROWS, ROWS, VECTORS, lanes_of
 
 MULTIPLY_SIGNATURE = types.void(Address)
 
+#: Bytes from one address to the next in the same set of the first-level cache: 64 sets of lines of 64 bytes.
+PAGE = 4096
+
 # -- for all element types ------------------------------------------------------------------------
 
 
@@ -80,7 +83,7 @@ def entry_points(name: str) -> dict[str, tuple[Any, Any]]:
     get, put, copy_vector = memory(element, getattr(types, name), lanes)
     vector = size * lanes
     plan = blocking(size)
-    block_depth, block_columns, pack_depth, dot_rows, direct_rows = plan
+    block_depth, block_columns, pack_depth, dot_rows, direct_rows, few_rows_of_a, direct_bytes = plan
     width = VECTORS * lanes
     # one element more than a multiple of a cache line: loads from neighbouring rows do not meet in one bank
     strip_row = block_depth * size + size
@@ -327,13 +330,22 @@ def entry_points(name: str) -> dict[str, tuple[Any, Any]]:
         panels = (record[Gemm.COLUMNS] + width - 1) // width
         if record[Gemm.FIRST_DEPTH] == 0:
             start_row(record)
-        depth_parts = max(1, min(4 * threads // panels, record[Gemm.DEPTH] // 64)) if threads > 1 else 1
-        record[Gemm.ROW_PARTS] = depth_parts
-        packed = panels * depth_parts
-        share(record, record[Gemm.PACK], packed, 1 if threads > 1 else packed)
+        if record[Gemm.DIRECT] == 0 or record[Gemm.COLUMNS] % width != 0:
+            depth_parts = max(1, min(4 * threads // panels, record[Gemm.DEPTH] // 64)) if threads > 1 else 1
+            record[Gemm.ROW_PARTS] = depth_parts
+            packed = panels * depth_parts
+            share(record, record[Gemm.PACK], packed, 1 if threads > 1 else packed)
         cut(record, threads, panels)
         parts = record[Gemm.ROW_PARTS] * record[Gemm.COLUMN_PARTS]
         share(record, record[Gemm.MULTIPLY], parts, 1 if threads > 1 else parts)
+
+    @inline
+    def reads_directly(record):
+        """Whether B is read as it lies: if packing it takes longer than it saves. That is so with few rows of A, while
+        B stays in the third-level cache and a panel's rows do not all meet in one set of the first-level cache."""
+        M, N = record[Gemm.M], record[Gemm.N]
+        few = few_rows_of_a >= M and record[Gemm.K] * N * size <= direct_bytes and record[Gemm.B_ROW] % PAGE != 0
+        return record[Gemm.B_COLUMN] == size and (direct_rows >= M or 2 * width >= N or few)
 
     def multiply_matrices(record):
         M, N, K = record[Gemm.M], record[Gemm.N], record[Gemm.K]
@@ -343,7 +355,7 @@ def entry_points(name: str) -> dict[str, tuple[Any, Any]]:
         if dot_rows >= M and record[Gemm.A_COLUMN] == size and record[Gemm.B_ROW] == size:
             few_rows(record, threads)
             return
-        record[Gemm.DIRECT] = 1 if (direct_rows >= M or 2 * width >= N) and record[Gemm.B_COLUMN] == size else 0
+        record[Gemm.DIRECT] = 1 if reads_directly(record) else 0
         column_blocks = (N + block_columns - 1) // block_columns
         depth_blocks = max(1, (K + pack_depth - 1) // pack_depth)
         for column_block in range(column_blocks):
