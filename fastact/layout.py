@@ -70,6 +70,7 @@ class _Pool(NamedTuple):
     BUSY: int = 8  # 1 while a caller owns the pool
     CREATED: int = 9  # workers started so far; only the owner writes it
     STARTED: int = 10  # workers that have taken their number
+    SUCCESSION: int = 14  # work of calls that followed each other closely, as a percentage of what waking takes
     LAST_CALL: int = 15  # when a call came last for which awake threads would have paid, in cycles
     TASK: int = 16  # the job: these are written by the owner while OPEN is 0
     CONTEXT: int = 17

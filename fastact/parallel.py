@@ -350,12 +350,18 @@ def run_chunk(begin, end, context):
 
 
 @inline
-def awake_or_soon(pool):
-    """Whether workers are awake, or should be because calls follow each other so fast that they will stay awake."""
+def awake_or_soon(pool, work):
+    """Whether workers are awake, or should be because calls follow each other so fast that they will stay awake.
+
+    ``work``: of this call, as a percentage of what waking them takes. They are woken once as much has been done in
+    close succession: if it ends there, no more is lost than the work itself.
+    """
     now = cycles()
-    recent = now > 0 and now - pool[Pool.LAST_CALL] < RECENT
-    pool[Pool.LAST_CALL] = now
-    return recent or atomic_load(pool, Pool.SLEEPING) == 0
+    if now == 0 or now - pool[Pool.LAST_CALL] > RECENT:
+        pool[Pool.SUCCESSION] = 0
+    succession = pool[Pool.SUCCESSION]
+    pool[Pool.SUCCESSION], pool[Pool.LAST_CALL] = succession + work, now
+    return succession >= 100 or atomic_load(pool, Pool.SLEEPING) == 0
 
 
 @inline
@@ -363,7 +369,19 @@ def worth_sharing(pool, data, size):
     """Whether threads pay for so many elements: sooner where they need not be woken."""
     if size < data[Loop.WORTH_SHARING]:
         return False
-    return awake_or_soon(pool) or size >= data[Loop.WORTH_WAKING]
+    worth_waking = data[Loop.WORTH_WAKING]
+    return awake_or_soon(pool, 100 * size // worth_waking) or size >= worth_waking
+
+
+@inline
+def even_grain(pool, size, grain):
+    """Elements in a chunk of whole vectors, if all threads are to have as many chunks, of at most that grain.
+
+    Nobody then waits for another's last chunk. Of many threads, few get a chunk of little work.
+    """
+    threads = pool[Pool.THREADS]
+    rounds = (size - 1) // (threads * grain) + 1
+    return (max(grain // 10, (size - 1) // (threads * rounds) + 1) + 63) & -64
 
 
 def drive(pointers, dimensions, steps, data):
@@ -376,7 +394,7 @@ def drive(pointers, dimensions, steps, data):
         context[0], context[1] = data[Loop.FUNCTION], data[Loop.OPERANDS]
         for i in range(data[Loop.OPERANDS]):
             context[3 + i], context[3 + MAX_OPERANDS + i] = steps[i], pointers[i]
-        parallel_for(pool, pool[Pool.RUN_CHUNK], context, size, data[Loop.GRAIN])
+        parallel_for(pool, pool[Pool.RUN_CHUNK], context, size, even_grain(pool, size, data[Loop.GRAIN]))
     else:
         call_loop(data[Loop.FUNCTION], pointers, dimensions, steps, data)
     clear_floating_point_flags()
@@ -385,7 +403,7 @@ def drive(pointers, dimensions, steps, data):
 def drive_rows(context):
     """A task of fastact.row_kernels on all its items."""
     pool = record_at(context[Axis.POOL])
-    if context[Axis.SHARE] > 0 and (awake_or_soon(pool) or context[Axis.SHARE] == 2):
+    if context[Axis.SHARE] > 0 and (awake_or_soon(pool, 25) or context[Axis.SHARE] == 2):
         parallel_for(pool, context[Axis.TASK], context, context[Axis.COUNT], context[Axis.GRAIN])
     else:
         call_task(context[Axis.TASK], 0, context[Axis.COUNT], context)

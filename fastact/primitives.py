@@ -175,9 +175,10 @@ def gelu_slope(z: Any) -> Any:
 
 
 def _exp_times_numpy(factor: Expression, x: Expression, low: Expression) -> Expression:
-    """exp(x) in two halves where it alone would be subnormal."""
+    """exp(x + 670) exp(-670) where exp(x) would be subnormal: that sum is exact, and that constant to a thousandth of
+    a unit in the last place."""
     deep = x < -700.0
-    product = factor * exp(where(deep, x * 0.5, x)) * where(deep, exp(x * 0.5), 1.0)
+    product = factor * exp(where(deep, x + 670.0, x)) * where(deep, 1.0536518276694175e-291, 1.0)
     return product if low is constant(0.0) else product + product * low
 
 
@@ -204,19 +205,31 @@ def _polynomial_numpy(x: Expression, table: Sequence[float]) -> Expression:
     return result
 
 
-def _tail_polynomial_numpy(z: Expression, table: Sequence[float]) -> Expression:
+def _tail_polynomial_numpy(z: Expression, table: Sequence[float]) -> tuple[Expression, Expression]:
+    """In (z - c) / (z + a), and what the roundings near the end of the sum lack (S. Graillat, P. Langlois and
+    N. Louvet, 2005): there its terms are several times the result, and alternate in sign."""
     a, c = coefficients.TAIL_VARIABLE["float64"]
-    return _polynomial_numpy((z - c) / (z + a), table)
+    rest = (a + c) / (z + a)
+    v, v_low = 1.0 - rest, quick_sum_error(1.0, -rest)
+    result, low = _polynomial_numpy(v, table[:-2]), constant(0.0)
+    for coefficient in table[-2:]:
+        product = result * v
+        low = low * v + (result * v_low + product_error(result, v) + sum_error(product, coefficient))
+        result = product + coefficient
+    return result, low
 
 
 def _normal_tail_numpy(z: Expression, factor: Expression) -> Expression:
     a, _ = coefficients.TAIL_VARIABLE["float64"]
-    return factor * _tail_polynomial_numpy(z, coefficients.NORMAL_TAIL["float64"]) / (z + a)
+    p, p_low = _tail_polynomial_numpy(z, coefficients.NORMAL_TAIL["float64"])
+    return quotient(factor * p, product_error(factor, p) + factor * p_low, z + a, sum_error(a, z))
 
 
 def _gelu_slope_numpy(z: Expression) -> Expression:
     high, low = coefficients.GELU_ROOT["float64"]
-    return ((high - z) + low) * _tail_polynomial_numpy(z, coefficients.GELU_SLOPE["float64"])
+    p, p_low = _tail_polynomial_numpy(z, coefficients.GELU_SLOPE["float64"])
+    distance, distance_low = high - z, sum_error(high, -z) + low
+    return distance * p + (distance * p_low + distance_low * p)
 
 
 NUMPY_FORMULAS: dict[str, Callable[..., Expression]] = {

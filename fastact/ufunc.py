@@ -36,9 +36,10 @@ RESOLVE = ctypes.CFUNCTYPE(None, Words)
 #: Integers come first, or int8 would become float16; the result of both integer loops is float64.
 STORAGES = ("int64", "uint64", "float16", "float32", "float64")
 
-#: Nanoseconds of work from which threads pay: measured as the break-even with workers that are awake, and
-#: with workers asleep. And of work that a thread takes at a time.
-WORTH_SHARING, WORTH_WAKING, CHUNK = 15_000, 65_000, 8_000
+#: Nanoseconds of work from which threads pay, with workers that are awake and with workers asleep. Those that are awake
+#: gain from 3,000 on, but if somebody else has their core, sharing in vain costs 300. And of work that a thread takes
+#: at a time: with smaller chunks, threads take from each other what their own caches hold.
+WORTH_SHARING, WORTH_WAKING, CHUNK = 8_000, 65_000, 20_000
 
 #: Nanoseconds per element of a float32 loop: so much for the memory, and so much for each operation.
 #: float64 takes twice as long. Only thresholds depend on it, so a rough guess will do on any machine.
