@@ -109,7 +109,7 @@ class _Network:
     def allocate(self) -> None:
         """Memory for what has been reserved, each on a cache line and with some behind it that vectors may read."""
         sizes = [-(-(size + SLACK) // 64) * 64 for _, _, size in self._wanted]
-        memory = np.empty(sum(sizes) + 64, np.uint8)
+        memory = empty((sum(sizes) + 64,), np.dtype(np.uint8))
         starts = np.cumsum([address(memory) + -address(memory) % 64, *sizes])
         for (record, slot, _), start in zip(self._wanted, starts):
             record[slot] = start
