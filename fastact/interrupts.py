@@ -25,19 +25,13 @@ def interrupts_on_request() -> Iterator[Callable[[], None]]:
     noted: list[int] = []
 
     def let_strike() -> None:
-        signal.signal(signal.SIGINT, handler)
         if noted:
             noted.clear()
-            signal.raise_signal(signal.SIGINT)
-        signal.signal(signal.SIGINT, note)
+            handler(signal.SIGINT, None)
 
-    def note(number: int, frame: object) -> None:
-        noted.append(number)
-
-    signal.signal(signal.SIGINT, note)
+    signal.signal(signal.SIGINT, lambda number, frame: noted.append(number))
     try:
-        yield lambda: let_strike() if noted else None
+        yield let_strike
     finally:
         signal.signal(signal.SIGINT, handler)
-        if noted:
-            signal.raise_signal(signal.SIGINT)
+        let_strike()

@@ -14,13 +14,13 @@ import mmap
 import os
 from collections.abc import Callable, Iterator
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fastact.layout import Kept
+from fastact.ufunc import numpy_functions
 
 __all__ = ["empty", "empty_like", "from_kept", "kept_memory"]
 
@@ -122,11 +122,8 @@ def _limit() -> int:
 @cache
 def _set_handler() -> Callable[[Any], Any]:
     """NumPy's function that exchanges the handler of this context for another."""
-    pointer = ctypes.pythonapi.PyCapsule_GetPointer
-    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    umath: Any = import_module("numpy._core._multiarray_umath")
-    table = ctypes.cast(pointer(umath._ARRAY_API, None), ctypes.POINTER(ctypes.c_void_p))
-    return ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.py_object)(table[SET_HANDLER])
+    address = numpy_functions("_ARRAY_API")[SET_HANDLER]
+    return ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.py_object)(address)
 
 
 @cache

@@ -133,7 +133,7 @@ def make_generalized(name: str, signature: str, dtype: np.dtype, loop: int, reco
     prototype = ctypes.PYFUNCTYPE(
         ctypes.py_object, address, address, address, *[integer] * 4, text, text, integer, text
     )  # PyUFunc_FromFuncAndDataAndSignature
-    make: Any = prototype(_ufunc_functions()[31])
+    make: Any = prototype(numpy_functions("_UFUNC_API")[31])
     ufunc: np.ufunc = make(functions, data, types, 1, inputs, outputs, none, *texts[:2], 0, texts[2])
     return ufunc
 
@@ -154,7 +154,7 @@ def _register(ufunc: np.ufunc, operands: int, loop: int, record: np.ndarray) -> 
     _keep.append(types)
     integer, address = ctypes.c_int, ctypes.c_void_p
     prototype = ctypes.PYFUNCTYPE(integer, ctypes.py_object, integer, address, address, address)
-    prototype(_ufunc_functions()[2])(ufunc, kind.num, loop, ctypes.addressof(types), record.ctypes.data)
+    prototype(numpy_functions("_UFUNC_API")[2])(ufunc, kind.num, loop, ctypes.addressof(types), record.ctypes.data)
 
 
 def records_of(ufunc: np.ufunc) -> np.ndarray:
@@ -177,16 +177,15 @@ def _from_function_and_data() -> Callable[..., Any]:
     prototype = ctypes.PYFUNCTYPE(
         ctypes.py_object, address, address, address, integer, integer, integer, integer, text, text, integer
     )
-    return prototype(_ufunc_functions()[1])
+    return prototype(numpy_functions("_UFUNC_API")[1])
 
 
-def _ufunc_functions() -> Any:
-    """NumPy's table of ufunc functions, part of its stable C interface."""
-    _multiarray_umath: Any = import_module("numpy._core._multiarray_umath")
-
+def numpy_functions(capsule: str) -> Any:
+    """NumPy's table of functions in a capsule, ``"_ARRAY_API"`` or ``"_UFUNC_API"``: its stable C interface."""
+    umath: Any = import_module("numpy._core._multiarray_umath")
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
     pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    return ctypes.cast(pointer(_multiarray_umath._UFUNC_API, None), ctypes.POINTER(ctypes.c_void_p))
+    return ctypes.cast(pointer(getattr(umath, capsule), None), ctypes.POINTER(ctypes.c_void_p))
 
 
 def _as_c(prototype: Any) -> Callable[[Callable[..., None]], Any]:
