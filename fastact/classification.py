@@ -11,7 +11,8 @@ import numpy as np
 from fastact.functions import offered
 from fastact.losses import check_reduction
 from fastact.memory import empty
-from fastact.row_shapes import as_floats, as_rows, can_write, check_out, engine
+from fastact.row_shapes import as_floats, as_rows, can_write, engine
+from fastact.targets import check_target
 
 __all__ = ["cross_entropy", "cross_entropy_backward"]
 
@@ -141,7 +142,7 @@ def cross_entropy_backward(
     scale = 1.0 / divisor if divisor else 1.0
     array = as_floats(pred, "pred")
     if out is not None:
-        check_out(out, array.shape, array.dtype)
+        check_target("out", out, array.shape, array.dtype)
 
     direct = out is not None and out.dtype == array.dtype and can_write(out, (problem.axis,), (array,))
     result = out if direct and not np.may_share_memory(out, np.asarray(target)) else empty(array.shape, array.dtype)

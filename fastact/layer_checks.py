@@ -10,7 +10,7 @@ import numpy as np
 from fastact.activations import ACTIVATIONS, Activation
 from fastact.keywords import REQUIRED
 
-__all__ = ["COMPUTED_IN", "activation_of", "are_matrices", "are_plain", "check_target", "common_dtype", "forward_shape"]
+__all__ = ["COMPUTED_IN", "activation_of", "are_matrices", "are_plain", "common_dtype", "forward_shape"]
 
 #: What products of a dtype are computed in, by NumPy's one-letter codes.
 COMPUTED_IN: dict[str, np.dtype] = {"e": np.dtype(np.float32), "f": np.dtype(np.float32), "d": np.dtype(np.float64)}
@@ -88,16 +88,3 @@ def forward_shape(arrays: dict[str, np.ndarray]) -> tuple[int, ...]:
             f"bias must have shape ({n_out},) for weight of shape {weight.shape}, not {arrays['bias'].shape}"
         )
     return (*x.shape[:-1], n_out)
-
-
-def check_target(name: str, target: Any, shape: tuple[int, ...], result: np.dtype) -> None:
-    if target is None:
-        return
-    if not isinstance(target, np.ndarray):
-        raise TypeError(f"{name} must be an array, not {type(target).__name__}")
-    if target.shape != shape:
-        raise ValueError(f"{name} must have shape {shape}, not {target.shape}")
-    if not np.can_cast(result, target.dtype, "same_kind"):
-        raise TypeError(f"{name} is of {target.dtype}, which the result's {result} cannot be cast to")
-    if not target.flags.writeable:
-        raise ValueError(f"{name} is read-only")

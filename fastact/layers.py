@@ -18,13 +18,13 @@ from fastact.layer_checks import (
     activation_of,
     are_matrices,
     are_plain,
-    check_target,
     common_dtype,
     forward_shape,
 )
 from fastact.layout import Dense
 from fastact.matmul import BLOCK_BYTES, address
 from fastact.memory import empty, from_kept
+from fastact.targets import check_target
 from fastact.ufunc import loop_of, make_generalized, make_ufunc
 
 __all__ = ["dense", "dense_backward"]

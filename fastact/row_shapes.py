@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from fastact.memory import empty
+from fastact.targets import check_target
 
-__all__ = ["along", "as_floats", "as_rows", "can_write", "check_out", "engine", "masked", "normalized_axes"]
+__all__ = ["along", "as_floats", "as_rows", "can_write", "engine", "masked", "normalized_axes"]
 
 
 @cache
@@ -51,17 +52,6 @@ def normalized_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     return tuple(found)
 
 
-def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype) -> None:
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"out must be an array, not {type(out).__name__}")
-    if out.shape != shape:
-        raise ValueError(f"out has shape {out.shape}, but the result has shape {shape}")
-    if not np.can_cast(dtype, out.dtype, "same_kind"):
-        raise TypeError(f"the result is {dtype} and cannot be stored in out, which is {out.dtype}")
-    if not out.flags.writeable:
-        raise ValueError("out is read-only")
-
-
 def as_rows(array: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     """Three dimensions, the axes in the middle: a view if strides allow, otherwise a copy."""
     if array.ndim == 0:
@@ -86,7 +76,7 @@ def along(compute: Any, operation: str, axis: Any, out: Any, *inputs: np.ndarray
         return result
     axes = normalized_axes(axis, len(shape))
     if out is not None:
-        check_out(out, shape, dtype)
+        check_target("out", out, shape, dtype)
     if not axes:
         axes = (0,)
     order = sorted(range(len(shape)), key=lambda i: -abs(inputs[0].strides[i]))
