@@ -22,6 +22,7 @@ from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import intrinsic, lower_getattr_generic, models, register_model, typeof_impl
 
 from fastact import layout, vectors
+from fastact.conversions import from_kernel, to_kernel
 from fastact.masks import mask_of_first, masked_load, masked_store
 from fastact.registers import host_features
 from fastact.vectors import *  # noqa: F403
@@ -91,54 +92,6 @@ for _table in vars(layout).values():
 # -- memory ---------------------------------------------------------------------------------------
 
 
-def _of_size(kind: ir.Type, like: ir.Type) -> ir.Type:
-    """The type itself, or a vector of it, as ``like`` is."""
-    return ir.VectorType(kind, like.count) if isinstance(like, ir.VectorType) else kind
-
-
-def _to_kernel(builder: ir.IRBuilder, value: Any, name: str, target: ir.Type) -> Any:
-    if name in ("int64", "uint64"):
-        return (builder.sitofp if name == "int64" else builder.uitofp)(value, target)
-    if name == "float16":
-        value = builder.fpext(value, _of_size(ir.FloatType(), target))
-    if name == "bfloat16":
-        value = _upper_half_to_float(builder, value, target)
-    return value if value.type == target else builder.fpext(value, target)
-
-
-def _from_kernel(builder: ir.IRBuilder, value: Any, name: str, target: ir.Type) -> Any:
-    if name == "bfloat16":
-        return _float_to_upper_half(builder, value, target)
-    if value.type != target and name == "float16":
-        value = builder.fptrunc(value, _of_size(ir.FloatType(), target))
-    return value if value.type == target else builder.fptrunc(value, target)
-
-
-def _upper_half_to_float(builder: ir.IRBuilder, value: Any, target: ir.Type) -> Any:
-    """A bfloat16 is the upper half of a float32."""
-    whole = _of_size(ir.IntType(32), target)
-    bits = builder.shl(builder.zext(value, whole), _every(whole, 16))
-    return builder.bitcast(bits, _of_size(ir.FloatType(), target))
-
-
-def _float_to_upper_half(builder: ir.IRBuilder, value: Any, target: ir.Type) -> Any:
-    """Rounded to nearest, ties to even: by adding a little less than half of what is cut off, or exactly half to what
-    is odd. NaN is kept from becoming infinite."""
-    whole = _of_size(ir.IntType(32), target)
-    bits = builder.bitcast(value, whole)
-    odd = builder.and_(builder.lshr(bits, _every(whole, 16)), _every(whole, 1))
-    rounded = builder.lshr(builder.add(builder.add(bits, _every(whole, 0x7FFF)), odd), _every(whole, 16))
-    is_nan = builder.fcmp_unordered("uno", value, value)
-    return builder.trunc(builder.select(is_nan, _every(whole, 0x7FC0), rounded), target)
-
-
-def _every(kind: ir.Type, number: int) -> Any:
-    """A constant, in every lane of a vector."""
-    if isinstance(kind, ir.VectorType):
-        return ir.Constant(kind, [ir.Constant(kind.element, number)] * kind.count)
-    return ir.Constant(kind, number)
-
-
 def _movers(name: str, element: Any, lanes: int) -> dict[str, Any]:
     """What brings elements of one type in memory to vectors of one to compute in, with so many lanes, and back.
 
@@ -158,14 +111,14 @@ def _movers(name: str, element: Any, lanes: int) -> dict[str, Any]:
     def load_whole(typing_context, address):
         def generate(context, builder, signature, args):
             value = builder.load(at(builder, args[0], ir.VectorType(memory, lanes)), align=1)
-            return _to_kernel(builder, value, name, context.get_value_type(vector))
+            return to_kernel(builder, value, name, context.get_value_type(vector))
 
         return vector(address), generate
 
     @intrinsic
     def store_whole(typing_context, value, address):
         def generate(context, builder, signature, args):
-            stored = _from_kernel(builder, args[0], name, ir.VectorType(memory, lanes))
+            stored = from_kernel(builder, args[0], name, ir.VectorType(memory, lanes))
             builder.store(stored, at(builder, args[1], stored.type), align=1)
             return context.get_dummy_value()
 
@@ -203,7 +156,7 @@ def _movers(name: str, element: Any, lanes: int) -> dict[str, Any]:
     @intrinsic
     def store_first(typing_context, value, address, count):
         def generate(context, builder, signature, args):
-            stored = _from_kernel(builder, args[0], name, ir.VectorType(memory, lanes))
+            stored = from_kernel(builder, args[0], name, ir.VectorType(memory, lanes))
             masked_store(builder, stored, at(builder, args[1], stored.type), mask_of_first(builder, args[2], lanes))
             return context.get_dummy_value()
 

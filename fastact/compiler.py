@@ -29,6 +29,7 @@ SOURCES = (
     "blocks.py",
     "coefficients.py",
     "compiler.py",
+    "conversions.py",
     "frontend.py",
     "kept_blocks.py",
     "lanes.py",

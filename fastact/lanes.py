@@ -12,7 +12,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from fastact.blocks import STORAGES, _from_kernel, _to_kernel
+from fastact.blocks import STORAGES
+from fastact.conversions import from_kernel, to_kernel
 from fastact.masks import mask_of_first, masked_load, masked_store
 from fastact.registers import register_bytes
 from fastact.vectors import LANES, Vector, llvm_call, splat, suffix
@@ -201,7 +202,7 @@ def _some(name: str) -> tuple[Any, Any]:
         def generate(context, builder, signature, args):
             pointer = builder.inttoptr(args[0], kind.as_pointer())
             value = masked_load(builder, pointer, mask_of_first(builder, args[1], lanes))
-            return _to_kernel(builder, value, name, context.get_value_type(vector))
+            return to_kernel(builder, value, name, context.get_value_type(vector))
 
         return vector(address, count), generate
 
@@ -209,7 +210,7 @@ def _some(name: str) -> tuple[Any, Any]:
     def store_first(typing_context, value, address, count):
         def generate(context, builder, signature, args):
             pointer = builder.inttoptr(args[1], kind.as_pointer())
-            stored = _from_kernel(builder, args[0], name, kind)
+            stored = from_kernel(builder, args[0], name, kind)
             masked_store(builder, stored, pointer, mask_of_first(builder, args[2], lanes))
             return context.get_dummy_value()
 

@@ -8,7 +8,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from fastact.blocks import STORAGES, _from_kernel, _to_kernel, kernel
+from fastact.blocks import STORAGES, kernel
+from fastact.conversions import from_kernel, to_kernel
 from fastact.masks import WORD, mask_of_first, masked_load, masked_store
 from fastact.vectors import LANES, REGISTERS, Vector, joined
 
@@ -115,7 +116,7 @@ def _bundles(name: str) -> tuple[Any, Any]:
             yield builder.inttoptr(builder.add(address, builder.mul(row, stride)), kind.as_pointer())
 
     def quarters(builder: ir.IRBuilder, value: Any) -> Any:
-        stored = _from_kernel(builder, value, name, undefined.type)
+        stored = from_kernel(builder, value, name, undefined.type)
         for i in range(QUARTERS):
             indices = ir.Constant(ir.VectorType(WORD, quarter), [WORD(i * quarter + j) for j in range(quarter)])
             yield builder.shuffle_vector(stored, undefined, indices)
@@ -124,7 +125,7 @@ def _bundles(name: str) -> tuple[Any, Any]:
     def load_bundle(typing_context, address, stride, last):
         def generate(context, builder, signature, args):
             parts = [builder.load(pointer, align=1) for pointer in rows(builder, *args)]
-            return _to_kernel(builder, joined(builder, parts), name, context.get_value_type(vector))
+            return to_kernel(builder, joined(builder, parts), name, context.get_value_type(vector))
 
         return vector(address, stride, last), generate
 
@@ -133,7 +134,7 @@ def _bundles(name: str) -> tuple[Any, Any]:
         def generate(context, builder, signature, args):
             mask = mask_of_first(builder, args[3], quarter)
             parts = [masked_load(builder, pointer, mask) for pointer in rows(builder, *args[:3])]
-            return _to_kernel(builder, joined(builder, parts), name, context.get_value_type(vector))
+            return to_kernel(builder, joined(builder, parts), name, context.get_value_type(vector))
 
         return vector(address, stride, last, count), generate
 

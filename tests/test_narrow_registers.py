@@ -1,8 +1,9 @@
-"""Hosts without AVX-512 have kernels without its tables and reciprocals: compiled and run here as if this were one."""
+"""Kernels for hosts that lack some of this one's instructions: compiled and run here as if it lacked them."""
 
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -41,11 +42,43 @@ print("within bounds")
 """
 
 
+WITHOUT_HALF = """
+import numpy as np
+from fastact import registers
+
+name, features = registers.host()
+first = ("+64bit", "+cmov", "+cx8", "+fxsr", "+mmx", "+sse", "+sse2")
+registers.host = lambda: ("x86-64", ",".join(f if f in first else "-" + f[1:] for f in features.split(",")))
+
+import fastact
+
+x = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+with np.errstate(all="ignore"):
+    for slope in (np.float16(0.3), np.float16(3)):
+        truth = np.where(x > 0, x, np.float16(np.float32(x) * np.float32(slope)))
+        np.testing.assert_array_equal(fastact.leaky_relu(x, slope), truth)
+rows = fastact.softmax(np.zeros((8, 100), np.float16))
+assert rows.dtype == np.float16 and (rows == np.float16(0.01)).all()
+print("right")
+"""
+
+
 @pytest.mark.skipif(fastact.backend() == "numpy" or not has_avx512(), reason="nothing wider than this to compile for")
 def test_float32_is_as_accurate_without_avx512(tmp_path: Path) -> None:
-    environment = os.environ | {"FASTACT_CACHE_DIR": str(tmp_path)}
+    assert said_by(NARROW, tmp_path) == "within bounds\n"
+
+
+@pytest.mark.skipif(
+    fastact.backend() == "numpy" or platform.machine() not in ("x86_64", "AMD64"), reason="of x86-64 before 2012"
+)
+def test_float16_needs_no_instructions_for_it(tmp_path: Path) -> None:
+    assert said_by(WITHOUT_HALF, tmp_path) == "right\n"
+
+
+def said_by(program: str, cache: Path) -> str:
+    environment = os.environ | {"FASTACT_CACHE_DIR": str(cache)}
     root = Path(__file__).parent.parent
     run = subprocess.run(
-        [sys.executable, "-c", NARROW], cwd=root, env=environment, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", program], cwd=root, env=environment, capture_output=True, text=True, timeout=300
     )
-    assert run.stdout == "within bounds\n", run.stderr[-2000:]
+    return run.stdout or f"{run.returncode}: {run.stderr[-2000:]}"
