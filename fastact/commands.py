@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -75,26 +76,12 @@ def _seed(text: str) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code."""
     try:
-        chosen = _parser().parse_args(arguments)
-        if chosen.command == "info":
-            from fastact.info import run_info
-
-            return run_info()
-        if chosen.command == "bench":
-            from fastact.bench import run_bench
-
-            return run_bench(chosen.names, chosen.size, chosen.dtype, chosen.backward, chosen.repeat)
-        if chosen.command == "plot":
-            from fastact.plot import run_plot
-
-            return run_plot(chosen.names, chosen.output, chosen.limit)
-        if chosen.command == "demo":
-            from fastact.demo import run_demo
-
-            return run_demo(chosen.epochs, chosen.seed)
-        from fastact.apply import run_apply
-
-        return run_apply(chosen.name, chosen.input, chosen.output, chosen.set)
+        code = _run(_parser().parse_args(arguments))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more as it ends
+        return 1
     except UsageError as error:
         print(f"fastact: {error}", file=sys.stderr)
         return 2
@@ -109,3 +96,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("fastact: interrupted", file=sys.stderr)
         return 130
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    if chosen.command == "info":
+        from fastact.info import run_info
+
+        return run_info()
+    if chosen.command == "bench":
+        from fastact.bench import run_bench
+
+        return run_bench(chosen.names, chosen.size, chosen.dtype, chosen.backward, chosen.repeat)
+    if chosen.command == "plot":
+        from fastact.plot import run_plot
+
+        return run_plot(chosen.names, chosen.output, chosen.limit)
+    if chosen.command == "demo":
+        from fastact.demo import run_demo
+
+        return run_demo(chosen.epochs, chosen.seed)
+    from fastact.apply import run_apply
+
+    return run_apply(chosen.name, chosen.input, chosen.output, chosen.set)

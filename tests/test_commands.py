@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -27,6 +29,16 @@ def saved(folder: Path, x: Any, name: str = "in.npy") -> Path:
     path = folder / name
     np.save(path, x)
     return path
+
+
+@needs_posix
+def test_a_reader_that_stops_is_no_error() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "fastact", "info"]
+    run = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=120)
+    os.close(write)
+    assert (run.returncode, run.stderr) == (1, "")
 
 
 # -- info and bench -------------------------------------------------------------------------------
