@@ -29,6 +29,9 @@ PAGE = 1 << 21
 #: Bytes in front of an array: they tell the size of its block, or 0 for one of the C library's, and the array's.
 HEAD = 64
 
+#: Bytes that no machine has. With more, sizes in pages would pass the largest whole number and come out negative.
+MOST = 1 << 62
+
 malloc = types.ExternalFunction("malloc", types.intp(types.intp))
 calloc = types.ExternalFunction("calloc", types.intp(types.intp, types.intp))
 realloc = types.ExternalFunction("realloc", types.intp(types.intp, types.intp))
@@ -148,6 +151,8 @@ def put(kept, block, size):
 def allocate(kept, size):
     if size < Kept.LARGE:
         return headed(malloc(size + HEAD), 0, size)
+    if size > MOST:
+        return 0
     block, length = take(kept, in_pages(size))
     if block == 0:
         block = fresh_pages(kept, length)
@@ -159,6 +164,8 @@ def allocate_zeros(kept, count, size):
     size *= count
     if size < Kept.LARGE:
         return headed(calloc(size + HEAD, 1), 0, size)
+    if size > MOST:
+        return 0
     return headed(fresh_pages(kept, in_pages(size)), in_pages(size), size)
 
 

@@ -122,6 +122,21 @@ def test_resizing() -> None:
             array[:] = np.arange(after)
 
 
+@pytest.mark.parametrize("size", [1 << 48, 1 << 62, (1 << 62) + 1, (1 << 63) - (1 << 21), (1 << 63) - 1])
+def test_more_than_there_is(size: int) -> None:
+    """What the sizes of blocks are computed from must not overflow, or a kept block would pass for what is wanted."""
+    with fastact.kept_memory():
+        kept, array = np.ones(LARGE), np.ones(LARGE)
+        del kept
+        with pytest.raises(MemoryError):
+            np.empty(size, np.uint8)
+        with pytest.raises(MemoryError):
+            np.zeros(size, np.uint8)
+        with pytest.raises(MemoryError):
+            array.resize(size // 8, refcheck=False)
+        assert array.sum() == LARGE
+
+
 @compiled
 def test_as_much_is_kept_as_is_allowed() -> None:
     record = memory._record()
