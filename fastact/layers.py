@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from fastact import matmul, threads
 from fastact.activations import Activation
 from fastact.functions import offered
+from fastact.guard import once
 from fastact.layer_checks import (
     COMPUTED_IN,
     activation_of,
@@ -297,7 +298,7 @@ def _loops(kind: str) -> dict[str, int]:
     return compiler.load(f"{text}{name}{matmul.blocking(np.dtype(kind).itemsize)}", loops)
 
 
-@cache
+@once
 def _shared(kind: str) -> tuple[np.ndarray, np.ndarray]:
     """What all layers of a dtype have in common: a product without operands, and a one."""
     return matmul.new_record(np.dtype(kind).name), np.ones(1, kind)

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from fastact.guard import once
 from fastact.layout import Kept
 from fastact.ufunc import numpy_functions
 
@@ -145,7 +146,7 @@ def _handler() -> Any:
     return make(ctypes.addressof(handler), ctypes.addressof(name), None)
 
 
-@cache
+@once
 def _record() -> Any:
     """The allocator's record; None where nothing is to be kept."""
     limit = _limit()

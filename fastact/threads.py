@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fastact.guard import once
 from fastact.layout import MAX_THREADS, Pool
 
 __all__ = ["driver", "get_num_threads", "pool", "set_num_threads"]
@@ -62,7 +63,7 @@ def register(slot: int, task: int) -> None:
     pool()[slot] = task
 
 
-@cache
+@once
 def pool() -> np.ndarray:
     """The pool's record, aligned to cache lines and never freed: workers may hold on to it until the process ends."""
     memory = np.zeros(Pool.SIZE + 8, np.int64)

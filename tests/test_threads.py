@@ -191,6 +191,37 @@ def test_sixteen_python_threads(meddle: bool) -> None:
     assert [task.result() for task in tasks] == [[True] * 50] * 16
 
 
+#: Threads that start together, each with one of eight activations.
+TOGETHER = """
+import threading, numpy as np, fastact, fastact.threads
+from concurrent.futures import ThreadPoolExecutor
+names = ["relu", "sigmoid", "tanh", "gelu", "silu", "mish", "softplus", "elu"]
+x, weight, together = np.ones((300, 70), np.float32), np.ones((60, 70), np.float32), threading.Barrier(8)
+def layer(name): return fastact.dense(x, weight, activation=name)
+def pool(name): return fastact.threads.pool()
+def all_at_once(function):
+    with ThreadPoolExecutor(8) as threads:
+        return list(threads.map(lambda name: together.wait() + 1 and function(name), names))
+"""
+
+
+@compiled_only
+@pytest.mark.parametrize(
+    "code",
+    [
+        "all_at_once(layer)\n"
+        "elsewhere = [np.full(n, -1) for n in range(64) for _ in range(20)]\n"
+        "for name in names: assert (layer(name) == fastact.ACTIVATIONS[name](np.float32(70))).all()",
+        "assert len(set(map(id, all_at_once(pool)))) == 1",
+    ],
+    ids=["layers", "pool"],
+)
+def test_threads_begin_together(code: str) -> None:
+    """What all use is made by one: another's, forgotten, would be memory that compiled code has the address of."""
+    result = run(f"{TOGETHER}\n{code}", FASTACT_MATMUL="jit")
+    assert result.returncode == 0, result.stderr
+
+
 ENDS = {
     "normal": "",
     "sys_exit_in_thread": "t = threading.Thread(target=lambda: sys.exit(3 * right())); t.start(); t.join()",
