@@ -365,6 +365,8 @@ class MLP:
 
     def _collect(self) -> None:
         """Take over weights and biases that were set, once all of them are known to fit."""
+        if sizes_of(self.sizes) != self._parameters.sizes or self.dtype != self._parameters.flat.dtype:
+            raise ValueError("sizes and dtype are those of the weights and cannot be changed; make another network")
         own = {"weights": self._parameters.weights, "biases": self._parameters.biases}
         found = []
         for name, arrays in own.items():

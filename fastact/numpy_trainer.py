@@ -22,8 +22,7 @@ class NumpyTrainer(Trainer):
 
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan)
-        sizes = [plan.x.shape[1], *(bias.size for bias in plan.parameters.biases)]
-        self._gradients = Parameters(sizes, plan.x.dtype)
+        self._gradients = Parameters(plan.parameters.sizes, plan.x.dtype)
 
     def _take(self, steps: int) -> None:
         with np.errstate(all="ignore"), interrupts_on_request() as let_interrupts_strike:

@@ -50,6 +50,7 @@ class Parameters:
     """
 
     def __init__(self, sizes: Sequence[int], dtype: np.dtype) -> None:
+        self.sizes = list(sizes)
         shapes = list(pairwise(sizes))
         aligned = 64 // dtype.itemsize
         counts = [n for inputs, outputs in shapes for n in (inputs * outputs, outputs)]

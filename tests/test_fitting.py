@@ -214,6 +214,22 @@ def test_data_that_does_not_fit(
     assert all(np.array_equal(p, q) for p, q in zip(parts(model), before))
 
 
+@pytest.mark.parametrize("settings", [{"sizes": [300, 4, 2]}, {"sizes": [3, 900, 2]}, {"dtype": np.dtype("float64")}])
+@pytest.mark.parametrize("in_place", [False, True])
+def test_what_weights_have_cannot_be_changed(network: Network, settings: dict[str, Any], in_place: bool) -> None:
+    """Compiled code would read and write beyond the weights."""
+    model = network([3, 4, 2])
+    for name, value in settings.items():
+        if in_place and name == "sizes":
+            model.sizes[:] = value
+        else:
+            setattr(model, name, value)
+    x = np.ones((50, model.sizes[0]))
+    for use in (lambda: model.fit(x, np.ones((50, 2))), lambda: model.predict(x)):
+        with pytest.raises(ValueError, match="sizes and dtype are those of the weights"):
+            use()
+
+
 def test_weights_that_do_not_fit(network: Network) -> None:
     model = network([3, 4, 2])
     model.weights[1] = np.ones((4, 2))
