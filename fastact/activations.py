@@ -75,6 +75,7 @@ class Activation:
         self.trained_as = trained_as  # in training, this activation with a random parameter between two bounds
         self.choice = dict(choice or {})  # values of the option `approximate`: the activation each stands for
         self._function = function
+        self.__module__ = function.__module__
         self._formula = formula
         self._callables: dict[tuple[str, str], Callable[..., Any]] = {}
 
@@ -176,6 +177,10 @@ class Activation:
 
     def __call__(self, x: Any, *parameters: Any, **keywords: Any) -> Any:
         return self.value(x, *parameters, **keywords)
+
+    def __reduce__(self) -> str:
+        """By name, as functions are copied and pickled: in the module where the formula is written."""
+        return self._function.__qualname__
 
     def __repr__(self) -> str:
         return f"<activation {self.name}: {self.formula}>"

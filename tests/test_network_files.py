@@ -235,6 +235,21 @@ def test_copies_are_networks_of_their_own(duplicate: Callable[[Any], Any], netwo
     assert np.array_equal(original.predict(x), outputs)
 
 
+@fastact.activation
+def bent(x, slope=1.0):  # type: ignore[no-untyped-def]
+    return x + slope * (np.sqrt(x * x + 1) - 1) / 2
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda entry: pickle.loads(pickle.dumps(entry))])
+@pytest.mark.parametrize("activation", [bent, fastact.ACTIVATIONS["gelu"], fastact.ACTIVATIONS["tanh"]])
+def test_activations_are_copied_by_name(duplicate: Callable[[Any], Any], activation: Any, network: Network) -> None:
+    model = network([3, 4, 2], activation, random_state=0)
+    x = np.random.default_rng(0).standard_normal((10, 3))
+    outputs = model.fit(x, x[:, :2]).predict(x)
+    assert duplicate(activation) is activation
+    assert np.array_equal(duplicate(model).predict(x), outputs)
+
+
 def test_weights_can_be_exchanged(network: Network) -> None:
     model = network([3, 3, 3], random_state=0)
     first, second = (weight.copy() for weight in model.weights)
