@@ -133,5 +133,5 @@ def _sum_to(gradient: Any, parameter: Any) -> Any:
     axes = broadcast_axes(shape, gradient.shape)
     if not axes:
         return gradient[()]
-    with np.errstate(over="ignore"):  # float16 may well be too narrow for a sum
+    with np.errstate(over="ignore", invalid="ignore"):  # float16 may well be too narrow, infinities may cancel
         return gradient.sum(axis=axes, dtype=np.float64).astype(gradient.dtype).reshape(shape)[()]

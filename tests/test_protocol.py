@@ -330,6 +330,15 @@ def test_prelu_backward_sums_over_what_was_broadcast() -> None:
     assert dcolumn.shape == (10, 1)
 
 
+@pytest.mark.parametrize("weight", [0.25, np.full(1, 0.25), np.full((2, 1), 0.25, np.float32)])
+def test_prelu_backward_of_infinities(weight: Any, backend: str) -> None:
+    """They cancel, without a warning."""
+    grad, x = np.array([[np.inf, -np.inf], [np.inf, 1.0]], np.float16), np.full((2, 2), -1, np.float16)
+    _, dweight = callable_of(ACTIVATIONS["prelu"], "backward", backend)(grad, x, weight)
+    expected = [[np.nan], [-np.inf]] if np.shape(weight) == (2, 1) else np.nan
+    assert np.array_equal(dweight, np.broadcast_to(expected, np.shape(weight)), equal_nan=True)
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_prelu_backward_sums_in_the_same_pass(dtype: type) -> None:
     """A number, and channels long enough for a sum each: against the gradients written out and summed exactly."""
