@@ -68,6 +68,7 @@ def _choose(entry: Activation, kind: str, backend: str, namespace: dict[str, Any
     options = {option: ACTIVATIONS[other].callable(kind, backend) for option, other in entry.choice.items()}
     namespace |= {"options": options, "refuse": _refuse}
     return [
+        "if not isinstance(approximate, str): refuse(approximate, options)",
         "if approximate != 'none':",
         "    if approximate not in options: refuse(approximate, options)",
         f"    return options[approximate]({', '.join(names)}, **keywords)",
@@ -123,7 +124,10 @@ def _fused(definition: Definition, namespace: dict[str, Any]) -> list[str]:
 
 
 def _refuse(approximate: Any, options: Mapping[str, Any]) -> None:
-    raise ValueError(f"approximate must be one of {', '.join(['none', *options])}, not {approximate!r}")
+    choices = f"approximate must be one of {', '.join(['none', *options])}"
+    if not isinstance(approximate, str):  # likely an array that was meant for out
+        raise TypeError(f"{choices}, not {type(approximate).__name__}")
+    raise ValueError(f"{choices}, not {approximate!r}")
 
 
 def _sum_to(gradient: Any, parameter: Any) -> Any:

@@ -50,8 +50,9 @@ def _output(keywords: Mapping[str, Any], x: np.ndarray, operands: Sequence[np.nd
     if not keywords:
         return empty_like(x, x.dtype)
     out = keywords.get("out")
-    plain = keywords.keys() == {"out"} and type(out) is tuple and len(out) == 2 and out[1] is None
-    return out[0] if out and plain and fits(out[0], x.shape, x.dtype, operands) else None
+    if keywords.keys() != {"out"} or type(out) is not tuple or len(out) != 2 or out[1] is not None:
+        return None
+    return out[0] if fits(out[0], x.shape, x.dtype, operands) else None
 
 
 def _channels(shape: tuple[int, ...], full: tuple[int, ...]) -> tuple[int, ...] | None:

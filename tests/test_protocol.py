@@ -310,6 +310,9 @@ def test_dask() -> None:
 def test_no_such_option_or_name() -> None:
     with pytest.raises(ValueError, match="approximate must be one of none, tanh, not 'erf'"):
         fastact.gelu(1.0, approximate="erf")
+    for wrong in (np.zeros(1), np.zeros(2), None):
+        with pytest.raises(TypeError, match=f"approximate must be one of none, tanh, not {type(wrong).__name__}"):
+            fastact.gelu(np.ones(2), wrong)
     assert fastact.gelu(1.0, approximate="tanh") == fastact.gelu_tanh(1.0)
     with pytest.raises(AttributeError, match="has no attribute 'sigmoidd'"):
         _ = fastact.sigmoidd
@@ -328,6 +331,13 @@ def test_prelu_backward_sums_over_what_was_broadcast() -> None:
     assert np.ndim(dscalar) == 0
     _, dcolumn = fastact.prelu_backward(grad, x, np.full((10, 1), 0.25, np.float32))
     assert dcolumn.shape == (10, 1)
+
+
+@pytest.mark.parametrize("out", [np.ones(3), np.ones(1), [np.ones(3), None], (np.ones(3),), (np.ones(4), None)])
+def test_prelu_backward_refuses_what_out_cannot_be(out: Any, backend: str) -> None:
+    """Like a ufunc with two results."""
+    with pytest.raises((TypeError, ValueError), match=r"'out' |broadcast"):
+        callable_of(ACTIVATIONS["prelu"], "backward", backend)(np.ones(3), np.ones(3), 0.25, out=out)
 
 
 @pytest.mark.parametrize("weight", [0.25, np.full(1, 0.25), np.full((2, 1), 0.25, np.float32)])
