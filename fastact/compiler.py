@@ -29,6 +29,7 @@ SOURCES = (
     "blocks.py",
     "coefficients.py",
     "compiler.py",
+    "drivers.py",
     "frontend.py",
     "kept_blocks.py",
     "lanes.py",
