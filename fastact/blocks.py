@@ -22,7 +22,9 @@ from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import intrinsic, lower_getattr_generic, models, register_model, typeof_impl
 
 from fastact import layout, vectors
+from fastact.addresses import prefetch
 from fastact.conversions import from_kernel, to_kernel
+from fastact.layout import CACHE_LINE, Loop, Traffic
 from fastact.masks import mask_of_first, masked_load, masked_store
 from fastact.registers import host_features
 from fastact.vectors import *  # noqa: F403
@@ -32,6 +34,9 @@ __all__ = [*vectors.__all__, "kernel"]
 
 #: Nothing but compiled code calls these functions: what Numba makes for other callers would be compiled for nothing.
 _WITHOUT_WRAPPERS: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+#: Bytes: a page. Twice as much and half of it do as well.
+AHEAD = 4096
 
 #: How a kernel is compiled: inlined into its loop, and dividing as IEEE 754 does.
 kernel = njit(forceinline=True, error_model="numpy", **_WITHOUT_WRAPPERS)
@@ -120,6 +125,18 @@ def _movers(name: str, element: Any, lanes: int) -> dict[str, Any]:
         def generate(context, builder, signature, args):
             stored = from_kernel(builder, args[0], name, ir.VectorType(memory, lanes))
             builder.store(stored, at(builder, args[1], stored.type), align=1)
+            return context.get_dummy_value()
+
+        return types.void(value, address), generate
+
+    @intrinsic
+    def stream_whole(typing_context, value, address):
+        """Past the caches, to where a cache line begins."""
+
+        def generate(context, builder, signature, args):
+            stored = _from_kernel(builder, args[0], name, ir.VectorType(memory, lanes))
+            store = builder.store(stored, at(builder, args[1], stored.type), align=CACHE_LINE)
+            store.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
             return context.get_dummy_value()
 
         return types.void(value, address), generate
@@ -225,8 +242,45 @@ def _movers(name: str, element: Any, lanes: int) -> dict[str, Any]:
             store_whole(value, place)
             scatter(place, address + start * stride, stride, count)
 
-    return {"room": room, "source": source, "load_whole": load_whole, "load": load, "store": store}
+    @kernel
+    def store_or_stream(value, address, stride, start, count, traffic):
+        place = address + start * size
+        if traffic == Traffic.STREAMS and stride == size and count == lanes and place % CACHE_LINE == 0:
+            stream_whole(value, place)
+        else:
+            store(value, address, stride, start, count)
 
+    @kernel
+    def fetch_ahead(address, stride, start, traffic):
+        if traffic != Traffic.CACHED and stride == size:
+            place = address + start * size + AHEAD
+            for line in range(0, lanes * size, CACHE_LINE):
+                prefetch(place + line)
+
+    @kernel
+    def first_count(address, traffic):
+        """Elements in the first step of a loop: if it streams, so few that the next begin where a cache line does."""
+        lead = -address % CACHE_LINE // size
+        return lead if traffic == Traffic.STREAMS and lead > 0 else lanes
+
+    return {
+        "room": room,
+        "source": source,
+        "load_whole": load_whole,
+        "load": load,
+        "store": store,
+        "store_or_stream": store_or_stream,
+        "first_count": first_count,
+        "fetch_ahead": fetch_ahead,
+    }
+
+
+@kernel
+def traffic_of(data):
+    return data[Loop.TRAFFIC]
+
+
+__all__.append("traffic_of")
 
 #: Elements in a register.
 SHORT = {name: lanes // REGISTERS for name, lanes in LANES.items()}

@@ -30,6 +30,7 @@ SOURCES = (
     "coefficients.py",
     "compiler.py",
     "conversions.py",
+    "drivers.py",
     "frontend.py",
     "kept_blocks.py",
     "lanes.py",

@@ -195,23 +195,29 @@ def loop_source(
     written = values[:-1] if summed else values
     lanes, short = f"lanes_{precision.name}", f"short_{precision.name}"
 
-    def loop(condition: str, size: str, prefix: str, *then: str) -> str:
-        place = {o: f"pointers[{i}], steps[{i}], start, count" for i, o in enumerate([*names, *written])}
+    place = {o: f"pointers[{i}], steps[{i}], start" for i, o in enumerate([*names, *written])}
+
+    def loop(condition: str, size: str, prefix: str, then: str, far: bool = False) -> str:
         steps = [f"count = min({size}, size - start)"]
-        steps += [f"{o}_from = source_{prefix}{storage}({o}_room, {place[o]})" for o in names]
+        steps += [f"fetch_ahead_{storage}({place[o]}, traffic)" for o in names if far]
+        steps += [f"{o}_from = source_{prefix}{storage}({o}_room, {place[o]}, count)" for o in names]
         steps += [f"{o} = load_whole_{prefix}{storage}({o}_from)" for o in names]
         steps += [f"{', '.join(values)} = {name}_kernel({', '.join(names)})"]
-        steps += [f"store_{prefix}{out_storage}({o}, {place[o]})" for o in written]
-        return f"{condition}:\n" + "".join(f"        {step}\n" for step in [*steps, *then, f"start += {size}"])
+        store, traffic = ("store_or_stream", ", traffic") if far else ("store", "")
+        steps += [f"{store}_{prefix}{out_storage}({o}, {place[o]}, count{traffic})" for o in written]
+        return f"{condition}:\n" + "".join(f"        {step}\n" for step in [*steps, then])
 
     body = [f"{o}_room = room_{wide}{storage}()\n" for o in names]
     if summed:
         body += ["total, lost = zeros(), zeros()\n"]
         add = f"total, lost = accumulate(total, lost, first({values[-1]}, count))"
-        body += [loop("while start < size", lanes, wide, add)]
+        body += [loop("while start < size", lanes, wide, f"{add}; start += count")]
         body += [f"add_to(total, lost, pointers[{len(names) + len(written)}])\n"]
     else:
-        body += [loop(f"while size - start > {short}", lanes, ""), loop("if start < size", short, "short_")]
+        body += ["traffic = traffic_of(data)\n"]
+        body += [f"most = first_count_{out_storage}(pointers[{len(names)}], traffic)\n"]
+        body += [loop(f"while size - start > {short}", "most", "", f"start += count; most = {lanes}", far=True)]
+        body += [loop("if start < size", short, "short_", "start += count")]
     return (
         f"from fastact.blocks import *\n\n{kernel_source(name, inputs, results, precision)}\n\n"
         f"def loop(pointers, dimensions, steps, data):\n    size, start = dimensions[0], 0\n"

@@ -12,21 +12,40 @@ MAX_THREADS = 256
 MAX_OPERANDS = 8
 
 
+#: Bytes.
+CACHE_LINE = 64
+
+
 class _Loop(NamedTuple):
-    """Slots (of 8 bytes) in the record that NumPy hands to a ufunc's loop as ``data``."""
+    """Slots (of 8 bytes) in the record that NumPy hands to a ufunc's loop as ``data``.
+
+    The first three are those of a call's context too (fastact.drivers), which loops get as data there.
+    """
 
     FUNCTION: int = 0  # address of the compiled serial loop; 0 until its first call
-    RESOLVE: int = 1  # address of the callback that compiles it
-    INDEX: int = 2  # which loop this is, for the callbacks into Python
-    OPERANDS: int = 3  # inputs and outputs together
-    POOL: int = 4  # address of the pool's record
-    GRAIN: int = 5  # elements per chunk
-    WORTH_SHARING: int = 6  # elements from which threads pay when they are awake
-    WORTH_WAKING: int = 7  # and when they must be woken first
-    SIZE: int = 8
+    OPERANDS: int = 1  # inputs and outputs together
+    TRAFFIC: int = 2  # of a call: Traffic; here 0
+    RESOLVE: int = 3  # address of the callback that compiles it
+    INDEX: int = 4  # which loop this is, for the callbacks into Python
+    POOL: int = 5  # address of the pool's record
+    GRAIN: int = 6  # elements per chunk
+    WORTH_SHARING: int = 7  # elements from which threads pay when they are awake
+    WORTH_WAKING: int = 8  # and when they must be woken first
+    SIZE: int = 9
 
 
 Loop = _Loop()
+
+
+class _Traffic(NamedTuple):
+    """What a loop does about operands that are not in the caches."""
+
+    CACHED: int = 0  # nothing: they are
+    FETCHES: int = 1  # inputs are asked for a page ahead: the core by itself looks ahead as far as a page's end
+    STREAMS: int = 2  # and results are written past the caches
+
+
+Traffic = _Traffic()
 
 
 class _Rows(NamedTuple):
@@ -66,6 +85,7 @@ class _Pool(NamedTuple):
     RUN_CHUNK: int = 5  # address of the task that runs part of a ufunc's loop
     RUN_ROWS: int = 6  # and of the task that runs some of its rows
     RUN_SUMS: int = 7  # and of the task that computes some of the parts of a sum
+    LAST_CACHE: int = 12  # bytes in the cache next to memory, or 0
     RUN_SHORT_ROWS: int = 11  # and of the task that copies some short rows together
     BUSY: int = 8  # 1 while a caller owns the pool
     CREATED: int = 9  # workers started so far; only the owner writes it

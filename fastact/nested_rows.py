@@ -13,6 +13,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from fastact.blocks import LOOP_SIGNATURE
+from fastact.drivers import finish_streams, open_context, worth_sharing
 from fastact.layout import MAX_OPERANDS, Loop, Pool, Rows
 from fastact.parallel import (
     TASK_SIGNATURE,
@@ -25,7 +26,6 @@ from fastact.parallel import (
     parallel_for,
     record_at,
     stack_record,
-    worth_sharing,
 )
 
 #: Bytes of rows that are copied together, of each operand.
@@ -80,21 +80,23 @@ def copy_row(target, source, size):
 
 
 def run_rows(begin, end, context):
-    """Some rows of a nest of three loops. ``context``: loop, operands, then addresses of sizes, steps and pointers."""
+    """Some rows of a nest of three loops. ``context``: loop, operands, traffic, then addresses of sizes, steps
+    and pointers."""
     operands = context[1]
-    sizes, steps, base = record_at(context[2]), record_at(context[3]), record_at(context[4])
+    sizes, steps, base = record_at(context[3]), record_at(context[4]), record_at(context[5])
     pointers = stack_record()
     for row in range(begin, end):
         middle, outer = row % sizes[1], row // sizes[1]
         for i in range(operands):
             pointers[i] = base[i] + middle * steps[operands + i] + outer * steps[2 * operands + i]
         call_loop(context[0], pointers, sizes, steps, context)
+    finish_streams(context)
 
 
 def run_short_rows(begin, end, context):
     """The same by way of copies: each operand's elements lie side by side within a row."""
     operands = context[1]
-    sizes, steps, base = record_at(context[2]), record_at(context[3]), record_at(context[4])
+    sizes, steps, base = record_at(context[3]), record_at(context[4]), record_at(context[5])
     row_bytes, inputs, room = sizes[Rows.BYTES], sizes[Rows.INPUTS], corners()
     pointers, size = stack_record(), stack_record()
     for i in range(operands):
@@ -129,10 +131,11 @@ def drive_rows(pointers, sizes, steps, data):
     while data[Loop.FUNCTION] == 0:  # an interrupt can make the callback return before its work is done
         call_resolve(data[Loop.RESOLVE], data)
     context = stack_record()
-    context[0], context[1] = data[Loop.FUNCTION], data[Loop.OPERANDS]
-    context[2], context[3], context[4] = address_of(sizes), address_of(steps), address_of(pointers)
-    pool, rows = record_at(data[Loop.POOL]), sizes[1] * sizes[2]
-    task = pool[Pool.RUN_SHORT_ROWS] if sizes[Rows.BYTES] > 0 else pool[Pool.RUN_ROWS]
+    pool, rows, copied = record_at(data[Loop.POOL]), sizes[1] * sizes[2], sizes[Rows.BYTES] > 0
+    result_bytes = 0 if copied else sizes[0] * rows * steps[data[Loop.OPERANDS] - 1]
+    open_context(context, data, pool, result_bytes)
+    context[3], context[4], context[5] = address_of(sizes), address_of(steps), address_of(pointers)
+    task = pool[Pool.RUN_SHORT_ROWS] if copied else pool[Pool.RUN_ROWS]
     if worth_sharing(pool, data, sizes[0] * rows):
         parallel_for(pool, task, context, rows, max(1, data[Loop.GRAIN] // sizes[0]))
     else:

@@ -1,4 +1,4 @@
-"""The compiled driver of every ufunc, and the threads it shares work with. Compiled by Numba, cached like any loop.
+"""The threads that compiled drivers share work with. Compiled by Numba, cached like any loop.
 
 Why not ``prange``: its OpenMP layer kills a forked child, its workqueue layer aborts the process
 when two Python threads meet in it and needs 100 us to wake, and which one a user gets depends on
@@ -23,8 +23,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from fastact.blocks import LOOP_SIGNATURE, Address, inline
-from fastact.layout import MAX_OPERANDS, Axis, Loop, Pool
+from fastact.blocks import Address, inline
+from fastact.layout import MAX_OPERANDS, Pool
 
 #: Cycles between calls of which the next finds workers awake: less than they look for work.
 RECENT = 150_000
@@ -140,6 +140,18 @@ def relax(typing_context):
             _declared(builder, "llvm.x86.sse2.pause", ir.VoidType())
         elif platform.machine() in ("aarch64", "arm64"):
             _declared(builder, "llvm.aarch64.hint", ir.VoidType(), ir.Constant(ir.IntType(32), 1))
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+@intrinsic
+def store_fence(typing_context):
+    """Have what was written past the caches arrive before anything that this thread writes from now on."""
+
+    def generate(context, builder, signature, args):
+        if platform.machine() in X86:
+            _declared(builder, "llvm.x86.sse.sfence", ir.VoidType())
         return context.get_dummy_value()
 
     return types.void(), generate
@@ -335,20 +347,6 @@ def parallel_for(pool, task, context, count, grain):
     atomic_store(pool, Pool.BUSY, 0)
 
 
-# -- the driver of every ufunc ------------------------------------------------------------------
-
-
-def run_chunk(begin, end, context):
-    """A ufunc's loop over part of its range. ``context``: loop, number of operands, steps, pointers."""
-    operands = context[1]
-    pointers = stack_record()
-    for i in range(operands):
-        pointers[i] = context[3 + MAX_OPERANDS + i] + begin * context[3 + i]
-    size = stack_record()
-    size[0] = end - begin
-    call_loop(context[0], pointers, size, offset(context, 3), context)
-
-
 @inline
 def awake_or_soon(pool, work):
     """Whether workers are awake, or should be because calls follow each other so fast that they will stay awake.
@@ -362,60 +360,3 @@ def awake_or_soon(pool, work):
     succession = pool[Pool.SUCCESSION]
     pool[Pool.SUCCESSION], pool[Pool.LAST_CALL] = succession + work, now
     return succession >= 100 or atomic_load(pool, Pool.SLEEPING) == 0
-
-
-@inline
-def worth_sharing(pool, data, size):
-    """Whether threads pay for so many elements: sooner where they need not be woken."""
-    if size < data[Loop.WORTH_SHARING]:
-        return False
-    worth_waking = data[Loop.WORTH_WAKING]
-    return awake_or_soon(pool, 100 * size // worth_waking) or size >= worth_waking
-
-
-@inline
-def even_grain(pool, size, grain):
-    """Elements in a chunk of whole vectors, if all threads are to have as many chunks, of at most that grain.
-
-    Nobody then waits for another's last chunk. Of many threads, few get a chunk of little work.
-    """
-    threads = pool[Pool.THREADS]
-    rounds = (size - 1) // (threads * grain) + 1
-    return (max(grain // 10, (size - 1) // (threads * rounds) + 1) + 63) & -64
-
-
-def drive(pointers, dimensions, steps, data):
-    """The loop that NumPy calls for every ufunc: alone on few elements, with the pool on many."""
-    while data[Loop.FUNCTION] == 0:  # an interrupt can make the callback return before its work is done
-        call_resolve(data[Loop.RESOLVE], data)
-    size, pool = dimensions[0], record_at(data[Loop.POOL])
-    if worth_sharing(pool, data, size):
-        context = stack_record()
-        context[0], context[1] = data[Loop.FUNCTION], data[Loop.OPERANDS]
-        for i in range(data[Loop.OPERANDS]):
-            context[3 + i], context[3 + MAX_OPERANDS + i] = steps[i], pointers[i]
-        parallel_for(pool, pool[Pool.RUN_CHUNK], context, size, even_grain(pool, size, data[Loop.GRAIN]))
-    else:
-        call_loop(data[Loop.FUNCTION], pointers, dimensions, steps, data)
-    clear_floating_point_flags()
-
-
-def drive_rows(context):
-    """A task of fastact.row_kernels on all its items."""
-    pool = record_at(context[Axis.POOL])
-    if context[Axis.SHARE] > 0 and (awake_or_soon(pool, 25) or context[Axis.SHARE] == 2):
-        parallel_for(pool, context[Axis.TASK], context, context[Axis.COUNT], context[Axis.GRAIN])
-    else:
-        call_task(context[Axis.TASK], 0, context[Axis.COUNT], context)
-    clear_floating_point_flags()
-
-
-#: What is compiled, by the moment at which it is needed: every function of this module that is called by address.
-ENTRY_POINTS: dict[str, dict[str, tuple[Any, Any]]] = {
-    "ufuncs": {
-        "drive": (LOOP_SIGNATURE, drive),
-        "run_chunk": (TASK_SIGNATURE, run_chunk),
-        "worker": (WORKER_SIGNATURE, worker),
-    },
-    "axis": {"drive_rows": (types.void(Address), drive_rows)},
-}

@@ -7,6 +7,7 @@ end, by Python, which rounds once.
 from __future__ import annotations
 
 from fastact.blocks import LOOP_SIGNATURE
+from fastact.drivers import worth_sharing
 from fastact.layout import Loop, Pool, Sums
 from fastact.parallel import (
     TASK_SIGNATURE,
@@ -18,7 +19,6 @@ from fastact.parallel import (
     parallel_for,
     record_at,
     stack_record,
-    worth_sharing,
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 from functools import cache
 from importlib import import_module
@@ -29,6 +30,14 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+@cache
+def last_cache() -> int:
+    """Bytes in the cache next to memory; 0 if that is unknown, or where going past it has not been measured."""
+    sizes = sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"))
+    size = sizes[-1].read_text().strip() if sizes and platform.machine() in ("x86_64", "AMD64") else ""
+    return int(size[:-1]) << 10 if size.endswith("K") and size[:-1].isdecimal() else 0
+
+
 def _initial_threads() -> int:
     setting = os.environ.get("FASTACT_NUM_THREADS", "").strip()
     if not setting:
@@ -39,7 +48,7 @@ def _initial_threads() -> int:
 
 
 #: Drivers and the tasks they share between threads, and where they stand: compiled when they are first needed.
-PARTS = {"ufuncs": "parallel", "axis": "parallel", "rows": "nested_rows", "sums": "partial_sums"}
+PARTS = {"ufuncs": "drivers", "axis": "drivers", "rows": "nested_rows", "sums": "partial_sums"}
 
 
 @cache
@@ -82,6 +91,7 @@ def _fill(record: np.ndarray, threads: int) -> None:
     record[Pool.SPIN] = SPIN
     record[Pool.WORKER] = compiled()["worker"]
     record[Pool.RUN_CHUNK] = compiled()["run_chunk"]
+    record[Pool.LAST_CACHE] = last_cache()
     for slot, task in _tasks.items():
         record[slot] = task
     record[Pool.SIGNAL_MASK] = getattr(signal, "SIG_SETMASK", 0)
