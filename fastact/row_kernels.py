@@ -265,7 +265,8 @@ def _sparsemax(operation: str, words: SimpleNamespace, mode: SimpleNamespace) ->
         for i in range(positions(x[2])):
             v = load(x, i, lowest)
             best = select((v > best) | (v != v), v, best)
-        maximum = across_max(best)
+        broken = across_max(select(best != best, one, zero)) > zero
+        maximum = select(broken, spread(np.nan, zero), across_max(best))
         threshold, before, moving = -one, -lowest, True
         while moving:
             total, number = widen(fold(zero)), zero
