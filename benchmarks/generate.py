@@ -56,7 +56,7 @@ def stub(entry: Activation, name: str, kind: str) -> str:
 
 def function_stub(name: str) -> str:
     """The declaration of a function that is no activation."""
-    signature = inspect.signature(FUNCTIONS.callable(name))
+    signature = inspect.signature(FUNCTIONS.callable(name, "numpy"))  # built-in functions have no annotations
     return f"def {name}{signature}: ...\n"
 
 

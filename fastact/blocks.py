@@ -134,7 +134,7 @@ def _movers(name: str, element: Any, lanes: int) -> dict[str, Any]:
         """Past the caches, to where a cache line begins."""
 
         def generate(context, builder, signature, args):
-            stored = _from_kernel(builder, args[0], name, ir.VectorType(memory, lanes))
+            stored = from_kernel(builder, args[0], name, ir.VectorType(memory, lanes))
             store = builder.store(stored, at(builder, args[1], stored.type), align=CACHE_LINE)
             store.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
             return context.get_dummy_value()

@@ -40,6 +40,7 @@ SOURCES = (
     "parallel.py",
     "partial_sums.py",
     "quarters.py",
+    "row_calls.py",
     "registers.py",
     "vectors.py",
 )

@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 from fastact import coefficients
 from fastact.formula import Expression, constant
-from fastact.instructions import bits, clip, floor, ldexp, lookup, polynomial
+from fastact.instructions import bits, clip, ldexp, lookup, polynomial
 from fastact.precision import Precision
 from fastact.primitives import absolute, fma, product_error, quick_sum_error, quick_sum_error_of, where
 from fastact.registers import has_avx512
 
 __all__ = ["exp_error_kernel", "exp_of_remainder", "exp_times_kernel", "expm1_and_error", "gauss_times_kernel",
-           "reduce_exp", "whole"]  # fmt: skip
+           "reduce_exp"]  # fmt: skip
 
 LOG2_E = 1.4426950408889634
 
@@ -52,11 +52,6 @@ def reduce_exp(precision: Precision, x: Expression, x_low: Expression) -> Reduce
         low = fma(k, -precision.log2_low, total - r)
         low = low if total is exact else low + quick_sum_error_of(exact, x_low)
     return Reduced(k, r, low, bits(shifted))
-
-
-def whole(k: Expression) -> Expression:
-    """The whole part of a Reduced's k."""
-    return floor(k) if has_avx512() else k
 
 
 def exp_of_remainder(reduced: Reduced, precision: Precision) -> tuple[Expression, Expression]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
-__all__ = ["FUNCTIONS", "offered", "public_callable"]
+__all__ = ["FUNCTIONS", "offered", "public_callable", "repeated"]
 
 #: The modules that offer functions.
 FAMILIES: tuple[str, ...] = ("rows", "gates", "catalogue.losses", "classification", "layers")
@@ -65,6 +65,10 @@ def _bind(function: Callable[..., Any], backend: str) -> Callable[..., Any]:
     described: Any = bound
     described.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])
     described.__module__ = "fastact" if backend == "numba" else "fastact.fallback"
+    if backend == "numba" and hasattr(function, "operands"):
+        from fastact.direct import with_direct_calls
+
+        return with_direct_calls(bound, function.operands)
     return bound
 
 
@@ -75,6 +79,18 @@ def offered(function: Callable[..., Any]) -> Callable[..., Any]:
     """A decorator: make a public function of one whose first parameter is the backend."""
     FUNCTIONS.add(function)
     return function
+
+
+def repeated(operands: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A decorator of functions along an axis, with so many operands: calls that repeat themselves take no step in
+    Python (fastact.direct)."""
+
+    def marked(function: Callable[..., Any]) -> Callable[..., Any]:
+        described: Any = function
+        described.operands = operands
+        return function
+
+    return marked
 
 
 def public_callable(name: str, backend: str | None = None) -> Any:

@@ -16,14 +16,16 @@ from fastact.blocks import STORAGES
 from fastact.conversions import from_kernel, to_kernel
 from fastact.masks import mask_of_first, masked_load, masked_store
 from fastact.registers import register_bytes
-from fastact.vectors import LANES, Vector, llvm_call, splat, suffix
+from fastact.vectors import LANES, Vector, llvm_call, splat
 
 __all__ = [
     "any_lane",
+    "first_lane",
     "first_lanes",
     "float_at",
     "floats_at",
     "folded",
+    "larger",
     "largest_lane",
     "narrow",
     "prefetch",
@@ -57,28 +59,46 @@ def any_lane(typing_context, condition):
     return types.boolean(condition), generate
 
 
-@intrinsic
-def largest_lane(typing_context, v):
-    """The largest lane that is not NaN."""
-
-    def generate(context, builder, signature, args):
-        kind = args[0].type
-        return llvm_call(builder, f"llvm.vector.reduce.fmax.{suffix(kind)}", kind.element, args[0])
-
-    return v.element(v), generate
+def larger(builder: ir.IRBuilder, a: Any, b: Any) -> Any:
+    """The larger one in every lane, the second if one of them is NaN."""
+    return builder.select(builder.fcmp_ordered(">", a, b), a, b)
 
 
-def _sum_of_halves(builder: ir.IRBuilder, total: Any, lanes: int) -> Any:
-    """Halves added to each other until so many lanes are left."""
-    while total.type.count > lanes:
-        half = total.type.count // 2
+def _halves_combined(builder: ir.IRBuilder, combine: Any, v: Any, lanes: int) -> Any:
+    """Halves combined with each other until so many lanes are left."""
+    while v.type.count > lanes:
+        half = v.type.count // 2
         parts = []
         for start in (0, half):
             indices = [ir.Constant(ir.IntType(32), start + i) for i in range(half)]
             mask = ir.Constant(ir.VectorType(ir.IntType(32), half), indices)
-            parts.append(builder.shuffle_vector(total, ir.Constant(total.type, ir.Undefined), mask))
-        total = builder.fadd(*parts)
-    return total
+            parts.append(builder.shuffle_vector(v, ir.Constant(v.type, ir.Undefined), mask))
+        v = combine(builder, *parts)
+    return v
+
+
+def _first(builder: ir.IRBuilder, v: Any) -> Any:
+    return builder.extract_element(v, ir.Constant(ir.IntType(32), 0))
+
+
+def _added(builder: ir.IRBuilder, a: Any, b: Any) -> Any:
+    return builder.fadd(a, b)
+
+
+@intrinsic
+def first_lane(typing_context, v):
+    return v.element(v), lambda context, builder, signature, args: _first(builder, args[0])
+
+
+@intrinsic
+def largest_lane(typing_context, v):
+    """The largest lane, where none is NaN. In pairs of halves: LLVM's own reduction goes from lane to lane, which
+    takes as long as the exponentials of 200 elements."""
+
+    def generate(context, builder, signature, args):
+        return _first(builder, _halves_combined(builder, larger, args[0], 1))
+
+    return v.element(v), generate
 
 
 @intrinsic
@@ -86,7 +106,7 @@ def sum_of_lanes(typing_context, v):
     """All lanes added up in pairs of halves: always in the same order."""
 
     def generate(context, builder, signature, args):
-        return builder.extract_element(_sum_of_halves(builder, args[0], 1), ir.Constant(ir.IntType(32), 0))
+        return _first(builder, _halves_combined(builder, _added, args[0], 1))
 
     return v.element(v), generate
 
@@ -97,7 +117,7 @@ def folded(typing_context, v):
     lanes = register_bytes() // (v.element.bitwidth // 8)
 
     def generate(context, builder, signature, args):
-        return _sum_of_halves(builder, args[0], lanes)
+        return _halves_combined(builder, _added, args[0], lanes)
 
     return Vector(v.element, lanes)(v), generate
 

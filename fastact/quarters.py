@@ -10,6 +10,7 @@ from numba.extending import intrinsic
 
 from fastact.blocks import STORAGES, kernel
 from fastact.conversions import from_kernel, to_kernel
+from fastact.lanes import larger
 from fastact.masks import WORD, mask_of_first, masked_load, masked_store
 from fastact.vectors import LANES, REGISTERS, Vector, joined
 
@@ -66,7 +67,7 @@ def _of_each(combine: Any, halvings: int = 99) -> Any:
     return across
 
 
-largest_of_each = _of_each(lambda builder, a, b: builder.select(builder.fcmp_ordered(">", a, b), a, b))
+largest_of_each = _of_each(larger)
 sum_of_each = _of_each(lambda builder, a, b: builder.fadd(a, b))
 folded_each = _of_each(lambda builder, a, b: builder.fadd(a, b), 1)
 

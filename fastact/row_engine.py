@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastact import threads
+from fastact import direct, threads
 from fastact.layout import Axis
 from fastact.nested import address
 from fastact.row_fallback import two_differences
@@ -46,11 +46,18 @@ class Layout(NamedTuple):
     inner: int
 
 
+class Driver(NamedTuple):
+    """The compiled driver, where it stands, and the address of the threads' record."""
+
+    call: Callable[[Any], None]
+    address: int
+    pool: int
+
+
 @cache
-def _driver() -> tuple[Callable[[Any], None], int]:
-    """The compiled driver, and the address of the threads' record."""
-    driver = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(threads.compiled("axis")["drive_rows"])
-    return driver, threads.pool().ctypes.data
+def _driver() -> Driver:
+    address = threads.compiled("axis")["drive_rows"]
+    return Driver(ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address), address, threads.pool().ctypes.data)
 
 
 @cache
@@ -101,11 +108,11 @@ def _assign(record: Any, task: int, count: int, grain: int, elements: int) -> No
     """Note in a record what is to be done."""
     record[Axis.TASK], record[Axis.COUNT], record[Axis.GRAIN] = task, count, grain
     record[Axis.SHARE] = (elements >= WORTH_SHARING) + (elements >= WORTH_WAKING)
-    record[Axis.POOL] = _driver()[1]
+    record[Axis.POOL] = _driver().pool
 
 
 def _run(record: Any) -> None:
-    _driver()[0](record.buffer_info()[0])
+    _driver().call(record.buffer_info()[0])
 
 
 def _assign_rows(operation: str, record: Any, layout: Layout, dtype: np.dtype, steps: Sequence[int]) -> None:
@@ -182,9 +189,10 @@ def apply_plain(operation: str, axis: int, *arrays: np.ndarray) -> bool:
     """The same along an axis of C-ordered arrays of one shape and dtype, which costs no more than has to be: a record
     made before, and the addresses. False, and nothing done, where rows may have to be cut."""
     first = arrays[0]
-    record = _plain_record(operation, first.dtype, first.shape, axis, len(arrays))
+    record = _plain_record(operation, first.dtype, first.shape, axis % first.ndim, len(arrays))
     if record is None:
         return False
+    direct.note(operation, first, axis, _driver().address, record)
     record = record[:]
     record[Axis.X], record[Axis.Y] = address(first), address(arrays[-1])
     if len(arrays) == 3:

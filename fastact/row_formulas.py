@@ -13,7 +13,7 @@ IMA J. Numer. Anal. 41, 2021. So the log_softmax of a dominating entry keeps its
 from __future__ import annotations
 
 from fastact.emit import kernel_source
-from fastact.exponentials import exp_of_remainder, reduce_exp, whole
+from fastact.exponentials import exp_of_remainder, reduce_exp
 from fastact.formula import Expression, constant, variable
 from fastact.instructions import clip
 from fastact.precision import Precision
@@ -26,11 +26,11 @@ HUGE = 8192.0
 
 
 def parts(precision: Precision) -> tuple[Expression, ...]:
-    """p, to an ulp, and k with exp(x - shift) = 2**k * p; zero far below -HUGE."""
+    """p, to an ulp, and k with exp(x - shift) = 2**floor(k) * p; zero far below -HUGE. ldexp does without the floor."""
     difference = clip(variable("x") - variable("shift"), -2 * HUGE, None)
     plain = precision._replace(careful=precision.name == "float64")
     reduced = reduce_exp(plain, difference, constant(0.0))
-    return exp_of_remainder(reduced, plain)[0], whole(reduced.k)
+    return exp_of_remainder(reduced, plain)[0], reduced.k
 
 
 def shift(precision: Precision) -> tuple[Expression, ...]:

@@ -17,7 +17,7 @@ from fastact.lanes import any_lane, float_at, spread, widen
 from fastact.layout import Axis
 from fastact.parallel import TASK_SIGNATURE
 from fastact.row_moves import bundles, columns, panels, rows, words_for
-from fastact.vectors import fma, ldexp, select
+from fastact.vectors import floor, fma, ldexp, select
 
 __all__ = ["functions"]
 
@@ -61,7 +61,7 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
         few = few_of(maximum)
         shift = shift_of(few)
         p, k = parts(few, shift)
-        return every(shift, maximum), p, every(k, maximum)
+        return every(shift, maximum), p, every(floor(k), maximum)
 
     @kernel
     def summarise(x, keep, y, set_apart):
@@ -265,7 +265,8 @@ def _sparsemax(operation: str, words: SimpleNamespace, mode: SimpleNamespace) ->
         for i in range(positions(x[2])):
             v = load(x, i, lowest)
             best = select((v > best) | (v != v), v, best)
-        maximum = across_max(best)
+        broken = across_max(select(best != best, one, zero)) > zero
+        maximum = select(broken, spread(np.nan, zero), across_max(best))
         threshold, before, moving = -one, -lowest, True
         while moving:
             total, number = widen(fold(zero)), zero

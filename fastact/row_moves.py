@@ -17,6 +17,7 @@ from fastact import blocks, lanes, quarters
 from fastact.blocks import kernel
 from fastact.emit import precision_of
 from fastact.lanes import (
+    first_lane,
     first_lanes,
     float_at,
     floats_at,
@@ -144,7 +145,7 @@ def rows(words: SimpleNamespace) -> SimpleNamespace:
 
     @kernel
     def number_of(v):
-        return np.float64(largest_lane(v))
+        return np.float64(first_lane(v))
 
     fold, vector_of, prefetch_bundle = folded, spread, no_prefetch
     few_of, every = one_of_each, repeat_each

@@ -69,8 +69,8 @@ def along(compute: Any, operation: str, axis: Any, out: Any, *inputs: np.ndarray
     shape, dtype = inputs[0].shape, inputs[0].dtype
     if type(axis) is int and -len(shape) <= axis < len(shape) and _is_plain(out, inputs):
         result = empty(shape, dtype) if out is None else out
-        axis %= len(shape)
         if not compute.apply_plain(operation, axis, *inputs, result):
+            axis %= len(shape)
             rows_shape = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
             compute.apply(operation, *[a.reshape(rows_shape) for a in (*inputs, result)])
         return result

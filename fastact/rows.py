@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastact.functions import offered
+from fastact.functions import offered, repeated
 from fastact.row_shapes import along, as_floats, as_rows, engine, masked, normalized_axes
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
 
 
 @offered
+@repeated(1)
 def softmax(backend: str, x: Any, axis: Any = -1, *, out: Any = None, where: Any = None) -> Any:
     """Probabilities that belong to logits, along an axis.
 
@@ -60,6 +61,7 @@ def softmax(backend: str, x: Any, axis: Any = -1, *, out: Any = None, where: Any
 
 
 @offered
+@repeated(1)
 def softmin(backend: str, x: Any, axis: Any = -1, *, out: Any = None) -> Any:
     """softmax of -x: the smallest element gets the largest share.
 
@@ -88,6 +90,7 @@ def softmin(backend: str, x: Any, axis: Any = -1, *, out: Any = None) -> Any:
 
 
 @offered
+@repeated(1)
 def log_softmax(backend: str, x: Any, axis: Any = -1, *, out: Any = None, where: Any = None) -> Any:
     """Logarithm of `softmax`, right also where a probability is next to 1 or vanishes.
 
@@ -172,6 +175,7 @@ def logsumexp(backend: str, x: Any, axis: Any = None, keepdims: bool = False, *,
 
 
 @offered
+@repeated(1)
 def sparsemax(backend: str, x: Any, axis: int = -1, *, out: Any = None) -> Any:
     """The nearest point to x on the simplex of probabilities: softmax with true zeros.
 
@@ -305,6 +309,7 @@ def gumbel_softmax(
 
 
 @offered
+@repeated(2)
 def softmax_backward(backend: str, grad: Any, y: Any, axis: Any = -1, *, out: Any = None) -> Any:
     """Gradient with respect to the logits, from the gradient with respect to ``y = softmax(x)`` and y itself.
 
@@ -343,6 +348,7 @@ def softmax_backward(backend: str, grad: Any, y: Any, axis: Any = -1, *, out: An
 
 
 @offered
+@repeated(2)
 def log_softmax_backward(backend: str, grad: Any, y: Any, axis: Any = -1, *, out: Any = None) -> Any:
     """Gradient with respect to the logits, from the gradient with respect to ``y = log_softmax(x)`` and y itself.
 

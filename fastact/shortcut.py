@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["with_shortcut"]
+__all__ = ["built_in", "with_shortcut"]
 
 #: The C function that a built-in function of METH_FASTCALL | METH_KEYWORDS calls: ``names`` are those of the keyword
 #: arguments, or null. Names written in source code are unique objects, so one look tells ``f(x, out=y)``.
@@ -79,7 +79,7 @@ class _Home(ModuleType):
     """Where a built-in function finds what it calls. A module, because their functions are pickled by name."""
 
     __slots__ = ("routes",)
-    routes: tuple[np.ufunc, Callable[..., Any], str]
+    routes: tuple[Any, ...]
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
         return import_module, (self.__name__,)  # joblib pickles the module too
@@ -99,22 +99,44 @@ def _machine_code(inputs: int) -> int:
 
 def with_shortcut(function: Callable[..., Any], ufunc: np.ufunc) -> Callable[..., Any]:
     """A function that gives the ufunc whatever comes as its inputs alone, with or without ``out``."""
+    return built_in(function, lambda: _machine_code(ufunc.nin), (ufunc, function, sys.intern("out")))
+
+
+def built_in(function: Callable[..., Any], code: Callable[[], int], routes: tuple[Any, ...]) -> Callable[..., Any]:
+    """A built-in function that looks like a Python function; the function itself where that cannot be.
+
+    Parameters
+    ----------
+    function
+        The Python function.
+    code
+        Gives the address of machine code.
+    routes
+        What that finds at its home.
+    """
     if not hasattr(ctypes.pythonapi, "PyObject_Vectorcall"):  # before Python 3.11
         return function
-    name, signature, home = function.__name__, inspect.signature(function), _Home(function.__module__)
-    home.routes = (ufunc, function, sys.intern("out"))
+    name, signature, home = function.__name__, _bare_signature(function), _Home(function.__module__)
+    home.routes = routes
     doc = f"{name}{signature}\n--\n\n{function.__doc__}"  # where Python looks for a built-in function's signature
-    method = _Method(name.encode(), _machine_code(ufunc.nin), METH_FASTCALL | METH_KEYWORDS, doc.encode())
+    method = _Method(name.encode(), code(), METH_FASTCALL | METH_KEYWORDS, doc.encode())
     _keep.append(method)
     make = ctypes.pythonapi.PyCFunction_NewEx
     make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.py_object]
-    built_in: Callable[..., Any] = make(ctypes.addressof(method), home, function.__module__)
-    return built_in if _signature_as_text(built_in) == str(signature) else function
+    made: Callable[..., Any] = make(ctypes.addressof(method), home, function.__module__)
+    return made if _signature_as_text(made) == str(signature) else function
 
 
-def _signature_as_text(built_in: Callable[..., Any]) -> str:
+def _bare_signature(function: Callable[..., Any]) -> inspect.Signature:
+    """Without annotations, for which a built-in function has no place."""
+    signature, empty = inspect.signature(function), inspect.Parameter.empty
+    bare = [parameter.replace(annotation=empty) for parameter in signature.parameters.values()]
+    return signature.replace(parameters=bare, return_annotation=inspect.Signature.empty)
+
+
+def _signature_as_text(function: Callable[..., Any]) -> str:
     """Empty where Python cannot read it: a default of infinity, say, has no literal."""
     try:
-        return str(inspect.signature(built_in))
+        return str(inspect.signature(function))
     except ValueError:
         return ""

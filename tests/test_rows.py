@@ -266,7 +266,11 @@ def test_sparsemax_against_a_bisection(backend: str) -> None:
             above = np.maximum(x - middle, 0).sum(axis=-1, keepdims=True) > 1
             low, high = np.where(above, middle, low), np.where(above, high, middle)
         assert np.allclose(result, np.maximum(x - low, 0), rtol=1e-12, atol=1e-13)
-    assert np.isnan(offered("sparsemax", backend)(np.array([1.0, np.nan]))).all()
+    for length in (2, 20, 100, 1000):
+        row = rng.standard_normal(length)
+        row[length // 2] = np.nan
+        for x, axis in ((row, 0), (np.stack([row, row]), 1), (np.stack([row, row], axis=1), 0)):
+            assert np.isnan(offered("sparsemax", backend)(x, axis=axis)).all()
     assert np.array_equal(offered("sparsemax", backend)(np.array([1.0, -np.inf])), [1, 0])
 
 
