@@ -138,6 +138,13 @@ class _Element:
     def store(self, builder: ir.IRBuilder, value: Any, address: Any) -> None:
         builder.store(value, builder.inttoptr(address, value.type.as_pointer()), align=1)
 
+    def prefetch(self, builder: ir.IRBuilder, address: Any) -> None:
+        """Have a cache line fetched that is to be written."""
+        pointer, writing, closest, data = ir.IntType(8).as_pointer(), INDEX(1), INDEX(3), INDEX(1)
+        name, kind = "llvm.prefetch.p0", ir.FunctionType(ir.VoidType(), [pointer, INDEX, INDEX, INDEX])
+        function = self.module.globals.get(name) or ir.Function(self.module, kind, name)
+        builder.call(function, [builder.inttoptr(address, pointer), writing, closest, data])
+
     def spread(self, builder: ir.IRBuilder, value: Any) -> Any:
         """A number in every lane."""
         undefined = ir.Constant(ir.VectorType(value.type, self.lanes), ir.Undefined)
@@ -248,8 +255,11 @@ class _Tile:
                 new += [e.multiply_add(builder, a_vector, b, sums[len(new) + v]) for v, b in enumerate(b_vectors)]
             return new
 
-        sums = e.accumulate(builder, depth, self.rows * self.vectors, [(a, along), (b, b_step)], step)
         places = [p for i in range(self.rows) for p in self.across(builder, _advance(builder, c, c_step, i))]
+        # C is wanted when all sums are there: what it takes to come from a far cache would then be waited for.
+        for place in places:
+            e.prefetch(builder, place)
+        sums = e.accumulate(builder, depth, self.rows * self.vectors, [(a, along), (b, b_step)], step)
         with builder.if_else(builder.icmp_signed("==", start, _number(0))) as (onto_c, onto_start):
             with onto_c:
                 for place, total in zip(places, sums):
