@@ -272,7 +272,8 @@ def _movers(name: str, element: Any, lanes: int) -> dict[str, Any]:
             store_whole(value, place)
             scatter(place, address + start * stride, stride, count)
 
-    return {"room": room, "source": source, "load_whole": load_whole, "load": load, "store": store}
+    movers = {"room": room, "source": source, "load_whole": load_whole, "load": load}
+    return movers | {"store_whole": store_whole, "store": store}
 
 
 #: Elements in a register.
