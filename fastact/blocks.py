@@ -268,6 +268,7 @@ def _movers(name: str, element: Any, lanes: int) -> dict[str, Any]:
         "source": source,
         "load_whole": load_whole,
         "load": load,
+        "store_whole": store_whole,
         "store": store,
         "store_or_stream": store_or_stream,
         "first_count": first_count,

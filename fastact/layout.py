@@ -268,6 +268,10 @@ LARGE_PRODUCT = 2_000_000
 SLACK = 1024
 
 
+#: Rows that networks of narrow layers take at a time: all of their numbers stay in the first-level cache.
+NARROW_ROWS = 256
+
+
 class _Mode(NamedTuple):
     """What becomes of a product's sums (see fastact.products)."""
 
@@ -347,7 +351,11 @@ class _Network(NamedTuple):
     STEP_X: int = 44
     STEP_Y: int = 45
     LOSS_SUM: int = 46  # address of a float64: a part's loss
-    SIZE: int = 47
+    NARROW: int = 47  # 1 if parts are fastact.narrow's, which gather rows themselves, a block at a time
+    GATHERED: int = 48  # 1 if those blocks have been gathered and stay, because each step takes all rows
+    BLOCK_X: int = 49  # where the block at hand is, (inputs, rows)
+    BLOCK_Y: int = 50
+    SIZE: int = 51
 
 
 Network = _Network()

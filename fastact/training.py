@@ -15,23 +15,21 @@ from typing import Any
 
 import numpy as np
 from numba import njit, types
-from numba.extending import intrinsic
 
 from fastact.addresses import call
-from fastact.blocks import LANES, Address, inline
-from fastact.layout import LARGE_PRODUCT, Gemm, Layer, Loop, Mode, Network, Optimizer, Setting
+from fastact.blocks import Address, inline
+from fastact.layout import LARGE_PRODUCT, Gemm, Layer, Mode, Network, Optimizer, Setting
 from fastact.parallel import (
     TASK_SIGNATURE,
-    call_loop,
     call_resolve,
     call_task,
     clear_floating_point_flags,
     parallel_for,
     record_at,
-    stack_record,
 )
 from fastact.products import products
-from fastact.training_losses import layer_at, losses_for
+from fastact.training_loops import apply_for, layer_at, numbers_at, real_at
+from fastact.training_losses import losses_for
 
 TRAIN_SIGNATURE = types.void(Address)
 
@@ -43,44 +41,11 @@ WORTH_SHARING, GRAIN = 32_768, 8_192
 TINY = 16
 
 
-def _pointer(element: Any) -> Any:
-    @intrinsic
-    def pointer(typing_context, address):
-        result = types.CPointer(element)
-
-        def generate(context, builder, signature, args):
-            return builder.inttoptr(args[0], context.get_value_type(result))
-
-        return result(address), generate
-
-    return pointer
-
-
-real_at = _pointer(types.float64)
-
-
 def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
     """The compiled functions for ``"float32"`` or ``"float64"``, by name."""
     number = getattr(np, name)
-    size, lanes = np.dtype(name).itemsize, LANES[name]
-    at = _pointer(getattr(types, name))
-
-    @inline
-    def apply(network, loop, count, first, second, third=0, fourth=0):
-        """Run an elementwise loop of two to four operands over whole vectors: buffers have room behind them, and a last
-        vector that is filled element by element costs as much as ten."""
-        record = record_at(loop)
-        pointers, steps, dimensions = stack_record(), stack_record(), stack_record()
-        pointers[0], pointers[1], pointers[2], pointers[3] = first, second, third, fourth
-        steps[0], steps[1], steps[2], steps[3] = size, size, size, size
-        dimensions[0] = (count + lanes - 1) // lanes * lanes
-        call_loop(
-            network[Network.DRIVE] if count >= record[Loop.WORTH_SHARING] else record[Loop.FUNCTION],
-            pointers,
-            dimensions,
-            steps,
-            record,
-        )
+    size = np.dtype(name).itemsize
+    at, apply = numbers_at(name), apply_for(name)
 
     @njit(types.void(Address, *[types.intp] * 14), forceinline=True, error_model="numpy")
     def product(network, m, n, depth, a, a_row, a_step, b, b_step, b_column, c, c_row, other, other_row, mode):
@@ -262,26 +227,27 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
             first = rows * i // parts
             count = rows * (i + 1) // parts - first
             x, y = context[Network.STEP_X] + first * inputs, context[Network.STEP_Y] + first * target
-            predicted = forward(network, x, count)
             settings = real_at(context[Network.SETTINGS])
             scale = -settings[Setting.LEARNING_RATE] if context[Network.OPTIMIZER] == Optimizer.DIRECT else 1.0
+            predicted = forward(network, x, count)
             if network[Network.LOSS]:
                 loss = elementwise_loss(network, predicted, y, count, scale / rows)
             else:
                 loss = cross_entropy(network, predicted, y, count, scale / rows)
-            real_at(network[Network.LOSS_SUM])[0] = loss
             backward(network, x, count)
+            real_at(network[Network.LOSS_SUM])[0] = loss
 
     @inline
     def combine(network):
         """Add up what the parts found: their gradients in the first, or all in the parameters; the loss as result."""
         loss = 0.0
         direct = network[Network.OPTIMIZER] == Optimizer.DIRECT
-        target = at(network[Network.PARAMETERS] if direct else network[Network.GRADIENTS])
+        whole = network[Network.PARAMETERS] if direct else network[Network.GRADIENTS]
+        target = at(whole)
         for i in range(network[Network.PARTS]):
             other = record_at(network[Network.PART] + 8 * Network.SIZE * i)
             loss += real_at(other[Network.LOSS_SUM])[0]
-            if network[Network.PARTS] > 1 and (direct or i > 0):
+            if other[Network.GRADIENTS] != whole:
                 gradients = at(other[Network.GRADIENTS])
                 for j in range(network[Network.COUNT]):
                     target[j] += gradients[j]
@@ -291,10 +257,13 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
         """Take ``STEPS`` steps from where training stands."""
         losses = real_at(network[Network.LOSSES])
         pool, parts = record_at(network[Network.POOL]), network[Network.PARTS]
+        for i in range(parts):  # between two calls the user may have changed the data
+            record_at(network[Network.PART] + 8 * Network.SIZE * i)[Network.GATHERED] = 0
         for _ in range(network[Network.STEPS]):
             rows = min(network[Network.BATCH], network[Network.ROWS] - network[Network.POSITION])
             network[Network.STEP_ROWS] = rows
-            network[Network.STEP_X], network[Network.STEP_Y] = gather(network, rows)
+            if not network[Network.NARROW]:
+                network[Network.STEP_X], network[Network.STEP_Y] = gather(network, rows)
             if parts > 1:
                 parallel_for(pool, network[Network.PART_TASK], network, parts, 1)
             else:

@@ -14,14 +14,9 @@ from numba import njit
 from fastact.blocks import inline
 from fastact.layout import Layer, Network
 from fastact.parallel import record_at
+from fastact.training_loops import layer_at
 
-__all__ = ["layer_at", "losses_for"]
-
-
-@inline
-def layer_at(network, index):
-    """The record of a layer."""
-    return record_at(network[Network.TABLE] + 8 * Layer.SIZE * index)
+__all__ = ["losses_for"]
 
 
 def losses_for(number: Any, size: int, at: Any, apply: Any) -> tuple[Any, Any]:

@@ -94,6 +94,17 @@ def test_a_callback_can_end_training(network: Network) -> None:
     assert len(model.loss_curve_) == 4
 
 
+@pytest.mark.parametrize("rows", [10, 100])
+def test_a_callback_can_change_the_data(network: Network, rows: int) -> None:
+    """Noise on the inputs, say; also where steps over all rows keep them transposed."""
+    x, y = data(rows)
+    changed, model = x.copy(), network([5, 4, 3], epochs=2, batch_size=None, dtype="float64", random_state=1)
+    model.fit(changed, y, callback=lambda *_: changed.__imul__(2) is None)
+    parted = network([5, 4, 3], batch_size=None, dtype="float64", random_state=1)
+    parted.partial_fit(x, y).partial_fit(2 * x, y)
+    assert all(np.array_equal(a, b) for a, b in zip(parts(model), parts(parted)))
+
+
 def test_partial_fit_goes_on_where_fit_ended(network: Network) -> None:
     """Adam's moments included: an epoch and four more are five."""
     x, y = data()

@@ -71,9 +71,11 @@ class Twin:
 # -- gradients ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("rows", [24, 300])
 @pytest.mark.parametrize("activation", IN_NETWORKS)
-def test_gradients_like_torch(network: Network, activation: str) -> None:
-    x, y = data()
+def test_gradients_like_torch(network: Network, activation: str, rows: int) -> None:
+    """Of few rows, and of so many that compiled code takes them transposed, in two blocks."""
+    x, y = data(rows)
     model = network([5, 7, 3], activation, learning_rate=1.0, batch_size=None, dtype="float64", random_state=1)
     twin = Twin(model, activation)
     twin.loss("mse", x, y).backward()
@@ -110,12 +112,13 @@ def test_gradients_like_differences(network: Network, optimizer: str) -> None:
             assert ours == pytest.approx(1e-3 * np.sign(slope), rel=1e-3)
 
 
+@pytest.mark.parametrize("rows", [19, 275])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("target", ["labels", "probabilities"])
-def test_losses_like_torch(network: Network, loss: str, target: str) -> None:
+def test_losses_like_torch(network: Network, loss: str, target: str, rows: int) -> None:
     if target == "labels" and loss != "cross_entropy":
         pytest.skip("only the cross-entropy takes labels")
-    x, y = data(rows=19)
+    x, y = data(rows)
     if target == "labels":
         y = y.argmax(axis=1)
     output = "sigmoid" if loss == "binary_cross_entropy" else "identity"
@@ -228,20 +231,25 @@ def test_backends_agree(sizes: list[int], rows: int, batch: int | None, dtype: s
 
 
 @compiled_only
+@pytest.mark.parametrize(("sizes", "rows"), [([20, 30, 10], 700), ([3, 8, 4], 3000)], ids=str)
+@pytest.mark.parametrize("batch", ["some", "all"])
 @pytest.mark.parametrize("optimizer", [{}, {"momentum": 0.9, "weight_decay": 0.01}, {"optimizer": "adam"}], ids=str)
 @pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
-def test_steps_in_parts(loss: str, optimizer: dict[str, Any]) -> None:
-    """A small network in parts: the steps that NumPy takes, the same bits with the same number of threads, and the
-    last batch of an epoch shorter."""
-    x, y = data(700, 20, 10)
+def test_steps_in_parts(sizes: list[int], rows: int, batch: str, loss: str, optimizer: dict[str, Any]) -> None:
+    """A small network in parts, and a narrow one: the steps that NumPy takes, the same bits with the same number of
+    threads, and the last batch of an epoch shorter."""
+    x, y = data(rows, sizes[0], sizes[-1])
     targets = y if loss == "mse" else y.argmax(axis=1)
-    settings: Any = {"loss": loss, "batch_size": 300, "epochs": 3, "dtype": "float64", "random_state": 7, **optimizer}
-    theirs = fastact.fallback.MLP([20, 30, 10], "tanh", **settings).fit(x, targets)
+    settings: Any = {
+        "loss": loss, "batch_size": rows * 3 // 7 if batch == "some" else None, "epochs": 3, "dtype": "float64",
+        "random_state": 7, **optimizer,
+    }  # fmt: skip
+    theirs = fastact.fallback.MLP(sizes, "tanh", **settings).fit(x, targets)
     before = fastact.get_num_threads()
     try:
         for threads in (1, 2, 3, 16):
             fastact.set_num_threads(threads)
-            ours, again = (fastact.MLP([20, 30, 10], "tanh", **settings).fit(x, targets) for _ in range(2))
+            ours, again = (fastact.MLP(sizes, "tanh", **settings).fit(x, targets) for _ in range(2))
             assert ours.loss_curve_ == pytest.approx(theirs.loss_curve_, rel=1e-12)
             assert ours.loss_curve_.tobytes() == again.loss_curve_.tobytes()
             for one, other, expected in zip(ours.weights, again.weights, theirs.weights):
