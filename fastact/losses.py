@@ -162,7 +162,9 @@ def _checked(
     """The operands as arrays, their dtype promoted, and their shape broadcast."""
     check_reduction(reduction)
     for parameter, value in zip(loss.parameters, parameters):
-        if not float(value) > 0:
+        if np.ndim(value) or np.asarray(value).dtype.kind not in "biuf":
+            raise TypeError(f"{parameter} must be a number, not {type(value).__name__}")
+        if not value > 0:
             raise ValueError(f"{parameter} must be positive, not {value!r}")
     if not (type(pred) is np.ndarray and type(target) is np.ndarray and pred.dtype == target.dtype in FLOATS):
         pred, target, dtype = _promoted(name, pred, target)
