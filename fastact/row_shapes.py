@@ -137,4 +137,8 @@ def masked(x: np.ndarray, where: Any) -> np.ndarray:
     mask = np.asarray(where)
     if mask.dtype != bool:
         raise TypeError(f"where must be truth values, not {mask.dtype}")
-    return np.where(np.broadcast_to(mask, x.shape), x, x.dtype.type(-np.inf))
+    try:
+        mask = np.broadcast_to(mask, x.shape)
+    except ValueError:
+        raise ValueError(f"where of shape {mask.shape} does not broadcast to x, of shape {x.shape}") from None
+    return np.where(mask, x, x.dtype.type(-np.inf))
