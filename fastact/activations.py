@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fastact.formula import Expression, differentiate, parameters_of, trace, variable
+from fastact.formula import Expression, apply, differentiate, parameters_of, topological, trace, variable
 from fastact.keywords import with_keywords
 from fastact.ufunc import Definition, make_ufunc
 
@@ -64,9 +64,10 @@ class Activation:
         trained_as: str | None = None,
         ulp: float = 2.0,
     ) -> None:
-        self.name: str = function.__name__.rstrip("_")  # as in tanh_, which would hide the primitive
-        self.aliases = aliases
         self.parameters = parameters_of(function)
+        name = function.__name__.rstrip("_")  # as in tanh_, which would hide the primitive
+        self.name: str = name if name.isidentifier() else "formula"  # as a lambda's is not
+        self.aliases = aliases
         self.range = range
         self.reference = reference
         self.ulp = ulp
@@ -86,12 +87,12 @@ class Activation:
         """Value and derivative as graphs; the derivative by the chain rule unless the formula gives it."""
         results = trace(self._function, list(self.parameters))
         if len(results) == 1:
-            return results[0], differentiate(results[0], variable("x"))
+            results += (differentiate(results[0], variable("x")),)
         if len(results) != 2:
             raise TypeError(
                 f"{self.name} must return its value, or value and derivative; it returned {len(results)} results"
             )
-        return results[0], results[1]
+        return _of_x(results[0]), _of_x(results[1])
 
     @property
     def options(self) -> dict[str, Any]:
@@ -186,14 +187,20 @@ class Activation:
         return f"<activation {self.name}: {self.formula}>"
 
 
+def _of_x(result: Expression) -> Expression:
+    """The result, also where it is a number that does not depend on x: one for each x, and NaN for NaN."""
+    x = variable("x")
+    return result if x in set(topological(result)) else apply("where", apply("equal", x, x), result, x)
+
+
 def activation(function: Callable[..., Any] | None = None, /, **details: Any) -> Any:
     """Make an activation of a formula; a decorator.
 
     Parameters
     ----------
     function : callable
-        A formula: a function of ``x`` and parameters with defaults, made of ``+ - * / **``, comparisons, numbers and
-        the functions that `fastact.primitives` or NumPy offer under the same names (``np.exp``, ``np.where``, ...). It
+        A formula: a function of ``x`` and up to five parameters, made of ``+ - * / **``, comparisons, numbers and the
+        functions that `fastact.primitives` or NumPy offer under the same names (``np.exp``, ``np.where``, ...). It
         returns the value, or the pair of value and derivative; without the latter the chain rule finds it.
     formula, range, reference : str, optional
         The formula as text, the interval of its values, and where it comes from.
@@ -208,7 +215,8 @@ def activation(function: Callable[..., Any] | None = None, /, **details: Any) ->
     Raises
     ------
     TypeError
-        If the formula branches on x, or uses something that has no compiled form.
+        If the formula branches on x, or uses something that has no compiled form; if a parameter has a default that is
+        no number, or is called ``grad``, ``keywords`` or ``out``.
 
     Examples
     --------

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from fastact.activations import ACTIVATIONS, Activation
-from fastact.keywords import REQUIRED
+from fastact.activations import Activation
+from fastact.layer_checks import activation_of
 from fastact.objectives import LOSSES, Objective
 from fastact.plan import room
 
-__all__ = ["activation_of", "activations_of", "checked", "inputs_of", "number", "sizes_of", "targets_of", "whole"]
+__all__ = ["activations_of", "checked", "inputs_of", "number", "sizes_of", "targets_of", "whole"]
 
 
 def number(name: str, value: Any, low: float, high: float = np.inf) -> float:
@@ -48,20 +48,6 @@ def sizes_of(sizes: Any) -> list[int]:
     if len(sizes) < 2:
         raise ValueError(f"sizes must name inputs and outputs at least, such as [2, 1]; got {list(sizes)}")
     return [whole("each of sizes", size) for size in sizes]
-
-
-def activation_of(given: Any) -> Activation:
-    """An activation by name, or itself."""
-    if isinstance(given, str):
-        if given not in ACTIVATIONS:
-            raise ValueError(f"no activation is called {given!r}; there are {', '.join(ACTIVATIONS)}")
-        given = ACTIVATIONS[given]
-    if not isinstance(given, Activation):
-        raise TypeError(f"an activation is given by name or made by fastact.activation; got {type(given).__name__}")
-    missing = [name for name, default in given.parameters.items() if default is REQUIRED]
-    if missing:
-        raise ValueError(f"{given.name} cannot be part of a network: its parameter {missing[0]} has no default")
-    return given
 
 
 def activations_of(activation: Any, output_activation: Any, layers: int) -> list[Activation]:

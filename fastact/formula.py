@@ -15,9 +15,14 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
+from fastact.layout import MAX_OPERANDS
+
 __all__ = ["Expression", "Number", "apply", "constant", "differentiate", "topological", "trace", "variable"]
 
 Number = Union["Expression", float]
+
+#: What stands for a constant in a formula.
+NUMBERS = (bool, int, float, np.floating, np.integer, np.bool_)
 
 #: Derivative of each operation: given its operands and its own result, the partial derivative with
 #: respect to each operand. Primitives add theirs (see fastact.primitives).
@@ -173,7 +178,7 @@ def apply(operation: str, *operands: Any) -> Expression:
         raise TypeError(f"a formula cannot use {operation} of {len(operands)} operands; it can use {known}")
     nodes = []
     for operand in operands:
-        if isinstance(operand, (bool, int, float, np.floating, np.integer, np.bool_)):
+        if isinstance(operand, NUMBERS):
             operand = constant(float(operand))
         if not isinstance(operand, Expression):
             raise TypeError(f"a formula is made of x, its parameters and numbers, not of {type(operand).__name__}")
@@ -207,15 +212,37 @@ def trace(function: Callable[..., Any], parameters: list[str]) -> tuple[Expressi
         name = getattr(function, "__name__", "the formula")
         raise TypeError(f"{name} could not be traced: {error}") from error
     results = results if isinstance(results, tuple) else (results,)
+    for result in results:
+        if not isinstance(result, (Expression, *NUMBERS)):
+            raise TypeError(f"{function.__name__} must return what it computes, not {result!r}")
     return tuple(r if isinstance(r, Expression) else constant(r) for r in results)
+
+
+#: Names that calls of the functions made from a formula have for something else.
+RESERVED = ("grad", "keywords", "out")
+
+#: Parameters a formula can have: with x, the value and the derivative they fill a loop's operands.
+MOST_PARAMETERS = MAX_OPERANDS - 3
 
 
 def parameters_of(function: Callable[..., Any]) -> dict[str, Any]:
     """Names and defaults of a formula's parameters, x aside; ``inspect.Parameter.empty`` where there is no default."""
-    names = inspect.signature(function).parameters
+    if not inspect.isroutine(function):
+        raise TypeError(f"a formula is a function, written with def or lambda, not {type(function).__name__}")
+    name, names = function.__name__, inspect.signature(function).parameters
     if not names or next(iter(names)) != "x":
-        raise TypeError(f"a formula's first argument must be called x; {function.__name__} has {list(names)}")
-    return {name: p.default for name, p in list(names.items())[1:]}
+        raise TypeError(f"a formula's first argument must be called x; {name} has {list(names)}")
+    parameters = list(names.values())[1:]
+    for parameter in parameters:
+        if parameter.kind not in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            raise TypeError(f"a formula's parameters are given by position or name; {name} has {parameter}")
+        if parameter.name in RESERVED:
+            raise TypeError(f"a parameter cannot be called {parameter.name}, which calls have for something else")
+        if parameter.default is not parameter.empty and not isinstance(parameter.default, NUMBERS):
+            raise TypeError(f"the default of {parameter.name} must be a number, not {parameter.default!r}")
+    if len(parameters) > MOST_PARAMETERS:
+        raise TypeError(f"a formula can have {MOST_PARAMETERS} parameters; {name} has {len(parameters)}")
+    return {parameter.name: parameter.default for parameter in parameters}
 
 
 def topological(*roots: Expression) -> Iterator[Expression]:
@@ -230,6 +257,20 @@ def topological(*roots: Expression) -> Iterator[Expression]:
             seen.add(node)
             stack.append((node, True))
             stack.extend((o, False) for o in reversed(node.operands) if isinstance(o, Expression))
+
+
+def of_vectors(results: tuple[Expression, ...]) -> tuple[Expression, ...]:
+    """The same without an operation on nothing but numbers: kernels compute with vectors, one of which x makes."""
+    x, made = variable("x"), dict[Expression, Expression]()
+    for node in topological(*results):
+        if node.operation in LEAVES:
+            made[node] = node
+            continue
+        operands = [made[o] for o in node.operands]
+        if all(o.operation == "constant" for o in operands):
+            operands[0] = apply("where", apply("equal", x, x), operands[0], operands[0])
+        made[node] = apply(node.operation, *operands)
+    return tuple(made[node] for node in results)
 
 
 def substitute(results: tuple[Expression, ...], values: dict[Expression, Expression]) -> tuple[Expression, ...]:

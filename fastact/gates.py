@@ -11,7 +11,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index
 
 from fastact import nested
 from fastact.activations import ACTIVATIONS
@@ -19,7 +18,9 @@ from fastact.formula import Expression, constant, substitute, variable
 from fastact.functions import offered
 from fastact.layout import Loop
 from fastact.memory import empty_like
+from fastact.operands import as_operand, check_real, result_dtype
 from fastact.primitives import exp_times, gauss_times, quotient, where
+from fastact.targets import check_target
 from fastact.ufunc import STORAGES, Definition, make_ufunc, records_of
 
 if TYPE_CHECKING:
@@ -118,31 +119,18 @@ def _ufunc(name: str, backward: bool, backend: str) -> np.ufunc:
 FLOATS = {np.dtype(storage): i for i, storage in enumerate(STORAGES) if storage.startswith("float")}
 
 
-def _result_dtype(name: str, *operands: Any) -> np.dtype:
-    dtype = np.result_type(*operands).newbyteorder("=")
-    if dtype.kind in "biu":
-        return np.dtype(np.float64)
-    if dtype not in FLOATS:
-        raise TypeError(f"{name} takes float16, float32, float64, integers and bools, not {dtype}")
-    return dtype
-
-
 def _halves(name: str, x: np.ndarray, axis: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
     """Indices of the first and the second half."""
-    axis = normalize_axis_index(axis, x.ndim)
+    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
+        raise TypeError(f"axis must be an integer, not {axis!r}")
+    if not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"axis {axis} is out of bounds for an array of {x.ndim} dimensions")
+    axis = int(axis) % x.ndim
     size = x.shape[axis]
     if size % 2:
         raise ValueError(f"{name} halves axis {axis}, whose size must be even; it is {size} in shape {x.shape}")
     before, half = (slice(None),) * axis, size // 2
     return (*before, slice(0, half)), (*before, slice(half, size))
-
-
-def _checked(name: str, out: Any, shape: tuple[int, ...]) -> np.ndarray:
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"out must be an array, not {type(out).__name__}")
-    if out.shape != shape:
-        raise ValueError(f"the result of {name} has shape {shape}, but out has shape {out.shape}")
-    return out
 
 
 def _run(ufunc: np.ufunc, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray], given: np.ndarray) -> None:
@@ -161,17 +149,22 @@ def _run(ufunc: np.ufunc, inputs: Sequence[np.ndarray], outputs: Sequence[np.nda
 
 def _value(backend: str, name: str, x: Any, axis: int, out: Any) -> Any:
     x = np.asarray(x)
-    dtype = x.dtype if x.dtype in FLOATS else _result_dtype(name, x)
+    check_real("x", x.dtype)
+    dtype = x.dtype if x.dtype in FLOATS else result_dtype(x)
     first, second = _halves(name, x, axis)
     a, b = x[first], x[second]
-    out = empty_like(a, dtype) if out is None else _checked(name, out, a.shape)
+    if out is None:
+        out = empty_like(a, dtype)
+    else:
+        check_target("out", out, a.shape, dtype)
     _run(_ufunc(name, False, backend), (a, b), (out,), out)
     return out
 
 
 def _backward(backend: str, name: str, grad: Any, x: Any, axis: int, out: Any) -> Any:
-    x = np.asarray(x)
-    dtype = _result_dtype(name, grad, x)
+    grad, x = as_operand("grad", grad), np.asarray(x)
+    check_real("x", x.dtype)
+    dtype = result_dtype(grad, x)
     first, second = _halves(name, x, axis)
     a, b = x[first], x[second]
     try:
@@ -179,7 +172,10 @@ def _backward(backend: str, name: str, grad: Any, x: Any, axis: int, out: Any) -
     except ValueError:
         message = f"grad of shape {np.shape(grad)} does not fit the output of {name}, of shape {a.shape}"
         raise ValueError(message) from None
-    out = empty_like(x, dtype) if out is None else _checked(f"{name}_backward", out, x.shape)
+    if out is None:
+        out = empty_like(x, dtype)
+    else:
+        check_target("out", out, x.shape, dtype)
     inputs = (grad.astype(dtype, copy=False), a, b)
     _run(_ufunc(name, True, backend), inputs, (out[first], out[second]), out)
     return out

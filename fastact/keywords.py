@@ -1,7 +1,8 @@
 """Functions with keyword defaults over ufuncs, for activations that have parameters.
 
 They are written out as source, so that each has a true signature and costs one plain call; and calls that leave
-all parameters alone do not even come here, see :mod:`fastact.shortcut`.
+all parameters alone do not even come here, see :mod:`fastact.shortcut`. Names of the source's own begin with an
+underscore: others may be a parameter's.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ def with_keywords(entry: Activation, kind: str, backend: str) -> Callable[..., A
     definition = entry.definition(kind)
     ufunc = make_ufunc(definition, backend)
     names, defaults = definition.inputs, entry.parameters
-    signature = [n if defaults.get(n, REQUIRED) is REQUIRED else f"{n}=default_{n}" for n in names]
-    namespace: dict[str, Any] = {"ufunc": ufunc} | {f"default_{name}": default for name, default in defaults.items()}
+    signature = [n if defaults.get(n, REQUIRED) is REQUIRED else f"{n}=_default_{n}" for n in names]
+    namespace: dict[str, Any] = {"_ufunc": ufunc} | {f"_default_{name}": default for name, default in defaults.items()}
     body: list[str] = []
     signature += [f"{name}={default!r}" for name, default in entry.options.items()]
     if entry.trained_as:
@@ -44,12 +45,12 @@ def with_keywords(entry: Activation, kind: str, backend: str) -> Callable[..., A
         body += _usual(entry, usual, namespace, fixed.inputs)
     if defaults and backend == "numba" and len(definition.results) == 1:
         body += _nested(ufunc, namespace, names)
-    call = f"ufunc({', '.join(names)}, **keywords)"
+    call = f"_ufunc({', '.join(names)}, **keywords)"
     if entry.learned and kind == "backward":
         if backend == "numba":
             body += _fused(definition, namespace)
-        namespace["sum_to"] = _sum_to
-        body += [f"dx, dw = {call}", f"return dx, sum_to(dw, {entry.learned})"]
+        namespace["_sum_to"] = _sum_to
+        body += [f"_dx, _dw = {call}", f"return _dx, _sum_to(_dw, {entry.learned})"]
     else:
         body.append(f"return {call}")
     text = "".join(f"    {line}\n" for line in body)
@@ -66,12 +67,12 @@ def _choose(entry: Activation, kind: str, backend: str, namespace: dict[str, Any
     from fastact.activations import ACTIVATIONS
 
     options = {option: ACTIVATIONS[other].callable(kind, backend) for option, other in entry.choice.items()}
-    namespace |= {"options": options, "refuse": _refuse}
+    namespace |= {"_options": options, "_refuse": _refuse}
     return [
-        "if not isinstance(approximate, str): refuse(approximate, options)",
+        "if not isinstance(approximate, str): _refuse(approximate, _options)",
         "if approximate != 'none':",
-        "    if approximate not in options: refuse(approximate, options)",
-        f"    return options[approximate]({', '.join(names)}, **keywords)",
+        "    if approximate not in _options: _refuse(approximate, _options)",
+        f"    return _options[approximate]({', '.join(names)}, **keywords)",
     ]
 
 
@@ -80,9 +81,9 @@ def _train(entry: Activation, kind: str, backend: str, namespace: dict[str, Any]
     from fastact.activations import ACTIVATIONS
 
     assert entry.trained_as
-    namespace |= {"trained": ACTIVATIONS[entry.trained_as].callable(kind, backend), "draw": _draw}
+    namespace |= {"_trained": ACTIVATIONS[entry.trained_as].callable(kind, backend), "_draw": _draw}
     leading = ", ".join(name for name in names if name not in entry.parameters)
-    return ["if training:", f"    return trained({leading}, draw(x, {', '.join(entry.parameters)}, rng), **keywords)"]
+    return ["if training:", f"    return _trained({leading}, _draw(x, {', '.join(entry.parameters)}, rng), **keywords)"]
 
 
 def _draw(x: Any, lower: Any, upper: Any, rng: Any) -> Any:
@@ -95,20 +96,21 @@ def _draw(x: Any, lower: Any, upper: Any, rng: Any) -> Any:
 def _usual(entry: Activation, usual: np.ufunc, namespace: dict[str, Any], inputs: list[str]) -> list[str]:
     """With all parameters left at their defaults, a ufunc in which they are constants: one operand less to
     prepare for NumPy (half of a one-element call), and nothing to compute for a factor of one."""
-    namespace["usual"] = usual
-    given = " and ".join(f"{name} is default_{name}" for name in entry.parameters)
-    return [f"if {given}:", f"    return usual({', '.join(inputs)}, **keywords)"]
+    namespace["_usual"] = usual
+    given = " and ".join(f"{name} is _default_{name}" for name in entry.parameters)
+    return [f"if {given}:", f"    return _usual({', '.join(inputs)}, **keywords)"]
 
 
 def _nested(ufunc: np.ufunc, namespace: dict[str, Any], names: list[str]) -> list[str]:
     """Large arrays with a parameter per row or channel: all rows in one compiled call."""
     from fastact import nested
 
-    namespace |= {"nested": nested, "records": records_of(ufunc), "storages": STORAGES, "array": np.ndarray}
+    namespace |= {"_records": records_of(ufunc), "_storages": STORAGES, "_array": np.ndarray, "_type": type}
+    namespace["_nested"] = nested
     return [
-        "if type(x) is array and x.size >= nested.LARGE:",
-        f"    result = nested.run_nested(records, storages, ({', '.join(names)},), keywords)",
-        "    if result is not NotImplemented: return result",
+        "if _type(x) is _array and x.size >= _nested.LARGE:",
+        f"    _result = _nested.run_nested(_records, _storages, ({', '.join(names)},), keywords)",
+        "    if _result is not NotImplemented: return _result",
     ]
 
 
@@ -116,10 +118,10 @@ def _fused(definition: Definition, namespace: dict[str, Any]) -> list[str]:
     """The parameter's gradient summed where it arises: written out first, it would double what is written."""
     from fastact.learned import LearnedBackward
 
-    namespace["fused"] = LearnedBackward(definition)
+    namespace["_fused"] = LearnedBackward(definition)
     return [
-        f"result = fused(({', '.join(definition.inputs)}), keywords)",
-        "if result is not NotImplemented: return result",
+        f"_result = _fused(({', '.join(definition.inputs)}), keywords)",
+        "if _result is not NotImplemented: return _result",
     ]
 
 

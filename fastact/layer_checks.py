@@ -9,6 +9,7 @@ import numpy as np
 
 from fastact.activations import ACTIVATIONS, Activation
 from fastact.keywords import REQUIRED
+from fastact.operands import check_real, result_dtype
 
 __all__ = ["COMPUTED_IN", "activation_of", "are_matrices", "are_plain", "common_dtype", "forward_shape"]
 
@@ -69,10 +70,8 @@ def common_dtype(arrays: dict[str, np.ndarray]) -> np.dtype:
     if first.char in COMPUTED_IN and first.isnative and all(kind is first for kind in kinds):
         return first  # the usual case, in a tenth of the time
     for name, array in arrays.items():
-        if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
-            raise TypeError(f"{name} must be of real numbers up to float64, not {array.dtype}")
-    common = np.result_type(*kinds)
-    return common if common.kind == "f" else np.dtype(np.float64)
+        check_real(name, array.dtype)
+    return result_dtype(*kinds)
 
 
 def forward_shape(arrays: dict[str, np.ndarray]) -> tuple[int, ...]:

@@ -19,7 +19,9 @@ from fastact.formula import variable
 from fastact.functions import offered
 from fastact.memory import empty, from_kept
 from fastact.nested import broadcast_axes
+from fastact.operands import as_operand, result_dtype
 from fastact.sums import FLOATS, Sum, rounded
+from fastact.targets import check_target
 from fastact.ufunc import Definition, make_ufunc
 
 __all__ = ["Loss", "check_reduction", "loss"]
@@ -115,7 +117,8 @@ def _value(
 ) -> Any:
     pred, target, dtype, shape = _checked(loss, loss.name, pred, target, reduction, parameters)
     if reduction == "none":
-        _check_out(loss.name, out, shape)
+        if out is not None:
+            check_target("out", out, shape, dtype)
         size = math.prod(shape) * dtype.itemsize if out is None else 0
         return from_kept(size, loss.elementwise(backend), pred, target, *parameters, out=out)
     if out is not None:
@@ -133,7 +136,8 @@ def _gradient(
 ) -> Any:
     name = f"{loss.name}_backward"
     pred, target, dtype, shape = _checked(loss, name, pred, target, reduction, parameters)
-    _check_out(name, out, pred.shape)
+    if out is not None:
+        check_target("out", out, pred.shape, dtype)
     size = math.prod(shape)
     scale: Any = 1.0 / size if reduction == "mean" and size else 1.0
     if dtype != np.float16 and pred.shape == shape:
@@ -162,10 +166,12 @@ def _checked(
     """The operands as arrays, their dtype promoted, and their shape broadcast."""
     check_reduction(reduction)
     for parameter, value in zip(loss.parameters, parameters):
-        if not float(value) > 0:
+        if np.ndim(value) or np.asarray(value).dtype.kind not in "biuf":
+            raise TypeError(f"{parameter} must be a number, not {type(value).__name__}")
+        if not value > 0:
             raise ValueError(f"{parameter} must be positive, not {value!r}")
     if not (type(pred) is np.ndarray and type(target) is np.ndarray and pred.dtype == target.dtype in FLOATS):
-        pred, target, dtype = _promoted(name, pred, target)
+        pred, target, dtype = _promoted(pred, target)
     else:
         dtype = pred.dtype
     if pred.shape == target.shape:
@@ -177,23 +183,12 @@ def _checked(
         raise ValueError(message) from None
 
 
-def _promoted(name: str, pred: Any, target: Any) -> tuple[np.ndarray, np.ndarray, np.dtype]:
-    """Arrays and the floating type of results; Python's numbers take the type of what they meet."""
-    given = [o if isinstance(o, (bool, int, float)) else np.asarray(o) for o in (pred, target)]
-    dtype = np.result_type(*given).newbyteorder("=")
-    if dtype.kind in "biu":
-        dtype = np.dtype(np.float64)
-    if dtype not in FLOATS:
-        raise TypeError(f"{name} takes float16, float32, float64, integers and bools, not {dtype}")
-    arrays = [o if isinstance(o, np.ndarray) else np.asarray(o, dtype) for o in given]
-    return arrays[0], arrays[1], dtype
-
-
-def _check_out(name: str, out: Any, shape: tuple[int, ...]) -> None:
-    if out is not None and not isinstance(out, np.ndarray):
-        raise TypeError(f"out must be an array, not {type(out).__name__}")
-    if out is not None and out.shape != shape:
-        raise ValueError(f"the result of {name} has shape {shape}, but out has shape {out.shape}")
+def _promoted(pred: Any, target: Any) -> tuple[np.ndarray, np.ndarray, np.dtype]:
+    """Arrays and the floating type of results."""
+    pred, target = as_operand("pred", pred), as_operand("target", target)
+    dtype = result_dtype(pred, target)
+    pred, target = (o if isinstance(o, np.ndarray) else np.asarray(o, dtype) for o in (pred, target))
+    return pred, target, dtype
 
 
 # -- how they appear ------------------------------------------------------------------------------

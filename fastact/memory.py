@@ -12,6 +12,7 @@ import ctypes
 import math
 import mmap
 import os
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -117,7 +118,7 @@ def _limit() -> int:
     setting = os.environ.get("FASTACT_KEPT_MEMORY", "").strip()
     if setting and not setting.isdecimal():
         raise ValueError(f"FASTACT_KEPT_MEMORY must be a whole number of bytes, not {setting!r}")
-    return int(setting) if setting else USUAL_LIMIT
+    return min(int(setting), sys.maxsize) if setting else USUAL_LIMIT
 
 
 @cache

@@ -74,6 +74,6 @@ def read(path: str | os.PathLike[str], kind: type[MLP], replaced: Mapping[str, A
         network.biases = [arrays[f"bias_{i}"] for i in range(count)]
         network.loss_curve_, network._flat = arrays["loss_curve"].astype(float), bool(arrays["flat"])
         network._collect()
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} holds a network that cannot be restored: {error}") from None
     return network

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastact.memory import empty
+from fastact.operands import check_real
 from fastact.targets import check_target
 
 __all__ = ["along", "as_floats", "as_rows", "can_write", "engine", "masked", "normalized_axes"]
@@ -29,10 +30,9 @@ def engine(backend: str) -> Any:
 def as_floats(x: Any, name: str = "x") -> np.ndarray:
     """An array of float16, float32 or float64; integers and bools become float64."""
     array = np.asarray(x)
-    if array.dtype.kind in "biu":
+    check_real(name, array.dtype)
+    if array.dtype.kind != "f":
         return array.astype(np.float64)
-    if array.dtype.kind != "f" or array.dtype.itemsize > 8:
-        raise TypeError(f"{name} must be real numbers of up to 64 bits, not {array.dtype}")
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
@@ -137,4 +137,8 @@ def masked(x: np.ndarray, where: Any) -> np.ndarray:
     mask = np.asarray(where)
     if mask.dtype != bool:
         raise TypeError(f"where must be truth values, not {mask.dtype}")
-    return np.where(np.broadcast_to(mask, x.shape), x, x.dtype.type(-np.inf))
+    try:
+        mask = np.broadcast_to(mask, x.shape)
+    except ValueError:
+        raise ValueError(f"where of shape {mask.shape} does not broadcast to x, of shape {x.shape}") from None
+    return np.where(mask, x, x.dtype.type(-np.inf))

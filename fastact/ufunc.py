@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastact.formula import Expression, constant, substitute, variable
+from fastact.formula import Expression, constant, of_vectors, substitute, variable
 from fastact.guard import compiling
 from fastact.layout import Loop
 
@@ -63,7 +63,7 @@ class Definition(NamedTuple):
         """The results with the constants in place, rounded as an operand of that type would be."""
         kind = np.dtype(storage if "float" in storage else "float64").type
         values = {variable(name): constant(float(kind(value))) for name, value in self.constants.items()}
-        return substitute(self.results, values) if values else self.results
+        return of_vectors(substitute(self.results, values)) if values else self.results
 
     def source(self, storage: str) -> str:
         from fastact.emit import loop_source

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import mpmath as mp
 import numpy as np
 import pytest
@@ -106,6 +109,68 @@ def test_what_cannot_be_compiled_is_refused_where_it_is_written() -> None:
     refused(lambda x: (x, x, x), "returned 3 results")
     refused(lambda y: y, "first argument must be called x")
     refused(lambda x: x + "1", "not of str")
+    refused(lambda x: None, "must return what it computes, not None")
+    refused(np.tanh, "written with def or lambda, not ufunc")
+    refused(functools.partial(lambda x, a: x * a, a=2.0), "written with def or lambda, not partial")
+    refused(lambda x, *others: x, "by position or name")
+    refused(lambda x, **others: x, "by position or name")
+    refused(lambda x, a=None: x, "default of a must be a number, not None")
+    refused(lambda x, a="tanh": x, "default of a must be a number, not 'tanh'")
+    refused(lambda x, a=1j: x * a, "default of a must be a number, not 1j")
+    for name in ("grad", "keywords", "out"):
+        refused(eval(f"lambda x, {name}=1.0: x * {name}"), f"cannot be called {name}")
+    refused(lambda x, a=1, b=1, c=1, d=1, e=1, f=1: x, "can have 5 parameters; <lambda> has 6")
+
+
+def test_as_many_parameters_as_there_may_be(backend: str) -> None:
+    many = fastact.activation(lambda x, a=1.0, b=2.0, c=3.0, d=4.0, e=5.0: a * x + b + c + d * x + e)
+    x, column = np.ones((600, 500)), np.full((600, 1), 7.0)
+    value, slope = callable_of(many, "with_derivative", backend)(x, 3.0, e=column)
+    assert (value == 19.0).all()
+    assert (slope == 7.0).all()
+
+
+#: What the functions made from a formula call things by, or once did, and what ufuncs take.
+NAMES = ["ufunc", "usual", "nested", "result", "type", "default_a", "where"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parameters_may_have_any_other_name(name: str, backend: str) -> None:
+    formula = fastact.activation(eval(f"lambda x, a=2.0, {name}=3.0: a * x + {name}"))
+    x, large = np.arange(4.0), np.ones((600, 500))
+    function = callable_of(formula, "value", backend)
+    assert np.array_equal(function(x), 2 * x + 3)
+    assert np.array_equal(function(x, 5.0, 4.0), 5 * x + 4)
+    assert np.array_equal(function(x, **{"a": 5.0, name: 4.0}), 5 * x + 4)
+    assert (function(large, 5.0, np.full((600, 1), 4.0)) == 9).all()
+
+
+OF_CONSTANTS: list[Any] = [
+    lambda x, a=1.25, b=3.0: a * b * x,
+    lambda x, a=1.25: x * np.exp(a) + np.tanh(a) * np.sqrt(np.maximum(a, 0)),
+    lambda x, a=1.25: np.where(a > 1, a, -a) * np.where((a > 0) & (x > 0), x, 0),
+    lambda x: (x + 2.5, 1.0),
+]
+
+
+@pytest.mark.parametrize("function", OF_CONSTANTS)
+def test_numbers_that_do_not_depend_on_x(function: Any, backend: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Kernels compute with vectors: what is made of parameters alone, which may be constants, must be one."""
+    entry = fastact.activation(function)
+    x = np.array([-1.0, 0.5, 2.0])
+    given = list(entry.parameters.values())
+    for kind in ("value", "derivative"):
+        made = callable_of(entry, kind, backend)
+        assert np.array_equal(made(x), made(x, *map(float, np.add(given, 0.0))))
+    traced = function(x, *given)
+    assert np.allclose(callable_of(entry, "value", backend)(x), traced[0] if isinstance(traced, tuple) else traced)
+    assert capfd.readouterr().err == ""  # no report that something could not be compiled
+
+
+def test_a_constant_is_nan_for_nan(backend: str) -> None:
+    entry = fastact.activation(lambda x, a=2.5: a)
+    assert np.array_equal(callable_of(entry, "value", backend)([1.0, np.nan]), [2.5, np.nan], equal_nan=True)
+    assert np.array_equal(callable_of(entry, "derivative", backend)([1.0, np.nan]), [0.0, np.nan], equal_nan=True)
 
 
 def test_common_subexpressions_are_one() -> None:

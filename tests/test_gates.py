@@ -157,6 +157,24 @@ def test_errors_come_before_anything_is_written(gate: Gate, gradient: Gate) -> N
     assert (dx == 7).all()
     with pytest.raises(ValueError, match="whose size must be even; it is 5"):
         gate(sample(4, 5))
+    with pytest.raises(TypeError, match="grad must be real numbers of up to 64 bits, not datetime64"):
+        gradient(np.zeros(3, "M8[s]"), x)
+    for axis in (1.0, None, True, "0", (0,)):
+        with pytest.raises(TypeError, match="axis must be an integer, not "):
+            gate(x, axis)
+    for axis in (2, -3, 1 << 70):
+        with pytest.raises(ValueError, match=f"axis {axis} is out of bounds for an array of 2 dimensions"):
+            gradient(sample(4, 3), x, axis)
+
+
+def test_gradients_given_as_lists_and_integers(gradient: Gate) -> None:
+    """Like arrays of them; a single number of Python's takes the type of x."""
+    x = sample(2, 4)
+    for given in ([[1, 2], [3, 4]], ((1.0, 2.0), (3.0, 4.0)), [1, 2], np.int8(2)):
+        found = gradient(given, x)
+        assert found.dtype == np.result_type(np.asarray(given), x)
+        assert np.array_equal(found, gradient(np.asarray(given), x))
+    assert gradient(2, x).dtype == x.dtype
 
 
 def test_same_bits_for_any_number_of_threads(gate: Gate, gradient: Gate) -> None:

@@ -273,10 +273,10 @@ MISTAKES: dict[str, tuple[type[Exception], str, tuple[Any, ...], dict[str, Any]]
     "bias of another length": (ValueError, r"bias must have shape \(5,\)", (X, WEIGHT, np.ones(4)), {}),
     "bias as a column": (ValueError, r"bias must have shape \(5,\)", (X, WEIGHT, np.ones((5, 1))), {}),
     "a number as bias": (ValueError, r"bias must have shape \(5,\)", (X, WEIGHT, 1.0), {}),
-    "complex x": (TypeError, "x must be of real numbers", (X.astype(complex), WEIGHT), {}),
-    "text": (TypeError, "weight must be of real numbers", (X, WEIGHT.astype(str)), {}),
-    "objects": (TypeError, "bias must be of real numbers", (X, WEIGHT, BIAS.astype(object)), {}),
-    "dates": (TypeError, "x must be of real numbers", (X.astype("M8[s]"), WEIGHT), {}),
+    "complex x": (TypeError, "x must be real numbers", (X.astype(complex), WEIGHT), {}),
+    "text": (TypeError, "weight must be real numbers", (X, WEIGHT.astype(str)), {}),
+    "objects": (TypeError, "bias must be real numbers", (X, WEIGHT, BIAS.astype(object)), {}),
+    "dates": (TypeError, "x must be real numbers", (X.astype("M8[s]"), WEIGHT), {}),
     "an unknown activation": (ValueError, "no activation is called 'rellu'", (X, WEIGHT, BIAS, "rellu"), {}),
     "a function as activation": (TypeError, "activation must be a name", (X, WEIGHT, BIAS, np.tanh), {}),
     "a list as activation": (TypeError, "activation must be a name", (X, WEIGHT, BIAS, ["relu"]), {}),
@@ -323,7 +323,7 @@ def test_mistakes_of_backward(dense_backward: Callable[..., Any], position: int)
     with pytest.raises(ValueError, match="must have shape"):
         dense_backward(*wrong)
     wrong[position] = right[position] * 1j
-    with pytest.raises(TypeError, match=f"{names[position]} must be of real numbers"):
+    with pytest.raises(TypeError, match=f"{names[position]} must be real numbers"):
         dense_backward(*wrong)
 
 

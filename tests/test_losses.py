@@ -126,6 +126,10 @@ def test_delta(backend: str, delta: float) -> None:
     for wrong in (0, -1.0, math.nan):
         with pytest.raises(ValueError, match="delta must be positive"):
             huber(d, 0.0, delta=wrong)
+    for strange in ("1", None, [1.0], np.ones(1), 1j):
+        for function in (huber, slope):
+            with pytest.raises(TypeError, match=f"delta must be a number, not {type(strange).__name__}"):
+                function(d, 0.0, "none", strange)
 
 
 # -- sums -----------------------------------------------------------------------------------------

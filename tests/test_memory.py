@@ -242,6 +242,13 @@ def test_it_can_be_turned_off() -> None:
 
 
 @compiled
+def test_more_than_a_word_holds_is_no_limit() -> None:
+    code = "x = np.ones(10**6)\nplaces = [fastact.softmax(x).ctypes.data for _ in range(3)]\nprint(len(set(places)))"
+    done = run(code, FASTACT_KEPT_MEMORY=str(1 << 64))
+    assert done.stdout == "1\n", done.stderr
+
+
+@compiled
 def test_small_results_do_not_compile_it() -> None:
     code = "fastact.softmax(np.ones(1000)); print('fastact.kept_blocks' in sys.modules, end=' ')\n"
     code += "from fastact import memory; print(memory._handler.cache_info().currsize)"

@@ -90,6 +90,16 @@ def test_no_pickles_are_read(network: Network, tmp_path: Path) -> None:
         network.load(tmp_path / "missing.npz")
 
 
+def test_settings_nested_too_deeply(network: Network, tmp_path: Path) -> None:
+    path = tmp_path / "deep.npz"
+    network([3, 2]).save(path)
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(path, **(arrays | {"settings": np.array("[" * 100_000)}))
+    with pytest.raises(ValueError, match="cannot be restored"):
+        network.load(path)
+
+
 def test_own_activations_are_given_again(network: Network, tmp_path: Path) -> None:
     @fastact.activation
     def cubed(x: Any) -> Any:

@@ -236,6 +236,9 @@ def test_where(backend: str) -> None:
     assert np.allclose(total, scipy.special.logsumexp(x[:, :2], axis=1))
     with pytest.raises(TypeError, match="truth values"):
         fastact.softmax(x, where=[1, 0, 1])
+    for shape in ((2, 2), (3, 2, 3)):
+        with pytest.raises(ValueError, match=r"where of shape \(.*\) does not broadcast to x, of shape \(2, 3\)"):
+            fastact.softmax(x, where=np.ones(shape, bool))
 
 
 def test_threads_change_no_bit() -> None:
