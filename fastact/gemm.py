@@ -229,24 +229,24 @@ def entry_points(name: str) -> dict[str, tuple[Any, Any]]:
         """A task: some parts of C, all of the packed depth, and the activation after the last."""
         strip = scratch(strip_bytes)
         panels = (record[Gemm.COLUMNS] + width - 1) // width
+        strips = (record[Gemm.M] + ROWS - 1) // ROWS
         depth = record[Gemm.DEPTH]
         blocks = max(1, (depth + block_depth - 1) // block_depth)
         ends = record[Gemm.FIRST_DEPTH] + depth == record[Gemm.K]
         for item in range(begin, end):
             row_part, column_part = item // record[Gemm.COLUMN_PARTS], item % record[Gemm.COLUMN_PARTS]
-            first_row = record[Gemm.M] * row_part // record[Gemm.ROW_PARTS]
-            rows = record[Gemm.M] * (row_part + 1) // record[Gemm.ROW_PARTS] - first_row
+            first_strip = strips * row_part // record[Gemm.ROW_PARTS]
+            last_strip = strips * (row_part + 1) // record[Gemm.ROW_PARTS]
             first_panel = panels * column_part // record[Gemm.COLUMN_PARTS]
             last_panel = panels * (column_part + 1) // record[Gemm.COLUMN_PARTS]
-            strips = (rows + ROWS - 1) // ROWS
             for block in range(blocks):
                 k = depth * block // blocks
                 k_count = depth * (block + 1) // blocks - k
                 starts = block == 0 and record[Gemm.FIRST_DEPTH] == 0 and record[Gemm.ACCUMULATE] == 0
                 start = record[Gemm.WORKSPACE] if starts else 0
-                for i in range(strips):
-                    first = first_row + rows * i // strips
-                    height = first_row + rows * (i + 1) // strips - first
+                for i in range(first_strip, last_strip):
+                    first = record[Gemm.M] * i // strips
+                    height = record[Gemm.M] * (i + 1) // strips - first
                     by_row, a, a_step = 1, strip, strip_row
                     if reads_in_place(record, last_panel - first_panel):
                         a_step = record[Gemm.A_ROW]
@@ -324,10 +324,12 @@ def entry_points(name: str) -> dict[str, tuple[Any, Any]]:
 
     @inline
     def cut(record, threads, panels):
-        """Parts of C: a few for each thread, high enough that a block of B in a core's cache is used often."""
+        """Parts of C, of whole strips: a few for each thread, as many for one as for another, and high enough that a
+        block of B in a core's cache is used often."""
         strips = (record[Gemm.M] + ROWS - 1) // ROWS
         wanted = 4 * threads if threads > 1 else 1
-        record[Gemm.ROW_PARTS] = max(min(strips, wanted), (strips + 7) // 8)
+        parts = max(min(strips, wanted), (strips + 7) // 8)
+        record[Gemm.ROW_PARTS] = (parts + threads - 1) // threads * threads if strips > wanted else parts
         record[Gemm.COLUMN_PARTS] = max(1, min(panels, (wanted + record[Gemm.ROW_PARTS] - 1) // record[Gemm.ROW_PARTS]))
 
     @inline
