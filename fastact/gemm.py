@@ -91,7 +91,8 @@ def entry_points(name: str) -> dict[str, tuple[Any, Any]]:
     strip_bytes = max(ROWS * strip_row, block_depth * strip_column) + vector
     edge_row = width * size
     edge_bytes = ROWS * edge_row
-    dot_bytes = DOT_ROWS * DOT_COLUMNS * size
+    dot_row = DOT_COLUMNS * size
+    dot_bytes = DOT_ROWS * dot_row
 
     # -- packing ------------------------------------------------------------------------------------
 
@@ -261,39 +262,43 @@ def entry_points(name: str) -> dict[str, tuple[Any, Any]]:
 
     # -- dot products -------------------------------------------------------------------------------
 
+    @inline
+    def dots(record, rows, a, b, columns, c, c_step, start):
+        step, last = record[Gemm.A_ROW], columns - 1
+        call(record[Gemm.DOTS], rows, a, step, b, record[Gemm.B_COLUMN], last, record[Gemm.K], c, c_step, start)
+
+    @inline
+    def add_any(results, rows, columns, c, c_step, start):
+        """What vectors do for whole blocks of columns."""
+        for row in range(rows):
+            for column in range(columns):
+                place = c + row * c_step + column * size
+                other = get(place if start == 0 else start + column * size)
+                put(get(results + row * dot_row + column * size) + other, place)
+
     def dot(begin, end, record):
         """A task: some columns of C, a few at a time, for all rows."""
-        results = scratch(dot_bytes)
-        M, N, K = record[Gemm.M], record[Gemm.N], record[Gemm.K]
+        results, zeros = scratch(dot_bytes), scratch(dot_row)
+        for column in range(DOT_COLUMNS):
+            put(0, zeros + column * size)
+        M, N = record[Gemm.M], record[Gemm.N]
         for part in range(begin, end):
             first = min(N, part * record[Gemm.COLUMNS])
             last = min(N, first + record[Gemm.COLUMNS])
             for j in range(first, last, DOT_COLUMNS):
                 columns = min(DOT_COLUMNS, last - j)
                 b = record[Gemm.B] + j * record[Gemm.B_COLUMN]
+                bias = record[Gemm.BIAS] + j * size if record[Gemm.BIAS] != 0 else zeros
+                start = 0 if record[Gemm.ACCUMULATE] == 1 else bias
                 for i in range(0, M, DOT_ROWS):
                     rows = min(DOT_ROWS, M - i)
                     a = record[Gemm.A] + i * record[Gemm.A_ROW]
-                    call(
-                        record[Gemm.DOTS],
-                        rows,
-                        a,
-                        record[Gemm.A_ROW],
-                        b,
-                        record[Gemm.B_COLUMN],
-                        columns - 1,
-                        K,
-                        results,
-                    )
-                    for row in range(rows):
-                        for column in range(columns):
-                            place = record[Gemm.C] + (i + row) * record[Gemm.C_ROW] + (j + column) * size
-                            value = get(results + (row * DOT_COLUMNS + column) * size)
-                            if record[Gemm.ACCUMULATE] == 1:
-                                value += get(place)
-                            elif record[Gemm.BIAS] != 0:
-                                value += get(record[Gemm.BIAS] + (j + column) * size)
-                            put(value, place)
+                    c, c_step = record[Gemm.C] + i * record[Gemm.C_ROW] + j * size, record[Gemm.C_ROW]
+                    if columns == DOT_COLUMNS:
+                        dots(record, rows, a, b, columns, c, c_step, start)
+                    else:
+                        dots(record, rows, a, b, columns, results, dot_row, zeros)
+                        add_any(results, rows, columns, c, c_step, start)
             finish(record, 0, M, first, last - first, size)
 
     # -- the whole ----------------------------------------------------------------------------------
