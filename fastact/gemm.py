@@ -91,7 +91,8 @@ def entry_points(name: str) -> dict[str, tuple[Any, Any]]:
     strip_bytes = max(ROWS * strip_row, block_depth * strip_column) + vector
     edge_row = width * size
     edge_bytes = ROWS * edge_row
-    dot_bytes = DOT_ROWS * DOT_COLUMNS * size
+    dot_row = DOT_COLUMNS * size
+    dot_bytes = DOT_ROWS * dot_row
 
     # -- packing ------------------------------------------------------------------------------------
 
@@ -229,24 +230,24 @@ def entry_points(name: str) -> dict[str, tuple[Any, Any]]:
         """A task: some parts of C, all of the packed depth, and the activation after the last."""
         strip = scratch(strip_bytes)
         panels = (record[Gemm.COLUMNS] + width - 1) // width
+        strips = (record[Gemm.M] + ROWS - 1) // ROWS
         depth = record[Gemm.DEPTH]
         blocks = max(1, (depth + block_depth - 1) // block_depth)
         ends = record[Gemm.FIRST_DEPTH] + depth == record[Gemm.K]
         for item in range(begin, end):
             row_part, column_part = item // record[Gemm.COLUMN_PARTS], item % record[Gemm.COLUMN_PARTS]
-            first_row = record[Gemm.M] * row_part // record[Gemm.ROW_PARTS]
-            rows = record[Gemm.M] * (row_part + 1) // record[Gemm.ROW_PARTS] - first_row
+            first_strip = strips * row_part // record[Gemm.ROW_PARTS]
+            last_strip = strips * (row_part + 1) // record[Gemm.ROW_PARTS]
             first_panel = panels * column_part // record[Gemm.COLUMN_PARTS]
             last_panel = panels * (column_part + 1) // record[Gemm.COLUMN_PARTS]
-            strips = (rows + ROWS - 1) // ROWS
             for block in range(blocks):
                 k = depth * block // blocks
                 k_count = depth * (block + 1) // blocks - k
                 starts = block == 0 and record[Gemm.FIRST_DEPTH] == 0 and record[Gemm.ACCUMULATE] == 0
                 start = record[Gemm.WORKSPACE] if starts else 0
-                for i in range(strips):
-                    first = first_row + rows * i // strips
-                    height = first_row + rows * (i + 1) // strips - first
+                for i in range(first_strip, last_strip):
+                    first = record[Gemm.M] * i // strips
+                    height = record[Gemm.M] * (i + 1) // strips - first
                     by_row, a, a_step = 1, strip, strip_row
                     if reads_in_place(record, last_panel - first_panel):
                         a_step = record[Gemm.A_ROW]
@@ -261,39 +262,43 @@ def entry_points(name: str) -> dict[str, tuple[Any, Any]]:
 
     # -- dot products -------------------------------------------------------------------------------
 
+    @inline
+    def dots(record, rows, a, b, columns, c, c_step, start):
+        step, last = record[Gemm.A_ROW], columns - 1
+        call(record[Gemm.DOTS], rows, a, step, b, record[Gemm.B_COLUMN], last, record[Gemm.K], c, c_step, start)
+
+    @inline
+    def add_any(results, rows, columns, c, c_step, start):
+        """What vectors do for whole blocks of columns."""
+        for row in range(rows):
+            for column in range(columns):
+                place = c + row * c_step + column * size
+                other = get(place if start == 0 else start + column * size)
+                put(get(results + row * dot_row + column * size) + other, place)
+
     def dot(begin, end, record):
         """A task: some columns of C, a few at a time, for all rows."""
-        results = scratch(dot_bytes)
-        M, N, K = record[Gemm.M], record[Gemm.N], record[Gemm.K]
+        results, zeros = scratch(dot_bytes), scratch(dot_row)
+        for column in range(DOT_COLUMNS):
+            put(0, zeros + column * size)
+        M, N = record[Gemm.M], record[Gemm.N]
         for part in range(begin, end):
             first = min(N, part * record[Gemm.COLUMNS])
             last = min(N, first + record[Gemm.COLUMNS])
             for j in range(first, last, DOT_COLUMNS):
                 columns = min(DOT_COLUMNS, last - j)
                 b = record[Gemm.B] + j * record[Gemm.B_COLUMN]
+                bias = record[Gemm.BIAS] + j * size if record[Gemm.BIAS] != 0 else zeros
+                start = 0 if record[Gemm.ACCUMULATE] == 1 else bias
                 for i in range(0, M, DOT_ROWS):
                     rows = min(DOT_ROWS, M - i)
                     a = record[Gemm.A] + i * record[Gemm.A_ROW]
-                    call(
-                        record[Gemm.DOTS],
-                        rows,
-                        a,
-                        record[Gemm.A_ROW],
-                        b,
-                        record[Gemm.B_COLUMN],
-                        columns - 1,
-                        K,
-                        results,
-                    )
-                    for row in range(rows):
-                        for column in range(columns):
-                            place = record[Gemm.C] + (i + row) * record[Gemm.C_ROW] + (j + column) * size
-                            value = get(results + (row * DOT_COLUMNS + column) * size)
-                            if record[Gemm.ACCUMULATE] == 1:
-                                value += get(place)
-                            elif record[Gemm.BIAS] != 0:
-                                value += get(record[Gemm.BIAS] + (j + column) * size)
-                            put(value, place)
+                    c, c_step = record[Gemm.C] + i * record[Gemm.C_ROW] + j * size, record[Gemm.C_ROW]
+                    if columns == DOT_COLUMNS:
+                        dots(record, rows, a, b, columns, c, c_step, start)
+                    else:
+                        dots(record, rows, a, b, columns, results, dot_row, zeros)
+                        add_any(results, rows, columns, c, c_step, start)
             finish(record, 0, M, first, last - first, size)
 
     # -- the whole ----------------------------------------------------------------------------------
@@ -324,10 +329,12 @@ def entry_points(name: str) -> dict[str, tuple[Any, Any]]:
 
     @inline
     def cut(record, threads, panels):
-        """Parts of C: a few for each thread, high enough that a block of B in a core's cache is used often."""
+        """Parts of C, of whole strips: a few for each thread, as many for one as for another, and high enough that a
+        block of B in a core's cache is used often."""
         strips = (record[Gemm.M] + ROWS - 1) // ROWS
         wanted = 4 * threads if threads > 1 else 1
-        record[Gemm.ROW_PARTS] = max(min(strips, wanted), (strips + 7) // 8)
+        parts = max(min(strips, wanted), (strips + 7) // 8)
+        record[Gemm.ROW_PARTS] = (parts + threads - 1) // threads * threads if strips > wanted else parts
         record[Gemm.COLUMN_PARTS] = max(1, min(panels, (wanted + record[Gemm.ROW_PARTS] - 1) // record[Gemm.ROW_PARTS]))
 
     @inline

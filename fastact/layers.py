@@ -249,10 +249,10 @@ def _forward_compiled(
     """``y = activation(x @ weight.T + bias)``, and z without the activation."""
     layer = _forward_ufunc(entry, weight.dtype.char, bias is not None, z is not None)
     operands = (x, weight) if bias is None else (x, weight, bias)
-    bytes_made = 0 if y is not None else len(x) * len(weight) * weight.itemsize
-    if z is not None:
-        return from_kept(bytes_made, layer, *operands, out=(y, z))[0]
-    return from_kept(bytes_made, layer, *operands, out=y)
+    if y is not None:
+        return layer(*operands, y) if z is None else layer(*operands, y, z)[0]
+    results = from_kept(len(x) * len(weight) * weight.itemsize, layer, *operands, out=None if z is None else (y, z))
+    return results if z is None else results[0]
 
 
 def _backward_compiled(

@@ -48,8 +48,8 @@ def tiles_module(name: str) -> tuple[list[str], str]:
     ``tile(rows, vectors, by_row, a, a_step, b, b_step, depth, c, c_step, start)``
         C = A @ B + the row at ``start``, or C += A @ B if that is 0. A is ``rows`` x ``depth`` and lies by row or by
         column, ``a_step`` bytes from one to the next; B is ``depth`` rows of ``vectors`` vectors.
-    ``dots(rows, a, a_step, b, b_step, last, depth, results)``
-        Rows of A times rows of B, of which the last is given; results are rows of DOT_COLUMNS.
+    ``dots(rows, a, a_step, b, b_step, last, depth, c, c_step, start)``
+        The same for DOT_COLUMNS of C, B's rows (of which the last is given) being contiguous along with A's.
     ``transpose(source, source_step, last, target, target_step)``
         A square block of one register's width. Rows beyond the last are the last again.
     """
@@ -65,7 +65,7 @@ def tiles_module(name: str) -> tuple[list[str], str]:
             for by_row in (0, 1)
         },
     )
-    _by_case(module, "dots", {(rows,): (_Dots(element, rows).write, 7) for rows in range(1, DOT_ROWS + 1)})
+    _by_case(module, "dots", {(rows,): (_Dots(element, rows).write, 9) for rows in range(1, DOT_ROWS + 1)})
     _function(module, "transpose", 5, _Transpose(element).write, public=True)
     return ["tile", "dots", "transpose"], str(module)
 
@@ -167,6 +167,18 @@ class _Element:
 
         return load
 
+    def put(self, builder: ir.IRBuilder, sums: list[Any], places: list[Any], firsts: list[Any], start: Any) -> None:
+        """Add to what is at those places; or, unless ``start`` is 0, add what is at ``firsts`` and put it there."""
+        with builder.if_else(builder.icmp_signed("==", start, _number(0))) as (onto_c, onto_start):
+            with onto_c:
+                for place, total in zip(places, sums):
+                    self.store(builder, builder.fadd(self.load(builder, place, total.type), total), place)
+            with onto_start:
+                kinds = {first: total.type for first, total in zip(firsts, sums)}
+                values = {first: self.load(builder, first, kind) for first, kind in kinds.items()}
+                for place, total, first in zip(places, sums, firsts):
+                    self.store(builder, builder.fadd(values[first], total), place)
+
     def shuffle(self, builder: ir.IRBuilder, a: Any, b: Any, pattern: list[int]) -> Any:
         return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(INDEX, len(pattern)), pattern))
 
@@ -260,14 +272,7 @@ class _Tile:
         for place in places:
             e.prefetch(builder, place)
         sums = e.accumulate(builder, depth, self.rows * self.vectors, [(a, along), (b, b_step)], step)
-        with builder.if_else(builder.icmp_signed("==", start, _number(0))) as (onto_c, onto_start):
-            with onto_c:
-                for place, total in zip(places, sums):
-                    e.store(builder, builder.fadd(e.load(builder, place), total), place)
-            with onto_start:
-                starts = [e.load(builder, place) for place in self.across(builder, start)] * self.rows
-                for place, total, value in zip(places, sums, starts):
-                    e.store(builder, builder.fadd(value, total), place)
+        e.put(builder, sums, places, self.across(builder, start) * self.rows, start)
 
 
 class _Dots:
@@ -275,7 +280,17 @@ class _Dots:
         self.element, self.rows = element, rows
 
     def write(
-        self, builder: ir.IRBuilder, a: Any, a_step: Any, b: Any, b_step: Any, last: Any, depth: Any, results: Any
+        self,
+        builder: ir.IRBuilder,
+        a: Any,
+        a_step: Any,
+        b: Any,
+        b_step: Any,
+        last: Any,
+        depth: Any,
+        c: Any,
+        c_step: Any,
+        start: Any,
     ) -> None:
         e = self.element
         lefts = [_advance(builder, a, a_step, i) for i in range(self.rows)]
@@ -304,11 +319,17 @@ class _Dots:
         builder.branch(done)
         builder.position_at_end(done)
         totals = [_either(builder, value, before, other, more) for value, other in zip(sums, ended)]
+        results: list[Any] = []
+        offsets: list[tuple[int, int]] = []  # the row of C that each vector of results belongs to, and where in it
         for i in range(self.rows):
-            place = _number(i * DOT_COLUMNS * e.size)
-            for sums_of_row in e.totals(builder, totals[i :: self.rows]):
-                e.store(builder, sums_of_row, builder.add(results, place))
-                place = builder.add(place, _number(sums_of_row.type.count * e.size))
+            done = 0
+            for part in e.totals(builder, totals[i :: self.rows]):
+                results.append(part)
+                offsets.append((i, done))
+                done += part.type.count * e.size
+        along = {at: builder.add(start, _number(at)) for _, at in offsets}
+        places = [builder.add(_advance(builder, c, c_step, i), _number(at)) for i, at in offsets]
+        e.put(builder, results, places, [along[at] for _, at in offsets], start)
 
 
 def _up_to(builder: ir.IRBuilder, address: Any, step: Any, index: int, last: Any) -> Any:

@@ -42,6 +42,9 @@ def matrix(rows: int, columns: int, dtype: str, layout: str) -> np.ndarray:
         return rng.standard_normal((2 * rows, 3 * columns)).astype(dtype)[::2, ::3]
     if layout == "padded":
         return rng.standard_normal((rows, columns + 5)).astype(dtype)[:, 2:-3]
+    if layout == "pages":  # rows that begin at the same place of a page, and meet in the same sets of a cache
+        whole = (columns * np.dtype(dtype).itemsize // 4096 + 1) * 4096 // np.dtype(dtype).itemsize
+        return rng.standard_normal((rows, whole)).astype(dtype)[:, :columns]
     if layout == "unaligned":
         memory = np.zeros(rows * columns * np.dtype(dtype).itemsize + 1, np.uint8)
         unaligned = memory[1:].view(dtype).reshape(rows, columns)
@@ -68,7 +71,7 @@ def multiply(
     ctypes.CFUNCTYPE(None, ctypes.c_void_p)(matmul.compiled(name)[f"multiply_{name}"])(record.ctypes.data)
 
 
-LAYOUTS = ("rows", "columns", "reversed", "apart", "padded", "unaligned", "broadcast")
+LAYOUTS = ("rows", "columns", "reversed", "apart", "padded", "pages", "unaligned", "broadcast")
 
 
 def check(a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None) -> None:
