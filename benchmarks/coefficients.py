@@ -97,6 +97,49 @@ def gelu_slope() -> Callable[[mp.mpf], mp.mpf]:
     return lambda z: (mp.exp(z * z / 2) * mp.erfc(z / mp.sqrt(2)) / 2 - z / mp.sqrt(2 * mp.pi)) / (root - z)
 
 
+class Piece(NamedTuple):
+    """tanh(center + r), as a polynomial in r, lowest power first."""
+
+    center: mp.mpf
+    coefficients: list[mp.mpf]
+
+
+def tanh_piece(low: mp.mpf, high: mp.mpf) -> Piece:
+    """Degree 5 on an interval; about a number at which tanh is nearly a float32, so that the sum is rounded once."""
+
+    def off(center: mp.mpf) -> mp.mpf:
+        nearest, rest = two_parts(mp.tanh(center), DIGITS["float32"])
+        return abs(rest / nearest)
+
+    middle = (low + high) / 2
+    candidates = [middle + (high - low) * mp.mpf(j) / 1024 for j in range(-64, 65)]
+    center = min((two_parts(c, 20)[0] for c in candidates), key=off) if low > 0 else low
+
+    def slope(r: mp.mpf) -> mp.mpf:
+        return (mp.tanh(center + r) - mp.tanh(center)) / r if abs(r) > mp.mpf("1e-25") else mp.sech(center) ** 2
+
+    steep = interpolate(slope, low - center, high - center, 4)
+    return Piece(center, [mp.tanh(center), *reversed(steep)])
+
+
+#: tanh rounds to 1 from here on.
+TANH_LIMIT = mp.mpf("9.02")
+
+
+def tanh_pieces() -> list[Piece]:
+    """Four to the octave from 1/16 to 16, in the order of the bits that say which: the last three of the exponent and
+    the first two of the significand. The first reaches down to 0."""
+    pieces = [Piece(mp.mpf(0), [mp.mpf(0)])] * 32
+    for exponent in range(-4, 4):
+        for quarter in range(4):
+            low, high = (mp.mpf(2) ** exponent * (1 + mp.mpf(q) / 4) for q in (quarter, quarter + 1))
+            first = (exponent, quarter) == (-4, 0)
+            if low < TANH_LIMIT:
+                piece = tanh_piece(mp.mpf(0) if first else low, min(high, TANH_LIMIT))
+                pieces[(exponent + 127) % 8 * 4 + quarter] = piece
+    return [piece._replace(coefficients=(piece.coefficients + [mp.mpf(0)] * 5)[:6]) for piece in pieces]
+
+
 def tables() -> dict[str, tuple[str, dict[str, list[mp.mpf]]]]:
     half_log2 = mp.log(2) / 2 * mp.mpf("1.0001")
     return {
@@ -127,6 +170,15 @@ def tables() -> dict[str, tuple[str, dict[str, list[mp.mpf]]]]:
             "EXP2_ERROR / EXP2",
             {name: [error / root for root, error in zip(*roots(digits))] for name, digits in DIGITS.items()},
         ),
+        "TANH_LIMIT": ("tanh rounds to 1 from here on", {"float32": [TANH_LIMIT]}),
+        "TANH_CENTER": (
+            "tanh(c + r) = TANH_0 + TANH_1 r + ... + TANH_5 r**5 up to 16, four c to the octave; c = 0 up to 5/64",
+            {"float32": [piece.center for piece in tanh_pieces()]},
+        ),
+        **{
+            f"TANH_{n}": ("see TANH_CENTER", {"float32": [piece.coefficients[n] for piece in tanh_pieces()]})
+            for n in range(6)
+        },
         "LOG1P": (
             "log1p(f) = f + f**2 P(f) for -1/4 <= f <= 1/2",
             {

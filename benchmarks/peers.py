@@ -152,8 +152,10 @@ def cell(entry: Activation, size: int, with_out: bool, progress: Any) -> str:
     out = np.empty_like(x) if with_out else None
     parameters = sample_parameters(entry) if any(not isinstance(d, float) for d in entry.parameters.values()) else {}
     function = entry.value
-    keywords = {} if out is None else {"out": out}
-    calls: dict[str, Call] = {"ours": lambda: function(x, **parameters, **keywords)}
+    # written as the peers' calls are where it can be: unpacking dictionaries takes 100 ns
+    calls: dict[str, Call] = {
+        "ours": (lambda: function(x, **parameters, out=out)) if parameters else (lambda: function(x, out=out))
+    }
     calls |= peers_of(entry, x, out)
     calls["ours"]()
     result = medians(calls)

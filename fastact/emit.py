@@ -10,7 +10,7 @@ import numpy as np
 
 from fastact.formula import Expression, topological
 from fastact.kernels import KERNELS
-from fastact.precision import FLOAT16, FLOAT32, FLOAT64, WIDE, Precision
+from fastact.precision import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, WIDE, Precision
 from fastact.primitives import NUMPY_FORMULAS, NUMPY_NAMES
 
 __all__ = ["inline_text", "kernel_source", "loop_source", "numpy_function", "numpy_source"]
@@ -149,7 +149,7 @@ def _lower_for(precision: Precision, results: tuple[Expression, ...]) -> tuple[E
 
 def precision_of(storage: str) -> Precision:
     """What loops over a type in memory compute in."""
-    return {"bfloat16": FLOAT16, "float16": FLOAT16, "float32": FLOAT32}.get(storage, FLOAT64)
+    return {"bfloat16": BFLOAT16, "float16": FLOAT16, "float32": FLOAT32}.get(storage, FLOAT64)
 
 
 def operation_count(results: tuple[Expression, ...], storage: str) -> int:

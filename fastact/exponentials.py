@@ -84,7 +84,7 @@ def exp_parts(precision: Precision, x: Expression, low: Expression) -> tuple[Exp
 def exp_times_kernel(precision: Precision, factor: Expression, x: Expression, low: Expression) -> Expression:
     p, error, k = exp_parts(precision, x, low)
     if factor is constant(1.0) or not precision.careful:
-        return ldexp(factor * p, k)
+        return factor * ldexp(p, k)
     return ldexp(fma(factor, p, factor * error), k)
 
 

@@ -18,7 +18,7 @@ __all__ = [
 ]  # fmt: skip
 
 #: The tables of fastact.coefficients that a kernel can look up numbers in.
-LOOKUPS = ("EXP2", "EXP2_ERROR", "EXP2_RELATIVE_ERROR")
+LOOKUPS = ("EXP2", "EXP2_ERROR", "EXP2_RELATIVE_ERROR", "TANH_CENTER", *(f"TANH_{n}" for n in range(6)))
 
 
 def _operation(name: str, operands: int) -> Callable[..., Expression]:
@@ -36,7 +36,7 @@ _lookups = {table: _operation(f"lookup_{table}", 1) for table in LOOKUPS}
 
 
 def lookup(table: str, index: Expression) -> Expression:
-    """The entries of a table of 16 that the last four bits of integers say."""
+    """The entries of a table of 16 or 32 that the last four or five bits of integers say."""
     return _lookups[table](index)
 
 
@@ -44,7 +44,7 @@ def integer(value: int, precision: Precision) -> Expression:
     return Expression("integer", (value, precision.size))
 
 
-def horner(x: Expression, coefficients: Sequence[float]) -> Expression:
+def horner(x: Expression, coefficients: Sequence[Any]) -> Expression:
     """A polynomial with the fewest roundings near the end of the sum."""
     result: Any = coefficients[0]
     for c in coefficients[1:]:

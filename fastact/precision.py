@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["FLOAT16", "FLOAT32", "FLOAT64", "WIDE", "Precision"]
+__all__ = ["BFLOAT16", "FLOAT16", "FLOAT32", "FLOAT64", "WIDE", "Precision"]
 
 
 class Precision(NamedTuple):
@@ -23,6 +23,7 @@ class Precision(NamedTuple):
     log2_low: float  # log(2) - log2_high
     table: str  # of coefficients
     careful: bool = True  # whether rounding errors count
+    newton: int = 0  # steps that a reciprocal needs from 14 bits; quotients of what is careful take one more
 
     def bits_of(self, value: float) -> int:
         return int(np.asarray(value, self.type).view(f"int{self.size}"))
@@ -32,12 +33,25 @@ FLOAT32 = Precision(
     "float32", np.float32, 32, 23, 127, 89.0, -104.0, 0.693145751953125, 1.42860682030941723212e-6, "float32"
 )
 FLOAT64 = Precision(
-    "float64", np.float64, 64, 52, 1023, 709.9, -746.0, 0.6931471803691238165, 1.90821492927058770002e-10, "float64"
+    "float64",
+    np.float64,
+    64,
+    52,
+    1023,
+    709.9,
+    -746.0,
+    0.6931471803691238165,
+    1.90821492927058770002e-10,
+    "float64",
+    newton=1,
 )
 
 #: float16 is computed in float32, whose rounding errors it never sees: what kernels do about them is left out,
-#: and shorter polynomials do.
+#: and shorter polynomials do. Of 11 bits, 14 are enough: nothing is more than 0.67 ulp off.
 FLOAT16 = FLOAT32._replace(table="float16", careful=False)
 
+#: bfloat16 is the nearest number but for near ties, which 14 bits would leave too often.
+BFLOAT16 = FLOAT16._replace(newton=1)
+
 #: Sums of float32 terms are computed in float64, where the roundings of float32 do not add up; its polynomials will do.
-WIDE = FLOAT64._replace(table="float32", careful=False)
+WIDE = FLOAT64._replace(table="float32", careful=False, newton=2)

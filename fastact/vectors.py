@@ -267,7 +267,7 @@ def about_reciprocal(typing_context, a):
 def _lookup(table: dict[str, Any]) -> Any:
     @intrinsic
     def function(typing_context, index):
-        """The table's entry for the last four bits of each integer, on AVX-512 only."""
+        """The table's entry for the last four or five bits of each integer, on AVX-512 only."""
         element = _SAME_SIZE[index.element]
 
         def generate(context, builder, signature, args):
@@ -321,15 +321,16 @@ def _register_by_register(builder: ir.IRBuilder, name: str, *operands: Any) -> A
 
 
 def _permuted(builder: ir.IRBuilder, numbers: Any, index: Any, element: ir.Type) -> Any:
-    """16 numbers fill one register of float32, or two of float64."""
+    """Numbers that fill one register, or two."""
     results = []
     for (part,) in _registers(builder, index):
         kind = ir.VectorType(element, part.type.count)
-        halves = [ir.Constant(kind, list(numbers[i : i + kind.count])) for i in range(0, 16, kind.count)]
+        halves = [ir.Constant(kind, list(numbers[i : i + kind.count])) for i in range(0, len(numbers), kind.count)]
         if len(halves) == 1:
             results.append(llvm_call(builder, "llvm.x86.avx512.permvar.sf.512", kind, *halves, part))
         else:
-            results.append(llvm_call(builder, "llvm.x86.avx512.vpermi2var.pd.512", kind, halves[0], part, halves[1]))
+            name = f"llvm.x86.avx512.vpermi2var.p{'s' if kind.count == 16 else 'd'}.512"
+            results.append(llvm_call(builder, name, kind, halves[0], part, halves[1]))
     return _joined_as(builder, results, index)
 
 
