@@ -268,10 +268,6 @@ LARGE_PRODUCT = 2_000_000
 SLACK = 1024
 
 
-#: Rows that networks of narrow layers take at a time: all of their numbers stay in the first-level cache.
-NARROW_ROWS = 256
-
-
 class _Mode(NamedTuple):
     """What becomes of a product's sums (see fastact.products)."""
 
@@ -347,15 +343,16 @@ class _Network(NamedTuple):
     PARTS: int = 40  # into how many parts a step's rows are cut
     PART: int = 41  # records like this one, of the parts, with buffers of their own; of one part, this
     PART_TASK: int = 42  # a part of a step as a task for threads
-    STEP_ROWS: int = 43  # rows of the step that is under way, and where they are
-    STEP_X: int = 44
-    STEP_Y: int = 45
+    STEP_ROWS: int = 43  # rows of the step that is under way
+    BLOCK_ROWS: int = 44  # rows that a part takes at a time
+    COMBINE: int = 45  # the sum of the parts' gradients as a task for threads
     LOSS_SUM: int = 46  # address of a float64: a part's loss
-    NARROW: int = 47  # 1 if parts are fastact.narrow's, which gather rows themselves, a block at a time
-    GATHERED: int = 48  # 1 if those blocks have been gathered and stay, because each step takes all rows
-    BLOCK_X: int = 49  # where the block at hand is, (inputs, rows)
-    BLOCK_Y: int = 50
-    SIZE: int = 51
+    GATHERED: int = 47  # of narrow networks, 1 if blocks have been gathered and stay: each step takes all rows
+    BLOCK_X: int = 48  # and where the block at hand is, (inputs, rows)
+    BLOCK_Y: int = 49
+    GATHER: int = 50  # what collects a batch's rows as a task for threads,
+    GATHER_FIRST: int = 51  # beginning with this one of the step
+    SIZE: int = 52
 
 
 Network = _Network()

@@ -17,7 +17,7 @@ from numba.extending import intrinsic
 
 from fastact import blocks
 from fastact.blocks import LANES, fma, inline, select
-from fastact.layout import NARROW_ROWS, Layer, Network, Optimizer, Setting
+from fastact.layout import Layer, Network, Optimizer, Setting
 from fastact.parallel import TASK_SIGNATURE, offset, record_at
 from fastact.training_loops import apply_for, layer_at, numbers_at, real_at
 from fastact.vectors import suffix
@@ -237,17 +237,18 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
         for i in range(step[Network.COUNT]):
             flat[i] = number(0)
         network[Network.BLOCK_X], network[Network.BLOCK_Y] = network[Network.BATCH_X], network[Network.BATCH_Y]
-        for first in range(begin, end, NARROW_ROWS):
-            count = min(NARROW_ROWS, end - first)
+        while begin < end:
+            count = min(network[Network.BLOCK_ROWS], end - begin)
             width = (count + lanes - 1) // lanes * lanes
             if network[Network.GATHERED] == 0:
-                gather_block(network, step, first, count, width)
+                gather_block(network, step, begin, count, width)
             predicted = forward(network, width)
             if network[Network.LOSS]:
                 loss += elementwise_loss(network, predicted, count, width, scale)
             else:
                 loss += cross_entropy(network, predicted, width, scale)
             backward(network, width)
+            begin += count
             if all_rows:
                 network[Network.BLOCK_X] += width * layer_at(network, 0)[Layer.INPUTS] * size
                 network[Network.BLOCK_Y] += width * network[Network.TARGETS] * size

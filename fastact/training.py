@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from fastact.addresses import call
+from fastact.addresses import call, prefetch
 from fastact.blocks import Address, inline
 from fastact.layout import LARGE_PRODUCT, Gemm, Layer, Mode, Network, Optimizer, Setting
 from fastact.parallel import (
@@ -36,6 +36,8 @@ TRAIN_SIGNATURE = types.void(Address)
 #: Parameters from which threads share the optimizer's work, and how many each takes at a time.
 WORTH_SHARING, GRAIN = 32_768, 8_192
 
+#: Bytes of a batch from which threads share collecting its rows, and how many rows each takes at a time.
+WORTH_GATHERING, ROWS_GATHERED = 262_144, 16
 
 #: Multiplications that scalar code has done before a call has begun.
 TINY = 16
@@ -85,23 +87,39 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
         return 8 if network[Network.LABELS] else size * network[Network.TARGETS]
 
     @inline
-    def gather(network, rows):
-        """The next batch's inputs and targets: where they lie, or collected in the epoch's order."""
-        inputs, targets = layer_at(network, 0)[Layer.INPUTS], network[Network.TARGETS]
-        target_size = bytes_per_target(network)
-        start = network[Network.POSITION]
-        if network[Network.ORDER] == 0:
-            return network[Network.X] + start * inputs * size, network[Network.Y] + start * target_size
-        epoch = network[Network.EPOCH] - network[Network.ORDER_FIRST]
-        order = record_at(network[Network.ORDER] + 8 * (epoch * network[Network.ROWS] + start))
-        x, y = network[Network.BATCH_X], network[Network.BATCH_Y]
-        for i in range(rows):
-            copy(network[Network.X] + order[i] * inputs * size, x + i * inputs * size, inputs)
+    def gather_rows(network, step, begin, end):
+        """Some rows of a batch, in the epoch's order. While one is copied, the next is fetched: it may be anywhere."""
+        inputs, targets, row = layer_at(network, 0)[Layer.INPUTS], network[Network.TARGETS], bytes_per_target(network)
+        epoch = step[Network.EPOCH] - step[Network.ORDER_FIRST]
+        place = epoch * step[Network.ROWS] + step[Network.POSITION] + network[Network.GATHER_FIRST]
+        order = record_at(step[Network.ORDER] + 8 * place)
+        for i in range(begin, end):
+            following = step[Network.X] + order[min(i + 1, end - 1)] * inputs * size
+            for line in range(0, inputs * size, 64):
+                prefetch(following + line)
+            copy(step[Network.X] + order[i] * inputs * size, network[Network.BATCH_X] + i * inputs * size, inputs)
             if network[Network.LABELS]:
-                record_at(y)[i] = record_at(network[Network.Y])[order[i]]
+                record_at(network[Network.BATCH_Y])[i] = record_at(step[Network.Y])[order[i]]
             else:
-                copy(network[Network.Y] + order[i] * target_size, y + i * target_size, targets)
-        return x, y
+                copy(step[Network.Y] + order[i] * row, network[Network.BATCH_Y] + i * row, targets)
+
+    def gather_task(begin, end, context):
+        """The same for a network of one part; a task for threads."""
+        gather_rows(context, context, begin, end)
+
+    @inline
+    def gather(network, step, begin, rows):
+        """Inputs and targets of some of a step's rows: where they lie, or collected in the epoch's order."""
+        inputs, target_size = layer_at(network, 0)[Layer.INPUTS], bytes_per_target(network)
+        start = step[Network.POSITION] + begin
+        if step[Network.ORDER] == 0:
+            return step[Network.X] + start * inputs * size, step[Network.Y] + start * target_size
+        network[Network.GATHER_FIRST] = begin
+        if network[Network.PARTS] == 1 and rows * inputs * size >= WORTH_GATHERING:
+            parallel_for(record_at(network[Network.POOL]), network[Network.GATHER], network, rows, ROWS_GATHERED)
+        else:
+            gather_rows(network, step, 0, rows)
+        return network[Network.BATCH_X], network[Network.BATCH_Y]
 
     @inline
     def forward(network, x, rows):
@@ -123,11 +141,8 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
     # -- gradients ------------------------------------------------------------------------------------
 
     @inline
-    def backward(network, x, rows):
+    def backward(network, x, rows, mode):
         gradient, other = network[Network.GRADIENT], network[Network.OTHER_GRADIENT]
-        mode = (
-            Mode.ADD if network[Network.OPTIMIZER] == Optimizer.DIRECT and network[Network.PARTS] == 1 else Mode.STORE
-        )
         for index in range(network[Network.LAYERS] - 1, -1, -1):
             layer = layer_at(network, index)
             inputs, outputs = layer[Layer.INPUTS], layer[Layer.OUTPUTS]
@@ -206,69 +221,85 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
             p[i] -= step * m[i] / (np.sqrt(v[i]) * root + epsilon)
 
     @inline
+    def share(network, task):
+        """Have threads go through the parameters, if there are enough of them."""
+        if network[Network.COUNT] < WORTH_SHARING:
+            call_task(task, 0, network[Network.COUNT], network)
+        else:
+            parallel_for(record_at(network[Network.POOL]), task, network, network[Network.COUNT], GRAIN)
+
+    @inline
     def optimize(network):
         settings = real_at(network[Network.SETTINGS])
         settings[Setting.POWER1] *= settings[Setting.BETA1]
         settings[Setting.POWER2] *= settings[Setting.BETA2]
-        if network[Network.COUNT] < WORTH_SHARING:
-            update_here(0, network[Network.COUNT], network)
-        else:
-            pool = record_at(network[Network.POOL])
-            parallel_for(pool, network[Network.UPDATE], network, network[Network.COUNT], GRAIN)
+        share(network, network[Network.UPDATE])
 
-    update_here = njit(error_model="numpy")(update)
+    @inline
+    def loss_and_gradients(network, step, begin, rows, mode):
+        """Of a block of a step's rows."""
+        settings = real_at(step[Network.SETTINGS])
+        scale = -settings[Setting.LEARNING_RATE] if network[Network.OPTIMIZER] == Optimizer.DIRECT else 1.0
+        scale /= step[Network.STEP_ROWS]
+        x, y = gather(network, step, begin, rows)
+        predicted = forward(network, x, rows)
+        if network[Network.LOSS]:
+            loss = elementwise_loss(network, predicted, y, rows, scale)
+        else:
+            loss = cross_entropy(network, predicted, y, rows, scale)
+        backward(network, x, rows, mode)
+        return loss
 
     def part(begin, end, context):
         """Loss and gradients of some parts of a step's rows; a task for threads."""
         parts, rows = context[Network.PARTS], context[Network.STEP_ROWS]
-        inputs, target = layer_at(context, 0)[Layer.INPUTS] * size, bytes_per_target(context)
         for i in range(begin, end):
             network = record_at(context[Network.PART] + 8 * Network.SIZE * i)
-            first = rows * i // parts
-            count = rows * (i + 1) // parts - first
-            x, y = context[Network.STEP_X] + first * inputs, context[Network.STEP_Y] + first * target
-            settings = real_at(context[Network.SETTINGS])
-            scale = -settings[Setting.LEARNING_RATE] if context[Network.OPTIMIZER] == Optimizer.DIRECT else 1.0
-            predicted = forward(network, x, count)
-            if network[Network.LOSS]:
-                loss = elementwise_loss(network, predicted, y, count, scale / rows)
-            else:
-                loss = cross_entropy(network, predicted, y, count, scale / rows)
-            backward(network, x, count)
+            first, last, loss = rows * i // parts, rows * (i + 1) // parts, 0.0
+            mode = Mode.ADD if network[Network.GRADIENTS] == context[Network.PARAMETERS] else Mode.STORE
+            while first < last:
+                count = min(network[Network.BLOCK_ROWS], last - first)
+                loss += loss_and_gradients(network, context, first, count, mode)
+                first, mode = first + count, Mode.ADD
             real_at(network[Network.LOSS_SUM])[0] = loss
 
-    @inline
-    def combine(network):
-        """Add up what the parts found: their gradients in the first, or all in the parameters; the loss as result."""
-        loss = 0.0
-        direct = network[Network.OPTIMIZER] == Optimizer.DIRECT
-        whole = network[Network.PARAMETERS] if direct else network[Network.GRADIENTS]
+    def combine(begin, end, context):
+        """Add up some of the parts' gradients, in the first or all in the parameters; a task for threads."""
+        whole = context[Network.PARAMETERS if context[Network.OPTIMIZER] == Optimizer.DIRECT else Network.GRADIENTS]
         target = at(whole)
-        for i in range(network[Network.PARTS]):
-            other = record_at(network[Network.PART] + 8 * Network.SIZE * i)
-            loss += real_at(other[Network.LOSS_SUM])[0]
-            if other[Network.GRADIENTS] != whole:
-                gradients = at(other[Network.GRADIENTS])
-                for j in range(network[Network.COUNT]):
+        for i in range(context[Network.PARTS]):
+            part = record_at(context[Network.PART] + 8 * Network.SIZE * i)
+            if part[Network.GRADIENTS] != whole:
+                gradients = at(part[Network.GRADIENTS])
+                for j in range(begin, end):
                     target[j] += gradients[j]
+
+    @inline
+    def total_loss(network):
+        loss = 0.0
+        for i in range(network[Network.PARTS]):
+            loss += real_at(record_at(network[Network.PART] + 8 * Network.SIZE * i)[Network.LOSS_SUM])[0]
         return loss
 
     def train(network):
         """Take ``STEPS`` steps from where training stands."""
         losses = real_at(network[Network.LOSSES])
         pool, parts = record_at(network[Network.POOL]), network[Network.PARTS]
+        apart = parts > 1 or (
+            network[Network.OPTIMIZER] == Optimizer.DIRECT and network[Network.GRADIENTS] != network[Network.PARAMETERS]
+        )
         for i in range(parts):  # between two calls the user may have changed the data
             record_at(network[Network.PART] + 8 * Network.SIZE * i)[Network.GATHERED] = 0
         for _ in range(network[Network.STEPS]):
             rows = min(network[Network.BATCH], network[Network.ROWS] - network[Network.POSITION])
             network[Network.STEP_ROWS] = rows
-            if not network[Network.NARROW]:
-                network[Network.STEP_X], network[Network.STEP_Y] = gather(network, rows)
             if parts > 1:
                 parallel_for(pool, network[Network.PART_TASK], network, parts, 1)
             else:
                 call_task(network[Network.PART_TASK], 0, 1, network)
-            losses[network[Network.EPOCH]] += combine(network) / network[Network.ROWS]
+            losses[network[Network.EPOCH]] += total_loss(network) / network[Network.ROWS]
+            if apart:
+                share(network, network[Network.COMBINE])
             if network[Network.OPTIMIZER] != Optimizer.DIRECT:
                 optimize(network)
             network[Network.POSITION] += rows
@@ -293,6 +324,8 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
 
     return products(name) | {
         "predict": (TRAIN_SIGNATURE, predict),
+        "combine": (TASK_SIGNATURE, combine),
+        "gather": (TASK_SIGNATURE, gather_task),
         "part": (TASK_SIGNATURE, part),
         "train": (TRAIN_SIGNATURE, train),
         "update": (TASK_SIGNATURE, update),

@@ -213,10 +213,12 @@ def test_optimizers_as_written_down(network: Network, case: str) -> None:
 
 @compiled_only
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("sizes", [[1, 1], [3, 17, 2], [40, 33, 65, 10], [130, 70, 129, 1], [2, 300, 300, 3]], ids=str)
+@pytest.mark.parametrize(
+    "sizes", [[1, 1], [3, 17, 2], [40, 33, 65, 10], [130, 70, 129, 1], [2, 300, 300, 3], [400, 90, 3]], ids=str
+)
 @pytest.mark.parametrize(("rows", "batch"), [(1, 1), (23, 1), (23, 5), (23, None), (300, 128)])
 def test_backends_agree(sizes: list[int], rows: int, batch: int | None, dtype: str) -> None:
-    """Every shape of tile: the same steps in NumPy, rows shuffled alike."""
+    """Every shape of tile, and batches that threads collect: the same steps in NumPy, rows shuffled alike."""
     x, y = data(rows, sizes[0], sizes[-1])
     models = [
         made(sizes, "tanh", batch_size=batch, epochs=3, learning_rate=0.05, dtype=dtype, random_state=7)
