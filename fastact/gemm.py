@@ -310,7 +310,7 @@ def entry_points(name: str) -> dict[str, tuple[Any, Any]]:
         pool = record_at(record[Gemm.POOL])
         # nanoseconds on one core: at 100 float32 multiply-adds each, and 80 bytes each
         work = M * N * K * size // 400 + (M * K + K * N + M * N) * size // 80
-        return pool[Pool.THREADS] if work >= 20_000 or (work >= 4_000 and awake_or_soon(pool, work // 200)) else 1
+        return pool[Pool.THREADS] if work >= 20_000 or (work >= 6_500 and awake_or_soon(pool, work // 200)) else 1
 
     @inline
     def few_rows(record, threads):
