@@ -252,7 +252,7 @@ def panels(words: SimpleNamespace) -> SimpleNamespace:
 
     Operands here are copies in the cache, in the type that is computed in (see copies).
     """
-    lanes, work = words.lanes, words.work
+    lanes, work, size = words.lanes, words.work, words.size
     load_work, store_work = words.load_work, words.store_work
 
     @kernel
@@ -261,15 +261,22 @@ def panels(words: SimpleNamespace) -> SimpleNamespace:
 
     @kernel
     def load(operand, i, rest):
-        address, step, _ = operand
+        address, step, _, _, _ = operand
         return load_work(address + i * step, work, 0, lanes)
 
     @kernel
     def store(v, operand, i):
-        address, step, _ = operand
+        address, step, _, _, _ = operand
         store_work(v, address + i * step, work, 0, lanes)
 
-    prefetch_next = prefetch_bundle = no_prefetch
+    @kernel
+    def prefetch_next(operand, i):
+        """What will be copied next, from or to memory: copying would wait for it."""
+        _, _, _, place, step = operand
+        for line in range(0, lanes * size, 64):
+            prefetch(place + i * step + line)
+
+    prefetch_bundle = prefetch_next
     across_max = fold = few_of = unchanged
     across_sum, number_of, vector_of, every = widen, widen, narrow, itself
 
@@ -305,6 +312,7 @@ def columns(words: SimpleNamespace) -> SimpleNamespace:
         put_floats(record, what * lanes, number)
 
     moves = {"load": load, "store": store, "get": get, "put": put}
+    moves |= {"prefetch_next": no_prefetch, "prefetch_bundle": no_prefetch}
     return SimpleNamespace(**(vars(panels(words)) | moves))
 
 
@@ -319,9 +327,13 @@ MODE = {
 }  # fmt: skip
 
 
+#: Bytes.
+PREFETCHED = 1 << 17
+
+
 def copies(words: SimpleNamespace) -> SimpleNamespace:
     """Moving a block of neighbouring panels between memory and the cache: in memory, long runs of neighbours."""
-    lanes, work, load, store = words.lanes, words.work, words.load, words.store
+    lanes, work, size, load, store = words.lanes, words.work, words.size, words.load, words.store
     load_work, store_work = words.load_work, words.store_work
 
     @kernel
@@ -333,13 +345,27 @@ def copies(words: SimpleNamespace) -> SimpleNamespace:
         return item // blocks_inside, start, min(width, inner - start)
 
     @kernel
-    def panel(context, memory, number, length):
-        """The operand for one panel of a block in the cache."""
-        return memory + number * lanes * work, context[Axis.PART] * lanes * work, length
+    def bytes_of(context, length):
+        return length * context[Axis.PART] * lanes * work
+
+    @kernel
+    def panel(context, memory, number, length, slot, block):
+        """The operand for one panel of a block in the cache; and where, in memory, another block of it is. Blocks of
+        which not three fit the cache are not prefetched."""
+        address = memory + number * lanes * work
+        elsewhere, step = memory, 0
+        if context[slot + 2] == size and bytes_of(context, length) <= PREFETCHED:
+            elsewhere, step = place(context, slot, block) + number * lanes * size, context[slot + 3]
+        return address, context[Axis.PART] * lanes * work, length, elsewhere, step
 
     @kernel
     def place(context, slot, block):
         return context[slot] + block[0] * context[slot + 1] + block[1] * context[slot + 2]
+
+    @kernel
+    def following(context, item):
+        """The block after this one, which is the next to be copied."""
+        return block_of(context, min(item + 1, context[Axis.COUNT] - 1))
 
     @kernel
     def fetch(context, slot, block, memory, length):
@@ -361,8 +387,5 @@ def copies(words: SimpleNamespace) -> SimpleNamespace:
                 v = load_work(source, work, first, lanes)
                 store(v, address + i * step + first * stride, stride, 0, min(lanes, count - first))
 
-    @kernel
-    def bytes_of(context, length):
-        return length * context[Axis.PART] * lanes * work
-
-    return SimpleNamespace(block_of=block_of, panel=panel, fetch=fetch, deliver=deliver, bytes_of=bytes_of)
+    words_of_copies = {"block_of": block_of, "following": following, "panel": panel, "fetch": fetch}
+    return SimpleNamespace(**words_of_copies, deliver=deliver, bytes_of=bytes_of)
