@@ -20,6 +20,7 @@ from fastact.functions import offered
 from fastact.layout import Loop
 from fastact.memory import empty_like
 from fastact.primitives import exp_times, gauss_times, quotient, where
+from fastact.targets import written
 from fastact.ufunc import STORAGES, Definition, make_ufunc, records_of
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ def _backward(backend: str, name: str, grad: Any, x: Any, axis: int, out: Any) -
     out = empty_like(x, dtype) if out is None else _checked(f"{name}_backward", out, x.shape)
     inputs = (grad.astype(dtype, copy=False), a, b)
     _run(_ufunc(name, True, backend), inputs, (out[first], out[second]), out)
-    return out
+    return written(out)
 
 
 # -- the public functions -------------------------------------------------------------------------

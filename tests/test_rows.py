@@ -183,6 +183,21 @@ def test_layouts_agree(name: str, backend: str) -> None:
     assert np.allclose(moved, function(base, axis=1).transpose(2, 0, 1), rtol=1e-6, atol=0)
 
 
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "sparsemax", "hardmax"])
+def test_nothing_stays_masked_in_out(name: str, backend: str) -> None:
+    """As NumPy's ufuncs have it: results are whole, whatever was masked where they go."""
+    x = np.random.default_rng(1).standard_normal((4, 3))
+    for hard in (False, True):
+        for view, axis in ((x, -1), (x.T, 0), (x[::2], 1)):
+            out = np.ma.array(np.empty(view.shape), mask=np.eye(*view.shape), hard_mask=hard)
+            likewise = np.ma.array(np.empty(view.shape), mask=np.eye(*view.shape), hard_mask=hard)
+            assert offered(name, backend)(view, axis=axis, out=out) is out
+            assert np.exp(view, out=likewise) is likewise
+            assert not np.ma.getmaskarray(likewise).any()
+            assert not np.ma.getmaskarray(out).any()
+            assert np.array_equal(out.data, offered(name, backend)(view, axis=axis))
+
+
 def test_overlapping_output(backend: str) -> None:
     memory = np.random.default_rng(1).standard_normal(1001)
     expected = fastact.softmax(memory[:1000].copy())
