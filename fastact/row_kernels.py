@@ -42,7 +42,8 @@ def functions(operation: str, storage: str) -> dict[str, tuple[Any, Any]]:
 
 
 def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) -> SimpleNamespace:
-    load, store, positions, prefetch_next = mode.load, mode.store, mode.positions, mode.prefetch_next
+    load, store, positions = mode.load, mode.store, mode.positions
+    prefetch_next, prefetch_ahead = mode.prefetch_next, mode.prefetch_ahead
     fold, across_max, across_sum = mode.fold, mode.across_max, mode.across_sum
     number_of, vector_of, few_of, every = mode.number_of, mode.vector_of, mode.few_of, mode.every
     parts, shift_of, log_total, add = words.parts, words.shift, words.log_total, words.add
@@ -127,6 +128,7 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
     @kernel
     def finish_all(x, y, state):
         for i in range(positions(x[2])):
+            prefetch_ahead(x, i)
             store(finish(load_signed(x, i, state[2]), state), y, i)
 
     @kernel

@@ -147,7 +147,7 @@ def rows(words: SimpleNamespace) -> SimpleNamespace:
     def number_of(v):
         return np.float64(first_lane(v))
 
-    fold, vector_of, prefetch_bundle = folded, spread, no_prefetch
+    fold, vector_of, prefetch_bundle, prefetch_ahead = folded, spread, no_prefetch, no_prefetch
     few_of, every = one_of_each, repeat_each
 
     @kernel
@@ -205,7 +205,7 @@ def bundles(words: SimpleNamespace) -> SimpleNamespace:
     def number_of(v):
         return widen(one_of_each(v))
 
-    fold, prefetch_bundle = folded_each, prefetch_next
+    fold, prefetch_bundle, prefetch_ahead = folded_each, prefetch_next, no_prefetch
     few_of, every = one_of_each, repeat_each
     vector_of = repeat_each
 
@@ -276,7 +276,7 @@ def panels(words: SimpleNamespace) -> SimpleNamespace:
         for line in range(0, lanes * size, 64):
             prefetch(place + i * step + line)
 
-    prefetch_bundle = prefetch_next
+    prefetch_bundle, prefetch_ahead = prefetch_next, no_prefetch
     across_max = fold = few_of = unchanged
     across_sum, number_of, vector_of, every = widen, widen, narrow, itself
 
@@ -312,7 +312,15 @@ def columns(words: SimpleNamespace) -> SimpleNamespace:
         put_floats(record, what * lanes, number)
 
     moves = {"load": load, "store": store, "get": get, "put": put}
-    moves |= {"prefetch_next": no_prefetch, "prefetch_bundle": no_prefetch}
+
+    @kernel
+    def prefetch_ahead(operand, i):
+        """Elements ahead of this one, which the processor does not foresee if they are pages apart."""
+        address, step, _, _ = operand
+        for line in range(0, lanes * size, 64):
+            prefetch(address + (i + AHEAD) * step + line)
+
+    moves |= {"prefetch_next": no_prefetch, "prefetch_bundle": no_prefetch, "prefetch_ahead": prefetch_ahead}
     return SimpleNamespace(**(vars(panels(words)) | moves))
 
 
@@ -323,9 +331,12 @@ def columns(words: SimpleNamespace) -> SimpleNamespace:
 #: `get` and `put` numbers, which a record holds side by side.
 MODE = {
     "positions", "load", "store", "prefetch_next", "prefetch_bundle", "fold", "across_max", "across_sum", "number_of",
-    "vector_of", "few_of", "every", "get", "put",
+    "vector_of", "few_of", "every", "get", "put", "prefetch_ahead",
 }  # fmt: skip
 
+
+#: Elements.
+AHEAD = 40
 
 #: Bytes.
 PREFETCHED = 1 << 17
