@@ -72,7 +72,9 @@ def _tasks(operation: str, dtype: np.dtype) -> dict[str, int]:
         return row_kernels.functions(operation, dtype.name)
 
     here = Path(__file__).parent
-    source = "".join((here / name).read_text() for name in ("row_kernels.py", "row_moves.py", "row_tasks.py"))
+    source = "".join(
+        (here / name).read_text() for name in ("row_copies.py", "row_kernels.py", "row_moves.py", "row_tasks.py")
+    )
     kernels = "".join(sources(precision_of(dtype.name)).values())
     return compiler.load(f"{source}\0{kernels}\0{operation}\0{dtype.name}", functions)
 

@@ -17,6 +17,7 @@ from fastact import blocks, lanes, quarters
 from fastact.blocks import kernel
 from fastact.emit import precision_of
 from fastact.lanes import (
+    compensated_sum_of_lanes,
     first_lane,
     first_lanes,
     float_at,
@@ -34,6 +35,7 @@ from fastact.lanes import (
 from fastact.layout import Axis
 from fastact.quarters import (
     QUARTERS,
+    compensated_sum_of_each,
     first_of_each,
     folded_each,
     largest_of_each,
@@ -44,7 +46,7 @@ from fastact.quarters import (
 from fastact.row_formulas import sources
 from fastact.vectors import LANES, select
 
-__all__ = ["bundles", "copies", "panels", "places", "rows", "words_for"]
+__all__ = ["bundles", "columns", "panels", "places", "rows", "words_for"]
 
 
 def words_for(storage: str) -> SimpleNamespace:
@@ -63,6 +65,8 @@ def words_for(storage: str) -> SimpleNamespace:
         load_work=getattr(blocks, f"load_{precision.name}"),
         store_work=getattr(blocks, f"store_{precision.name}"),
         add=_add_compensated if precision.name == "float64" else _add_wide,
+        total_of_lanes=compensated_sum_of_lanes if precision.name == "float64" else _total_of_lanes,
+        total_of_each=compensated_sum_of_each if precision.name == "float64" else _total_of_each,
     )
     for name, source in sources(precision).items():
         namespace: dict[str, Any] = {}
@@ -83,6 +87,16 @@ def _add_compensated(total, low, v):
     larger = total + v
     part = larger - total
     return larger, low + ((total - (larger - part)) + (v - part))
+
+
+@kernel
+def _total_of_lanes(total, low):
+    return sum_of_lanes(total + low)
+
+
+@kernel
+def _total_of_each(total, low):
+    return sum_of_each(total + low)
 
 
 @kernel
@@ -143,6 +157,8 @@ def rows(words: SimpleNamespace) -> SimpleNamespace:
     def across_sum(v):
         return np.float64(sum_of_lanes(v))
 
+    across_total = words.total_of_lanes
+
     @kernel
     def number_of(v):
         return np.float64(first_lane(v))
@@ -200,6 +216,8 @@ def bundles(words: SimpleNamespace) -> SimpleNamespace:
     @kernel
     def across_sum(v):
         return sum_of_each(widen(v))
+
+    across_total = words.total_of_each
 
     @kernel
     def number_of(v):
@@ -277,6 +295,11 @@ def panels(words: SimpleNamespace) -> SimpleNamespace:
             prefetch(place + i * step + line)
 
     prefetch_bundle, prefetch_ahead = prefetch_next, no_prefetch
+
+    @kernel
+    def across_total(total, low):
+        return widen(total + low)
+
     across_max = fold = few_of = unchanged
     across_sum, number_of, vector_of, every = widen, widen, narrow, itself
 
@@ -330,73 +353,10 @@ def columns(words: SimpleNamespace) -> SimpleNamespace:
 #: vector, for what is the same in many lanes and costs much, and `every` lane of it again. Modes that work on parts
 #: `get` and `put` numbers, which a record holds side by side.
 MODE = {
-    "positions", "load", "store", "prefetch_next", "prefetch_bundle", "fold", "across_max", "across_sum", "number_of",
-    "vector_of", "few_of", "every", "get", "put", "prefetch_ahead",
+    "positions", "load", "store", "prefetch_next", "prefetch_bundle", "prefetch_ahead", "fold", "across_max",
+    "across_sum", "across_total", "number_of", "vector_of", "few_of", "every", "get", "put",
 }  # fmt: skip
 
 
 #: Elements.
 AHEAD = 40
-
-#: Bytes.
-PREFETCHED = 1 << 17
-
-
-def copies(words: SimpleNamespace) -> SimpleNamespace:
-    """Moving a block of neighbouring panels between memory and the cache: in memory, long runs of neighbours."""
-    lanes, work, size, load, store = words.lanes, words.work, words.size, words.load, words.store
-    load_work, store_work = words.load_work, words.store_work
-
-    @kernel
-    def block_of(context, item):
-        """Which row outside of the axis, the first row inside of it, and how many from there on."""
-        inner, width = context[Axis.INNER], context[Axis.PART] * lanes
-        blocks_inside = (inner + width - 1) // width
-        start = item % blocks_inside * width
-        return item // blocks_inside, start, min(width, inner - start)
-
-    @kernel
-    def bytes_of(context, length):
-        return length * context[Axis.PART] * lanes * work
-
-    @kernel
-    def panel(context, memory, number, length, slot, block):
-        """The operand for one panel of a block in the cache; and where, in memory, another block of it is. Blocks of
-        which not three fit the cache are not prefetched."""
-        address = memory + number * lanes * work
-        elsewhere, step = memory, 0
-        if context[slot + 2] == size and bytes_of(context, length) <= PREFETCHED:
-            elsewhere, step = place(context, slot, block) + number * lanes * size, context[slot + 3]
-        return address, context[Axis.PART] * lanes * work, length, elsewhere, step
-
-    @kernel
-    def place(context, slot, block):
-        return context[slot] + block[0] * context[slot + 1] + block[1] * context[slot + 2]
-
-    @kernel
-    def following(context, item):
-        """The block after this one, which is the next to be copied."""
-        return block_of(context, min(item + 1, context[Axis.COUNT] - 1))
-
-    @kernel
-    def fetch(context, slot, block, memory, length):
-        count = block[2]
-        address, stride, step = place(context, slot, block), context[slot + 2], context[slot + 3]
-        for i in range(length):
-            target = memory + i * context[Axis.PART] * lanes * work
-            for first in range(0, count, lanes):
-                v = load(address + i * step + first * stride, stride, 0, min(lanes, count - first))
-                store_work(v, target, work, first, lanes)
-
-    @kernel
-    def deliver(context, slot, block, memory, length):
-        count = block[2]
-        address, stride, step = place(context, slot, block), context[slot + 2], context[slot + 3]
-        for i in range(length):
-            source = memory + i * context[Axis.PART] * lanes * work
-            for first in range(0, count, lanes):
-                v = load_work(source, work, first, lanes)
-                store(v, address + i * step + first * stride, stride, 0, min(lanes, count - first))
-
-    words_of_copies = {"block_of": block_of, "following": following, "panel": panel, "fetch": fetch}
-    return SimpleNamespace(**words_of_copies, deliver=deliver, bytes_of=bytes_of)

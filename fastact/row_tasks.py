@@ -14,7 +14,8 @@ from numba import types
 from fastact.blocks import kernel
 from fastact.layout import Axis
 from fastact.parallel import record_at
-from fastact.row_moves import copies, places
+from fastact.row_copies import copies
+from fastact.row_moves import places
 
 __all__ = ["statistics", "transformations"]
 
