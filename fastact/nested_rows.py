@@ -21,6 +21,7 @@ from fastact.parallel import (
     call_resolve,
     call_task,
     clear_floating_point_flags,
+    even_grain,
     inline,
     parallel_for,
     record_at,
@@ -134,7 +135,8 @@ def drive_rows(pointers, sizes, steps, data):
     pool, rows = record_at(data[Loop.POOL]), sizes[1] * sizes[2]
     task = pool[Pool.RUN_SHORT_ROWS] if sizes[Rows.BYTES] > 0 else pool[Pool.RUN_ROWS]
     if worth_sharing(pool, data, sizes[0] * rows):
-        parallel_for(pool, task, context, rows, max(1, data[Loop.GRAIN] // sizes[0]))
+        grain = even_grain(pool, sizes[0] * rows, data[Loop.GRAIN])
+        parallel_for(pool, task, context, rows, max(1, grain // sizes[0]))
     else:
         call_task(task, 0, rows, context)
     clear_floating_point_flags()
