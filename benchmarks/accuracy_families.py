@@ -1,7 +1,7 @@
 """How far rows, gates and losses are from exact values: the rest of ``python -m benchmarks.accuracy``.
 
 Rows are compared with the textbook's formulas in longdouble, where that is wider than float64; gates and losses with
-mpmath. Half of the rows have entries spread over [-80, 80].
+mpmath. Half of the rows have entries spread over [-80, 80]. Their ``_backward``: benchmarks/accuracy_gradients.py.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import mpmath as mp
 import numpy as np
 
 import fastact
+from benchmarks import accuracy_gradients as gradients
 from benchmarks import wide
 from benchmarks.accuracy import Errors, ulp_errors
 from fastact.functions import FUNCTIONS
@@ -120,7 +121,7 @@ def _point_errors(name: str, function: Call, dtype: Any, points: int) -> Errors:
 
 # -- the table ------------------------------------------------------------------------------------
 
-NAMES = (*ROWS, *GATE_FACTORS, *LOSS_TERMS)
+NAMES = (*ROWS, *GATE_FACTORS, *LOSS_TERMS, *gradients.NAMES)
 
 
 def _peers(name: str) -> Iterator[tuple[str, Call]]:
@@ -153,7 +154,7 @@ def _peers(name: str) -> Iterator[tuple[str, Call]]:
 
 def rows(name: str, points: int) -> Iterator[tuple[str, Errors]]:
     """What is printed of one function."""
-    if name in ROWS and not wide.available():
+    if (name in ROWS or name in gradients.ROWS) and not wide.available():
         return
     backends = ["numpy"] if fastact.backend() == "numpy" else ["numba", "numpy"]
     for backend in backends:
@@ -164,4 +165,6 @@ def rows(name: str, points: int) -> Iterator[tuple[str, Errors]]:
 
 
 def _errors(name: str, function: Call, dtype: Any, points: int) -> Errors:
+    if name in gradients.NAMES:
+        return gradients.errors(name, function, dtype, points)
     return _row_errors(name, function, dtype) if name in ROWS else _point_errors(name, function, dtype, points)

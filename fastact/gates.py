@@ -20,7 +20,7 @@ from fastact.layout import Loop
 from fastact.memory import empty_like
 from fastact.operands import as_operand, check_real, result_dtype
 from fastact.primitives import exp_times, gauss_times, quotient, where
-from fastact.targets import check_target
+from fastact.targets import check_target, written
 from fastact.ufunc import STORAGES, Definition, make_ufunc, records_of
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def _backward(backend: str, name: str, grad: Any, x: Any, axis: int, out: Any) -
         check_target("out", out, x.shape, dtype)
     inputs = (grad.astype(dtype, copy=False), a, b)
     _run(_ufunc(name, True, backend), inputs, (out[first], out[second]), out)
-    return out
+    return written(out)
 
 
 # -- the public functions -------------------------------------------------------------------------

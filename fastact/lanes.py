@@ -20,6 +20,7 @@ from fastact.vectors import LANES, Vector, llvm_call, splat
 
 __all__ = [
     "any_lane",
+    "compensated_sum_of_lanes",
     "first_lane",
     "first_lanes",
     "float_at",
@@ -32,6 +33,7 @@ __all__ = [
     "put_float",
     "put_floats",
     "spread",
+    "sum_and_error",
     "sum_of_lanes",
     "widen",
 ]
@@ -109,6 +111,31 @@ def sum_of_lanes(typing_context, v):
         return _first(builder, _halves_combined(builder, _added, args[0], 1))
 
     return v.element(v), generate
+
+
+def sum_and_error(builder: ir.IRBuilder, a: Any, b: Any) -> tuple[Any, Any]:
+    """A sum, and what rounding takes away from it (D. E. Knuth, TAOCP 2, 4.2.2)."""
+    total = builder.fadd(a, b)
+    part = builder.fsub(total, a)
+    return total, builder.fadd(builder.fsub(a, builder.fsub(total, part)), builder.fsub(b, part))
+
+
+@intrinsic
+def compensated_sum_of_lanes(typing_context, v, low):
+    """All lanes added up, with those of a second vector, which holds what roundings have lost so far."""
+
+    def generate(context, builder, signature, args):
+        lost = [args[1]]
+
+        def combine(builder: ir.IRBuilder, a: Any, b: Any) -> Any:
+            total, error = sum_and_error(builder, a, b)
+            lost[0] = builder.fadd(_halves_combined(builder, _added, lost[0], error.type.count), error)
+            return total
+
+        total = _halves_combined(builder, combine, args[0], 1)
+        return _first(builder, builder.fadd(total, lost[0]))
+
+    return v.element(v, low), generate
 
 
 @intrinsic

@@ -22,6 +22,7 @@ from fastact.parallel import (
     call_resolve,
     call_task,
     clear_floating_point_flags,
+    even_grain,
     inline,
     parallel_for,
     record_at,
@@ -137,7 +138,8 @@ def drive_rows(pointers, sizes, steps, data):
     context[3], context[4], context[5] = address_of(sizes), address_of(steps), address_of(pointers)
     task = pool[Pool.RUN_SHORT_ROWS] if copied else pool[Pool.RUN_ROWS]
     if worth_sharing(pool, data, sizes[0] * rows):
-        parallel_for(pool, task, context, rows, max(1, data[Loop.GRAIN] // sizes[0]))
+        grain = even_grain(pool, sizes[0] * rows, data[Loop.GRAIN])
+        parallel_for(pool, task, context, rows, max(1, grain // sizes[0]))
     else:
         call_task(task, 0, rows, context)
     clear_floating_point_flags()

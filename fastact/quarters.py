@@ -10,12 +10,13 @@ from numba.extending import intrinsic
 
 from fastact.blocks import STORAGES, kernel
 from fastact.conversions import from_kernel, to_kernel
-from fastact.lanes import larger
+from fastact.lanes import larger, sum_and_error
 from fastact.masks import WORD, mask_of_first, masked_load, masked_store
 from fastact.vectors import LANES, REGISTERS, Vector, joined
 
 __all__ = [
     "QUARTERS",
+    "compensated_sum_of_each",
     "first_of_each",
     "folded_each",
     "largest_of_each",
@@ -70,6 +71,20 @@ def _of_each(combine: Any, halvings: int = 99) -> Any:
 largest_of_each = _of_each(larger)
 sum_of_each = _of_each(lambda builder, a, b: builder.fadd(a, b))
 folded_each = _of_each(lambda builder, a, b: builder.fadd(a, b), 1)
+
+
+@intrinsic
+def compensated_sum_of_each(typing_context, v, low):
+    """Every quarter added up, with those of a second vector, which holds what roundings have lost so far."""
+
+    def generate(context, builder, signature, args):
+        total, lost = args
+        while total.type.count > QUARTERS:
+            total, error = sum_and_error(builder, *_halves_of_each(builder, total))
+            lost = builder.fadd(builder.fadd(*_halves_of_each(builder, lost)), error)
+        return builder.fadd(total, lost)
+
+    return Vector(v.element, QUARTERS)(v, low), generate
 
 
 @intrinsic

@@ -31,8 +31,9 @@ SHORT = 14
 #: Rows up to this length go four at a time: at 100, in 0.5 ns per element and core instead of 0.75.
 MEDIUM = 400
 
-#: Bytes of a block of panels: half of a core's second-level cache at most, and long runs in memory.
-BLOCK = 1 << 18
+#: Bytes of a block of panels: with what is prefetched for the next and for its own results, it should leave half of a
+#: core's second-level cache to others. And of the longest panel that stays whole.
+BLOCK, LONGEST = 1 << 17, 1 << 19
 
 #: Elements from which threads pay when they are awake, and when they must be woken; and of a task at a time.
 WORTH_SHARING, WORTH_WAKING, CHUNK = 25_000, 100_000, 5_000
@@ -71,7 +72,9 @@ def _tasks(operation: str, dtype: np.dtype) -> dict[str, int]:
         return row_kernels.functions(operation, dtype.name)
 
     here = Path(__file__).parent
-    source = "".join((here / name).read_text() for name in ("row_kernels.py", "row_moves.py", "row_tasks.py"))
+    source = "".join(
+        (here / name).read_text() for name in ("row_copies.py", "row_kernels.py", "row_moves.py", "row_tasks.py")
+    )
     kernels = "".join(sources(precision_of(dtype.name)).values())
     return compiler.load(f"{source}\0{kernels}\0{operation}\0{dtype.name}", functions)
 
@@ -154,7 +157,7 @@ def _have_long_rows(layout: Layout, size: int) -> bool:
 def _have_long_columns(layout: Layout, dtype: np.dtype) -> bool:
     """Whether rows beside each other are to be cut: a panel of them does not fit the cache."""
     wide = layout.inner >= SHORT and layout.length * layout.inner >= WORTH_WAKING
-    return wide and layout.length * _lanes(dtype) * dtype.itemsize > 2 * BLOCK
+    return wide and layout.length * _lanes(dtype) * dtype.itemsize > LONGEST
 
 
 def _are_columns(layout: Layout, arrays: Sequence[np.ndarray]) -> bool:

@@ -42,8 +42,9 @@ def functions(operation: str, storage: str) -> dict[str, tuple[Any, Any]]:
 
 
 def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) -> SimpleNamespace:
-    load, store, positions, prefetch_next = mode.load, mode.store, mode.positions, mode.prefetch_next
-    fold, across_max, across_sum = mode.fold, mode.across_max, mode.across_sum
+    load, store, positions = mode.load, mode.store, mode.positions
+    prefetch_next, prefetch_ahead = mode.prefetch_next, mode.prefetch_ahead
+    fold, across_max, across_sum, across_total = mode.fold, mode.across_max, mode.across_sum, mode.across_total
     number_of, vector_of, few_of, every = mode.number_of, mode.vector_of, mode.few_of, mode.every
     parts, shift_of, log_total, add = words.parts, words.shift, words.log_total, words.add
     load_first, get, put = words.load_first, getattr(mode, "get", None), getattr(mode, "put", None)
@@ -88,7 +89,7 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
                 number = select(largest, number + spread(1.0, zero), number)
             keep(y, i, term)
             total, low = add(total, low, fold(term))
-        return maximum, across_sum(total + low), across_sum(number)
+        return maximum, across_total(total, low), across_sum(number)
 
     @kernel
     def no_need(y, i, term):
@@ -127,6 +128,7 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
     @kernel
     def finish_all(x, y, state):
         for i in range(positions(x[2])):
+            prefetch_ahead(x, i)
             store(finish(load_signed(x, i, state[2]), state), y, i)
 
     @kernel
@@ -189,7 +191,7 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
 def _gradient(operation: str, words: SimpleNamespace, mode: SimpleNamespace) -> SimpleNamespace:
     """With y the forward's output (X in the record) and grad the gradient with respect to it (OTHER)."""
     load, store, positions, prefetch_bundle = mode.load, mode.store, mode.positions, mode.prefetch_bundle
-    fold, across_sum, vector_of, number_of = mode.fold, mode.across_sum, mode.vector_of, mode.number_of
+    fold, across_total, vector_of, number_of = mode.fold, mode.across_total, mode.vector_of, mode.number_of
     parts, add, load_first = words.parts, words.add, words.load_first
     get, put = getattr(mode, "get", None), getattr(mode, "put", None)
 
@@ -222,7 +224,7 @@ def _gradient(operation: str, words: SimpleNamespace, mode: SimpleNamespace) -> 
             prefetch_bundle(grad, i)
             prefetch_bundle(out, i)
             total, low = add(total, low, fold(term(load(y, i, zero), load(grad, i, zero))))
-        return across_sum(total + low)
+        return across_total(total, low)
 
     @kernel
     def finish_all(y, grad, out, total):

@@ -17,6 +17,7 @@ from fastact import blocks, lanes, quarters
 from fastact.blocks import kernel
 from fastact.emit import precision_of
 from fastact.lanes import (
+    compensated_sum_of_lanes,
     first_lane,
     first_lanes,
     float_at,
@@ -34,6 +35,7 @@ from fastact.lanes import (
 from fastact.layout import Axis
 from fastact.quarters import (
     QUARTERS,
+    compensated_sum_of_each,
     first_of_each,
     folded_each,
     largest_of_each,
@@ -44,7 +46,7 @@ from fastact.quarters import (
 from fastact.row_formulas import sources
 from fastact.vectors import LANES, select
 
-__all__ = ["bundles", "copies", "panels", "places", "rows", "words_for"]
+__all__ = ["bundles", "columns", "panels", "places", "rows", "words_for"]
 
 
 def words_for(storage: str) -> SimpleNamespace:
@@ -63,6 +65,8 @@ def words_for(storage: str) -> SimpleNamespace:
         load_work=getattr(blocks, f"load_{precision.name}"),
         store_work=getattr(blocks, f"store_{precision.name}"),
         add=_add_compensated if precision.name == "float64" else _add_wide,
+        total_of_lanes=compensated_sum_of_lanes if precision.name == "float64" else _total_of_lanes,
+        total_of_each=compensated_sum_of_each if precision.name == "float64" else _total_of_each,
     )
     for name, source in sources(precision).items():
         namespace: dict[str, Any] = {}
@@ -83,6 +87,16 @@ def _add_compensated(total, low, v):
     larger = total + v
     part = larger - total
     return larger, low + ((total - (larger - part)) + (v - part))
+
+
+@kernel
+def _total_of_lanes(total, low):
+    return sum_of_lanes(total + low)
+
+
+@kernel
+def _total_of_each(total, low):
+    return sum_of_each(total + low)
 
 
 @kernel
@@ -143,11 +157,13 @@ def rows(words: SimpleNamespace) -> SimpleNamespace:
     def across_sum(v):
         return np.float64(sum_of_lanes(v))
 
+    across_total = words.total_of_lanes
+
     @kernel
     def number_of(v):
         return np.float64(first_lane(v))
 
-    fold, vector_of, prefetch_bundle = folded, spread, no_prefetch
+    fold, vector_of, prefetch_bundle, prefetch_ahead = folded, spread, no_prefetch, no_prefetch
     few_of, every = one_of_each, repeat_each
 
     @kernel
@@ -201,11 +217,13 @@ def bundles(words: SimpleNamespace) -> SimpleNamespace:
     def across_sum(v):
         return sum_of_each(widen(v))
 
+    across_total = words.total_of_each
+
     @kernel
     def number_of(v):
         return widen(one_of_each(v))
 
-    fold, prefetch_bundle = folded_each, prefetch_next
+    fold, prefetch_bundle, prefetch_ahead = folded_each, prefetch_next, no_prefetch
     few_of, every = one_of_each, repeat_each
     vector_of = repeat_each
 
@@ -252,7 +270,7 @@ def panels(words: SimpleNamespace) -> SimpleNamespace:
 
     Operands here are copies in the cache, in the type that is computed in (see copies).
     """
-    lanes, work = words.lanes, words.work
+    lanes, work, size = words.lanes, words.work, words.size
     load_work, store_work = words.load_work, words.store_work
 
     @kernel
@@ -261,15 +279,27 @@ def panels(words: SimpleNamespace) -> SimpleNamespace:
 
     @kernel
     def load(operand, i, rest):
-        address, step, _ = operand
+        address, step, _, _, _ = operand
         return load_work(address + i * step, work, 0, lanes)
 
     @kernel
     def store(v, operand, i):
-        address, step, _ = operand
+        address, step, _, _, _ = operand
         store_work(v, address + i * step, work, 0, lanes)
 
-    prefetch_next = prefetch_bundle = no_prefetch
+    @kernel
+    def prefetch_next(operand, i):
+        """What will be copied next, from or to memory: copying would wait for it."""
+        _, _, _, place, step = operand
+        for line in range(0, lanes * size, 64):
+            prefetch(place + i * step + line)
+
+    prefetch_bundle, prefetch_ahead = prefetch_next, no_prefetch
+
+    @kernel
+    def across_total(total, low):
+        return widen(total + low)
+
     across_max = fold = few_of = unchanged
     across_sum, number_of, vector_of, every = widen, widen, narrow, itself
 
@@ -305,6 +335,15 @@ def columns(words: SimpleNamespace) -> SimpleNamespace:
         put_floats(record, what * lanes, number)
 
     moves = {"load": load, "store": store, "get": get, "put": put}
+
+    @kernel
+    def prefetch_ahead(operand, i):
+        """Elements ahead of this one, which the processor does not foresee if they are pages apart."""
+        address, step, _, _ = operand
+        for line in range(0, lanes * size, 64):
+            prefetch(address + (i + AHEAD) * step + line)
+
+    moves |= {"prefetch_next": no_prefetch, "prefetch_bundle": no_prefetch, "prefetch_ahead": prefetch_ahead}
     return SimpleNamespace(**(vars(panels(words)) | moves))
 
 
@@ -314,55 +353,10 @@ def columns(words: SimpleNamespace) -> SimpleNamespace:
 #: vector, for what is the same in many lanes and costs much, and `every` lane of it again. Modes that work on parts
 #: `get` and `put` numbers, which a record holds side by side.
 MODE = {
-    "positions", "load", "store", "prefetch_next", "prefetch_bundle", "fold", "across_max", "across_sum", "number_of",
-    "vector_of", "few_of", "every", "get", "put",
+    "positions", "load", "store", "prefetch_next", "prefetch_bundle", "prefetch_ahead", "fold", "across_max",
+    "across_sum", "across_total", "number_of", "vector_of", "few_of", "every", "get", "put",
 }  # fmt: skip
 
 
-def copies(words: SimpleNamespace) -> SimpleNamespace:
-    """Moving a block of neighbouring panels between memory and the cache: in memory, long runs of neighbours."""
-    lanes, work, load, store = words.lanes, words.work, words.load, words.store
-    load_work, store_work = words.load_work, words.store_work
-
-    @kernel
-    def block_of(context, item):
-        """Which row outside of the axis, the first row inside of it, and how many from there on."""
-        inner, width = context[Axis.INNER], context[Axis.PART] * lanes
-        blocks_inside = (inner + width - 1) // width
-        start = item % blocks_inside * width
-        return item // blocks_inside, start, min(width, inner - start)
-
-    @kernel
-    def panel(context, memory, number, length):
-        """The operand for one panel of a block in the cache."""
-        return memory + number * lanes * work, context[Axis.PART] * lanes * work, length
-
-    @kernel
-    def place(context, slot, block):
-        return context[slot] + block[0] * context[slot + 1] + block[1] * context[slot + 2]
-
-    @kernel
-    def fetch(context, slot, block, memory, length):
-        count = block[2]
-        address, stride, step = place(context, slot, block), context[slot + 2], context[slot + 3]
-        for i in range(length):
-            target = memory + i * context[Axis.PART] * lanes * work
-            for first in range(0, count, lanes):
-                v = load(address + i * step + first * stride, stride, 0, min(lanes, count - first))
-                store_work(v, target, work, first, lanes)
-
-    @kernel
-    def deliver(context, slot, block, memory, length):
-        count = block[2]
-        address, stride, step = place(context, slot, block), context[slot + 2], context[slot + 3]
-        for i in range(length):
-            source = memory + i * context[Axis.PART] * lanes * work
-            for first in range(0, count, lanes):
-                v = load_work(source, work, first, lanes)
-                store(v, address + i * step + first * stride, stride, 0, min(lanes, count - first))
-
-    @kernel
-    def bytes_of(context, length):
-        return length * context[Axis.PART] * lanes * work
-
-    return SimpleNamespace(block_of=block_of, panel=panel, fetch=fetch, deliver=deliver, bytes_of=bytes_of)
+#: Elements.
+AHEAD = 40

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastact.memory import empty
 from fastact.operands import check_real
-from fastact.targets import check_target
+from fastact.targets import check_target, written
 
 __all__ = ["along", "as_floats", "as_rows", "can_write", "engine", "masked", "normalized_axes"]
 
@@ -85,7 +85,7 @@ def along(compute: Any, operation: str, axis: Any, out: Any, *inputs: np.ndarray
         axes = (order.index(axes[0]),)
     else:
         order = list(range(len(shape)))
-    target = None if out is None else out.transpose(order)
+    target = None if out is None else np.asarray(out).transpose(order)  # a hard mask would keep results away
     result = target
     if target is None or target.dtype != dtype or not can_write(target, axes, inputs):
         result = empty(inputs[0].shape, dtype)
@@ -101,7 +101,7 @@ def along(compute: Any, operation: str, axis: Any, out: Any, *inputs: np.ndarray
         with np.errstate(all="ignore"):  # what is too large for out's dtype is infinite
             target[...] = result
     if out is not None:
-        return out
+        return written(out)
     return result.transpose(np.argsort(order))[()] if shape else result[()]
 
 

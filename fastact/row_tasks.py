@@ -14,7 +14,8 @@ from numba import types
 from fastact.blocks import kernel
 from fastact.layout import Axis
 from fastact.parallel import record_at
-from fastact.row_moves import copies, places
+from fastact.row_copies import copies
+from fastact.row_moves import places
 
 __all__ = ["statistics", "transformations"]
 
@@ -34,6 +35,7 @@ def transformations(
     place, copy = places(words), copies(words)
     row_of, bundle_of = place.row_of, place.bundle_of
     block_of, panel, fetch, deliver, bytes_of = copy.block_of, copy.panel, copy.fetch, copy.deliver, copy.bytes_of
+    following = copy.following
     apply_row, apply_bundle, apply_panel, lanes = by_row.apply, by_bundle.apply, by_panel.apply, words.lanes
 
     def on_rows(begin, end, context):
@@ -55,9 +57,11 @@ def transformations(
             fetch(context, Axis.X, block, memory, length)
             if inputs == 2:
                 fetch(context, Axis.OTHER, block, second, length)
+            after = following(context, item)
             for number in range((block[2] + lanes - 1) // lanes):
-                x = panel(context, memory, number, length)
-                apply_panel(context, x, panel(context, second, number, length), x)
+                x = panel(context, memory, number, length, Axis.X, after)
+                other = panel(context, second, number, length, Axis.OTHER if inputs == 2 else Axis.X, after)
+                apply_panel(context, x, other, panel(context, memory, number, length, Axis.Y, block))
             deliver(context, Axis.Y, block, memory, length)
         free(memory)
 
@@ -115,6 +119,7 @@ def statistics(
     place, copy = places(words), copies(words)
     row_of, bundle_of = place.row_of, place.bundle_of
     block_of, panel, fetch, deliver, bytes_of = copy.block_of, copy.panel, copy.fetch, copy.deliver, copy.bytes_of
+    following = copy.following
     row_statistics, bundle_statistics, panel_statistics = by_row.statistics, by_bundle.statistics, by_panel.statistics
     lanes = words.lanes
 
@@ -141,9 +146,11 @@ def statistics(
         for item in range(begin, end):
             block = block_of(context, item)
             fetch(context, Axis.X, block, memory, length)
+            after = following(context, item)
             for number in range((block[2] + lanes - 1) // lanes):
-                y, other = panel(context, maxima, number, 1), panel(context, logs, number, 1)
-                panel_statistics(context, panel(context, memory, number, length), y, other)
+                x = panel(context, memory, number, length, Axis.X, after)
+                y = panel(context, maxima, number, 1, Axis.Y, block)
+                panel_statistics(context, x, y, panel(context, logs, number, 1, Axis.OTHER, block))
             deliver(context, Axis.Y, block, maxima, 1)
             deliver(context, Axis.OTHER, block, logs, 1)
         free(memory)

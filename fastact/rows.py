@@ -167,10 +167,12 @@ def logsumexp(backend: str, x: Any, axis: Any = None, keepdims: bool = False, *,
     else:
         rows = as_rows(array, axes)
         maximum, log = engine(backend).statistics(rows)
-        infinite = np.isinf(maximum)
-        if infinite.any():  # comparisons pass over NaN: the maximum of a row with one may be infinite
-            maximum = np.where(infinite & np.isnan(rows).any(axis=1, keepdims=True), np.nan, maximum)
-        result = np.where(infinite, maximum, maximum + np.where(infinite, 0.0, log).astype(array.dtype)).reshape(kept)
+        result = maximum + log
+        if not np.isfinite(result).all():
+            infinite = np.isinf(maximum)  # comparisons pass over NaN: the maximum of a row with one may be infinite
+            maximum = np.where(np.isnan(rows).any(axis=1, keepdims=True), np.nan, maximum)
+            result = np.where(infinite, maximum, result)
+        result = result.reshape(kept)
     return (result if keepdims else result.reshape([n for i, n in enumerate(array.shape) if i not in axes]))[()]
 
 

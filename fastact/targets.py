@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["check_target"]
+__all__ = ["check_target", "written"]
 
 
 def check_target(name: str, target: Any, shape: tuple[int, ...], result: np.dtype) -> None:
@@ -19,3 +19,11 @@ def check_target(name: str, target: Any, shape: tuple[int, ...], result: np.dtyp
         raise TypeError(f"{name} is of {target.dtype}; the result is {result} and cannot be stored there")
     if not target.flags.writeable:
         raise ValueError(f"{name} is read-only")
+
+
+def written(target: np.ndarray) -> np.ndarray:
+    """The same, once results are in it. As NumPy's ufuncs leave it: of a masked array, nothing is masked any more."""
+    if type(target) is np.ndarray:
+        return target
+    wrapped: np.ndarray = target.__array_wrap__(target, (np.positive, (np.empty(target.shape, bool),), 0))
+    return wrapped

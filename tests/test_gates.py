@@ -114,6 +114,16 @@ def test_out_and_overlap(gate: Gate, gradient: Gate) -> None:
         )
 
 
+def test_nothing_stays_masked_in_out(gate: Gate, gradient: Gate) -> None:
+    x = sample(4, 6)
+    for function, given in ((gate, (x,)), (gradient, (sample(4, 3), x))):
+        expected = function(*given)
+        out = np.ma.array(np.zeros_like(expected), mask=True)
+        assert function(*given, out=out) is out
+        assert not np.ma.getmaskarray(out).any()
+        assert np.array_equal(out.data, expected)
+
+
 def test_dtypes(gate: Gate, gradient: Gate) -> None:
     x = np.array([[3, 2, 1, -1]])
     assert gate(x).dtype == gate(x > 1).dtype == gate([[3, 2, 1, -1]]).dtype == np.float64
