@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastact.catalogue.entry import Values, catalogued
-from fastact.primitives import fma, product_error, quotient, sum_error, where
+from fastact.primitives import fma, product_error, sum_error, two_parts, where
 
 
 @catalogued(formula="x", range="(-inf, inf)", aliases=("linear",))
@@ -113,10 +113,11 @@ def hardsigmoid(x: Any) -> Values:
 def hardswish(x: Any) -> Values:
     """A silu of straight lines and one parabola."""
     near = where(abs(x) >= 3, 0, x)
-    product = near * (near + 3)
-    inside = quotient(product, product_error(near, near + 3) + near * sum_error(near, 3), 6, 0)
+    sixth, sixth_low = two_parts("0.1666666666666666666666666666666666667")
+    share, share_low = (near + 3) * sixth, product_error(near + 3, sixth) + (near + 3) * sixth_low
+    inside = fma(near, share, near * share_low)
     slope = (2 * x + 3) / 6
-    return where(x <= -3, 0, where(x >= 3, x, inside)), where(x <= -3, 0, where(x >= 3, 1, slope))
+    return where(x >= 3, x, inside), where(x <= -3, 0, where(x >= 3, 1, slope))
 
 
 @catalogued(formula="where(abs(x) > lambd, x, 0)", range="(-inf, inf)", reference="torch.nn.Hardshrink")
