@@ -270,6 +270,7 @@ def _movers(name: str, element: Any, lanes: int) -> dict[str, Any]:
         "load": load,
         "store_whole": store_whole,
         "store": store,
+        "stream_whole": stream_whole,
         "store_or_stream": store_or_stream,
         "first_count": first_count,
         "fetch_ahead": fetch_ahead,

@@ -132,7 +132,8 @@ class _Axis(NamedTuple):
     GRAIN: int = 19
     SHARE: int = 20  # whether threads pay: 2 yes, 1 if they need not be woken, 0 no
     POOL: int = 21
-    SIZE: int = 22
+    BYTES: int = 22  # in the whole result of which rows in parts are finished
+    SIZE: int = 23
     SUMMARY: int = 5  # float64 for a part: maximum, how often it occurs, sum of other exponentials, maximum's p and k
     KNOWN: int = 3  # and for a row: maximum, sum of all exponentials, logarithm of that
 

@@ -13,7 +13,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from fastact.blocks import LOOP_SIGNATURE
-from fastact.drivers import finish_streams, open_context, worth_sharing
+from fastact.drivers import even_grain, finish_streams, open_context, worth_sharing
 from fastact.layout import MAX_OPERANDS, Loop, Pool, Rows
 from fastact.parallel import (
     TASK_SIGNATURE,
@@ -22,7 +22,6 @@ from fastact.parallel import (
     call_resolve,
     call_task,
     clear_floating_point_flags,
-    even_grain,
     inline,
     parallel_for,
     record_at,

@@ -72,9 +72,8 @@ def _tasks(operation: str, dtype: np.dtype) -> dict[str, int]:
         return row_kernels.functions(operation, dtype.name)
 
     here = Path(__file__).parent
-    source = "".join(
-        (here / name).read_text() for name in ("row_copies.py", "row_kernels.py", "row_moves.py", "row_tasks.py")
-    )
+    names = ("row_copies.py", "row_kernels.py", "row_moves.py", "row_streams.py", "row_tasks.py")
+    source = "".join((here / name).read_text() for name in names)
     kernels = "".join(sources(precision_of(dtype.name)).values())
     return compiler.load(f"{source}\0{kernels}\0{operation}\0{dtype.name}", functions)
 
@@ -185,7 +184,7 @@ def apply(operation: str, *arrays: np.ndarray, scale: float = 1.0) -> None:
         _run(record)
         return
     for piece in _in_pieces(layout, arrays):
-        _apply_to_parts(operation, piece, scale)
+        _apply_to_parts(operation, piece, scale, arrays[-1].nbytes)
 
 
 def apply_plain(operation: str, axis: int, *arrays: np.ndarray) -> bool:
@@ -273,7 +272,7 @@ def _cut(layout: Layout, dtype: np.dtype) -> Cut:
     return Cut("columns", size, -(-layout.length // size), lanes, -(-layout.inner // lanes))
 
 
-def _apply_to_parts(operation: str, arrays: Sequence[np.ndarray], scale: float) -> None:
+def _apply_to_parts(operation: str, arrays: Sequence[np.ndarray], scale: float, result_bytes: int) -> None:
     layout, dtype = Layout(*arrays[0].shape), arrays[0].dtype
     record, cut = _describe(layout, arrays), _cut(layout, dtype)
     known = np.empty((cut.panels, Axis.KNOWN, cut.lanes))
@@ -282,7 +281,7 @@ def _apply_to_parts(operation: str, arrays: Sequence[np.ndarray], scale: float) 
     else:
         known[:, 0], known[:, 1], known[:, 2] = _summary(operation, record, cut, dtype)
         record[Axis.SCALE] = _word(scale)
-    record[Axis.PARTS] = address(known)
+    record[Axis.PARTS], record[Axis.BYTES] = address(known), result_bytes
     _run_parts(operation, "finish", record, cut, dtype)
 
 

@@ -126,10 +126,12 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
     state_of, finish = (softmax_state, softmax_finish) if not set_apart else (log_state, log_finish)
 
     @kernel
-    def finish_all(x, y, state):
+    def finish_span(store, x, other, y, state):
         for i in range(positions(x[2])):
             prefetch_ahead(x, i)
             store(finish(load_signed(x, i, state[2]), state), y, i)
+
+    finish_all = mode.past_caches(finish_span)
 
     @kernel
     def apply_scaling(context, x, other, y):
@@ -146,7 +148,7 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
     @kernel
     def apply(context, x, other, y):
         maximum, others, number = summarise(x, no_need, y, set_apart)
-        finish_all(x, y, state_of(maximum, others, number, float_at(context, Axis.SCALE)))
+        finish_span(store, x, other, y, state_of(maximum, others, number, float_at(context, Axis.SCALE)))
 
     @kernel
     def statistics(context, x, y, other):
@@ -178,7 +180,7 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
         else:
             shift, _, k = reference(maximum)
             state = shift, k, vector_of(float_at(context, Axis.SCALE) / get(known, 1, zero), maximum)
-        finish_all(x, y, state)
+        finish_all(context, x, other, y, state)
 
     if not set_apart and words.size == words.work:  # float16 would round the exponentials
         apply = apply_scaling
@@ -227,16 +229,18 @@ def _gradient(operation: str, words: SimpleNamespace, mode: SimpleNamespace) -> 
         return across_total(total, low)
 
     @kernel
-    def finish_all(y, grad, out, total):
+    def finish_span(store, y, grad, out, total):
         zero = load_first(y[0], 0)
         high = vector_of(total, zero)
         low = vector_of(total - number_of(high), zero)
         for i in range(positions(y[2])):
             store(finish(load(y, i, zero), load(grad, i, zero), high, low), out, i)
 
+    finish_all = mode.past_caches(finish_span)
+
     @kernel
     def apply(context, y, grad, out):
-        finish_all(y, grad, out, summed(y, grad, out))
+        finish_span(store, y, grad, out, summed(y, grad, out))
 
     @kernel
     def summary(context, y, grad, result):
@@ -244,7 +248,7 @@ def _gradient(operation: str, words: SimpleNamespace, mode: SimpleNamespace) -> 
 
     @kernel
     def complete(context, known, y, grad, out):
-        finish_all(y, grad, out, get(known, 1, load_first(y[0], 0)))
+        finish_all(context, y, grad, out, get(known, 1, load_first(y[0], 0)))
 
     return SimpleNamespace(apply=apply, summary=summary, complete=complete)
 

@@ -44,6 +44,7 @@ from fastact.quarters import (
     sum_of_each,
 )
 from fastact.row_formulas import sources
+from fastact.row_streams import past_caches_of, through_caches
 from fastact.vectors import LANES, select
 
 __all__ = ["bundles", "columns", "panels", "places", "rows", "words_for"]
@@ -58,6 +59,7 @@ def words_for(storage: str) -> SimpleNamespace:
         lanes=LANES[precision.name],
         load=getattr(blocks, f"load_{storage}"),
         store=getattr(blocks, f"store_{storage}"),
+        stream_whole=getattr(blocks, f"stream_whole_{storage}"),
         load_first=getattr(lanes, f"load_first_{storage}"),
         store_first=getattr(lanes, f"store_first_{storage}"),
         load_bundle=getattr(quarters, f"load_bundle_{storage}"),
@@ -164,7 +166,7 @@ def rows(words: SimpleNamespace) -> SimpleNamespace:
         return np.float64(first_lane(v))
 
     fold, vector_of, prefetch_bundle, prefetch_ahead = folded, spread, no_prefetch, no_prefetch
-    few_of, every = one_of_each, repeat_each
+    few_of, every, past_caches = one_of_each, repeat_each, past_caches_of(words, store)
 
     @kernel
     def get(record, what, like):
@@ -225,7 +227,7 @@ def bundles(words: SimpleNamespace) -> SimpleNamespace:
 
     fold, prefetch_bundle, prefetch_ahead = folded_each, prefetch_next, no_prefetch
     few_of, every = one_of_each, repeat_each
-    vector_of = repeat_each
+    vector_of, past_caches = repeat_each, through_caches(store)
 
     return SimpleNamespace(**{k: v for k, v in locals().items() if k in MODE})
 
@@ -302,6 +304,7 @@ def panels(words: SimpleNamespace) -> SimpleNamespace:
 
     across_max = fold = few_of = unchanged
     across_sum, number_of, vector_of, every = widen, widen, narrow, itself
+    past_caches = through_caches(store)
 
     return SimpleNamespace(**{k: v for k, v in locals().items() if k in MODE})
 
@@ -334,7 +337,7 @@ def columns(words: SimpleNamespace) -> SimpleNamespace:
     def put(record, what, number):
         put_floats(record, what * lanes, number)
 
-    moves = {"load": load, "store": store, "get": get, "put": put}
+    moves = {"load": load, "store": store, "past_caches": through_caches(store), "get": get, "put": put}
 
     @kernel
     def prefetch_ahead(operand, i):
@@ -355,6 +358,7 @@ def columns(words: SimpleNamespace) -> SimpleNamespace:
 MODE = {
     "positions", "load", "store", "prefetch_next", "prefetch_bundle", "prefetch_ahead", "fold", "across_max",
     "across_sum", "across_total", "number_of", "vector_of", "few_of", "every", "get", "put",
+    "past_caches",
 }  # fmt: skip
 
 

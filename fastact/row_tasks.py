@@ -13,9 +13,10 @@ from numba import types
 
 from fastact.blocks import kernel
 from fastact.layout import Axis
-from fastact.parallel import record_at
+from fastact.parallel import record_at, store_fence
 from fastact.row_copies import copies
 from fastact.row_moves import places
+from fastact.row_streams import streams
 
 __all__ = ["statistics", "transformations"]
 
@@ -97,6 +98,8 @@ def _completions(words: SimpleNamespace, by_row: SimpleNamespace, by_column: Sim
         for item in range(begin, end):
             x, other = part_of(context, Axis.X, item), part_of(context, Axis.OTHER, item)
             complete(context, known, x, other, part_of(context, Axis.Y, item))
+        if streams(context):  # whoever learns that these parts are done shall find their results
+            store_fence()
 
     def finish_columns(begin, end, context):
         panels = (context[Axis.INNER] + lanes - 1) // lanes

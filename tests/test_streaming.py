@@ -74,6 +74,22 @@ def test_rows(channels: int, small_cache: Callable[[int], None]) -> None:
 
 
 @compiled_only
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("name", ["softmax", "softmin", "log_softmax", "softmax_backward", "log_softmax_backward"])
+def test_long_rows(name: str, dtype: str, small_cache: Callable[[int], None]) -> None:
+    arrays = (sample(dtype), sample(dtype)[::-1].copy())[: 2 if name.endswith("backward") else 1]
+    for rows, offset in ((1, 0), (1, 16), (1, 48), (1, 3), (3, 8)):
+        length, found = SIZE // rows, []
+        inputs = [array[: rows * length].reshape(rows, length) for array in arrays]
+        for cache in (0, 1000):
+            small_cache(cache)
+            memory, array = room(dtype, offset)
+            getattr(fastact, name)(*inputs, axis=1, out=array[: rows * length].reshape(rows, length))
+            found.append(hashlib.sha256(memory.tobytes()).digest())
+        assert found[0] == found[1], (rows, offset)
+
+
+@compiled_only
 def test_what_another_thread_reads_is_there(small_cache: Callable[[int], None]) -> None:
     """Stores past the caches are not in order by themselves."""
     small_cache(1000)
