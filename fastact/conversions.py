@@ -54,7 +54,7 @@ def _half_to_float(builder: ir.IRBuilder, value: Any, target: ir.Type) -> Any:
     that of infinities and NaNs."""
     single = _of_size(ir.FloatType(), target)
     if _converts_half():
-        return builder.fpext(value, single)
+        return _kept_wide(builder, builder.fpext(value, single))
     whole = _of_size(ir.IntType(32), target)
     bits = builder.zext(builder.bitcast(value, _of_size(ir.IntType(16), target)), whole)
     magnitude = builder.shl(builder.and_(bits, _every(whole, 0x7FFF)), _every(whole, 13))
@@ -65,6 +65,16 @@ def _half_to_float(builder: ir.IRBuilder, value: Any, target: ir.Type) -> Any:
     )
     sign = builder.shl(builder.and_(bits, _every(whole, 0x8000)), _every(whole, 16))
     return builder.bitcast(builder.or_(unsigned, sign), single)
+
+
+def _kept_wide(builder: ir.IRBuilder, value: Any) -> Any:
+    """A float32 that LLVM is not to know for a widened half. It would move selects in front of the conversion, into
+    halves, for which AVX-512 has masks of another width, and convert twice: elu takes 0.27 ns then instead of 0.21."""
+    kind = value.type
+    suffix = f"v{kind.count}f32" if isinstance(kind, ir.VectorType) else "f32"
+    name = f"llvm.arithmetic.fence.{suffix}"
+    function = builder.module.globals.get(name) or ir.Function(builder.module, ir.FunctionType(kind, [kind]), name)
+    return builder.call(function, [value])
 
 
 def _float_to_half(builder: ir.IRBuilder, value: Any, target: ir.Type) -> Any:

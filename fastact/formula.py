@@ -197,6 +197,8 @@ def _simplified(operation: str, nodes: list[Expression]) -> Expression | None:
                 return apply("negative", other)
     if operation == "negative" and nodes[0].operation == "constant":
         return constant(-nodes[0].operands[0])
+    if operation == "absolute" and nodes[0].operation == "constant":
+        return constant(abs(nodes[0].operands[0]))
     if operation == "divide" and nodes[1] is constant(1.0):
         return nodes[0]
     if operation == "product_error" and any(node is constant(1.0) for node in nodes):

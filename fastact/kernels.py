@@ -158,7 +158,8 @@ def tail_polynomial(precision: Precision, z: Expression, table: Mapping[str, Seq
 def normal_tail_kernel(precision: Precision, z: Expression, factor: Any = 1.0) -> Expression:
     a, _ = coefficients.TAIL_VARIABLE[precision.table]
     p = tail_polynomial(precision, z, coefficients.NORMAL_TAIL)
-    return quotient_kernel(precision, factor * p, product_error(factor, p), z + a, sum_error(a, z))
+    # (a + z) - a is exact for z >= 0 and a power of two a: the quick error is right though z may be the larger one
+    return quotient_kernel(precision, factor * p, product_error(factor, p), z + a, quick_sum_error(a, z))
 
 
 def gelu_slope_kernel(precision: Precision, z: Expression) -> Expression:

@@ -78,6 +78,19 @@ def test_rrelu() -> None:
     assert not np.array_equal(fastact.rrelu(x, training=True), fastact.rrelu(x, training=True))
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_swish_far_out(dtype: str, backend: str) -> None:
+    """Where beta * x is beyond what exp can take, and where it is no number."""
+    swish = callable_of(ACTIVATIONS["swish"], "value", backend)
+    number = np.dtype(dtype).type
+    far = np.array([np.inf, -np.inf, np.finfo(dtype).max, np.finfo(dtype).min], dtype)
+    for beta in (number(2), number(4e4), number(np.inf)):
+        np.testing.assert_array_equal(swish(far, beta), np.maximum(far, 0))
+        np.testing.assert_array_equal(swish(far, -beta), np.minimum(far, 0))
+    assert np.isnan(swish(np.append(far, number(1)), number(np.nan))).all()
+    assert np.isnan(swish(number(0), number(np.inf)))
+
+
 def test_defaults_are_the_same_bits_as_given_explicitly() -> None:
     x = np.linspace(-5, 5, 501)
     for entry in ACTIVATIONS.values():

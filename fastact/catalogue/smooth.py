@@ -174,17 +174,17 @@ def selu(x: Any) -> Values:
 def gate(x: Any, z: Any, distance: Any, low: Any, slope: Any, slope_low: Any) -> Values:
     """``x * s`` and ``s + slope * s * (1 - s)`` for s = sigmoid(z).
 
-    ``distance + low`` is abs(z), bounded; ``slope + slope_low`` is x * z', bounded too. On the negative side both
+    ``distance + low`` is abs(z), low finite; ``slope + slope_low`` is x * z', bounded. On the negative side both
     results are a multiple of exp(z), which may vanish long before its multiple does. The derivative there is n, on
     the other side 1 - n; its root is where 1 - slope + e vanishes, so all of that is kept in two parts.
     """
     e, e_low = exp_times(1, -distance, -low), exp_error(-distance, -low)
     one_and_e, its_error = 1 + e, quick_sum_error(1, e)
-    near = where(distance < 800, x, 0)  # beyond, the value is x or zero, and not inf * 0
+    extreme = distance >= 800  # the value is x or zero there, and not inf * 0
+    near = where(extreme, 0, x)
     product = quotient(near, 0, one_and_e, its_error)
     below = z < 0
-    near_value = where(below, exp_times(product, -distance, -low), product)
-    value = where(distance < 800, near_value, where(below, 0, x))
+    value = where(below, exp_times(product, -distance, -low), where(extreme, x, product))
     numerator = (1 - slope) + e
     rest = quick_sum_error(1 - slope, e) + (e_low - slope_low)
     n = exp_times(quotient(numerator, rest, *square(one_and_e, its_error + e_low)), -distance, -low)
@@ -194,8 +194,7 @@ def gate(x: Any, z: Any, distance: Any, low: Any, slope: Any, slope_low: Any) ->
 @catalogued(formula="x / (1 + exp(-x))", range="[-0.2785, inf)", reference="Elfwing et al., 2017, arXiv:1702.03118")
 def silu(x: Any) -> Values:
     """Sigmoid-weighted linear unit."""
-    z = minimum(abs(x), 1000)
-    return gate(x, x, z, 0.0, z, 0.0)
+    return gate(x, x, abs(x), 0.0, minimum(abs(x), 1000), 0.0)
 
 
 @catalogued(
@@ -203,9 +202,9 @@ def silu(x: Any) -> Values:
 )
 def swish(x: Any, beta: Any = 1.0) -> Values:
     """Silu with a slope inside."""
-    z = minimum(abs(beta * x), 1000)
-    low = where(z < 1000, where(beta * x < 0, -1, 1) * product_error(beta, x), 0)
-    return gate(x, beta * x, z, low, z, low)
+    z = abs(beta * x)
+    low = where(z < 800, product_error(abs(beta), abs(x)), 0)
+    return gate(x, beta * x, z, low, minimum(z, 1000), low)
 
 
 @catalogued(
