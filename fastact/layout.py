@@ -85,11 +85,11 @@ class _Pool(NamedTuple):
     RUN_CHUNK: int = 5  # address of the task that runs part of a ufunc's loop
     RUN_ROWS: int = 6  # and of the task that runs some of its rows
     RUN_SUMS: int = 7  # and of the task that computes some of the parts of a sum
-    LAST_CACHE: int = 12  # bytes in the cache next to memory, or 0
     RUN_SHORT_ROWS: int = 11  # and of the task that copies some short rows together
     BUSY: int = 8  # 1 while a caller owns the pool
     CREATED: int = 9  # workers started so far; only the owner writes it
     STARTED: int = 10  # workers that have taken their number
+    LAST_CACHE: int = 12  # bytes in the cache next to memory, or 0
     SUCCESSION: int = 14  # work of calls that followed each other closely, as a percentage of what waking takes
     LAST_CALL: int = 15  # when a call came last for which awake threads would have paid, in cycles
     TASK: int = 16  # the job: these are written by the owner while OPEN is 0

@@ -17,9 +17,9 @@ from numba.extending import intrinsic
 
 from fastact import blocks
 from fastact.blocks import LANES, fma, inline, select
-from fastact.layout import Layer, Network, Optimizer, Setting
-from fastact.parallel import TASK_SIGNATURE, offset, record_at
-from fastact.training_loops import apply_for, layer_at, numbers_at, real_at
+from fastact.layout import Layer, Network
+from fastact.parallel import TASK_SIGNATURE, record_at
+from fastact.training_loops import apply_for, gradient_scale, layer_at, numbers_at, order_at, real_at
 from fastact.vectors import suffix
 
 __all__ = ["functions_for"]
@@ -51,24 +51,16 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
     # -- a block of rows, transposed ----------------------------------------------------------------
 
     @inline
-    def order_of(step):
-        """Where the numbers of the step's rows stand; 0 if they are in order."""
-        if step[Network.ORDER] == 0:
-            return 0
-        epoch = step[Network.EPOCH] - step[Network.ORDER_FIRST]
-        return step[Network.ORDER] + 8 * (epoch * step[Network.ROWS] + step[Network.POSITION])
-
-    @inline
     def gather(step, source, columns, begin, count, width, target, repeat):
         """Rows of a matrix; beyond them, either the last again or zeros."""
-        numbers, result, order = at(source), at(target), order_of(step)
-        if order == 0:
+        numbers, result = at(source), at(target)
+        if step[Network.ORDER] == 0:
             first = (step[Network.POSITION] + begin) * columns
             for j in range(columns):
                 for i in range(count):
                     result[j * width + i] = numbers[first + i * columns + j]
         else:
-            rows = offset(record_at(order), begin)
+            rows = record_at(order_at(step, begin))
             for j in range(columns):
                 for i in range(count):
                     result[j * width + i] = numbers[rows[i] * columns + j]
@@ -80,11 +72,11 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
     @inline
     def gather_labels(step, classes, begin, count, width, target):
         """Of each row, a one where its label is, else zeros."""
-        labels, result, order = record_at(step[Network.Y]), at(target), order_of(step)
+        labels, result = record_at(step[Network.Y]), at(target)
         for j in range(classes * width):
             result[j] = number(0)
         for i in range(count):
-            row = record_at(order)[begin + i] if order else step[Network.POSITION] + begin + i
+            row = record_at(order_at(step, begin))[i] if step[Network.ORDER] else step[Network.POSITION] + begin + i
             result[labels[row] * width + i] = number(1)
 
     @inline
@@ -257,11 +249,10 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
 
     def part(begin, end, context):
         """Loss and gradients of some parts of a step's rows; a task for threads."""
-        parts, rows, settings = context[Network.PARTS], context[Network.STEP_ROWS], real_at(context[Network.SETTINGS])
-        scale = -settings[Setting.LEARNING_RATE] if context[Network.OPTIMIZER] == Optimizer.DIRECT else 1.0
+        parts, rows, scale = context[Network.PARTS], context[Network.STEP_ROWS], gradient_scale(context)
         for i in range(begin, end):
             network = record_at(context[Network.PART] + 8 * Network.SIZE * i)
-            loss = gradients(network, context, rows * i // parts, rows * (i + 1) // parts, scale / rows)
+            loss = gradients(network, context, rows * i // parts, rows * (i + 1) // parts, scale)
             real_at(network[Network.LOSS_SUM])[0] = loss
 
     return {"part": (TASK_SIGNATURE, part)}

@@ -28,7 +28,7 @@ from fastact.parallel import (
     record_at,
 )
 from fastact.products import products
-from fastact.training_loops import apply_for, layer_at, numbers_at, real_at
+from fastact.training_loops import apply_for, gradient_scale, layer_at, numbers_at, order_at, real_at
 from fastact.training_losses import losses_for
 
 TRAIN_SIGNATURE = types.void(Address)
@@ -90,9 +90,7 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
     def gather_rows(network, step, begin, end):
         """Some rows of a batch, in the epoch's order. While one is copied, the next is fetched: it may be anywhere."""
         inputs, targets, row = layer_at(network, 0)[Layer.INPUTS], network[Network.TARGETS], bytes_per_target(network)
-        epoch = step[Network.EPOCH] - step[Network.ORDER_FIRST]
-        place = epoch * step[Network.ROWS] + step[Network.POSITION] + network[Network.GATHER_FIRST]
-        order = record_at(step[Network.ORDER] + 8 * place)
+        order = record_at(order_at(step, network[Network.GATHER_FIRST]))
         for i in range(begin, end):
             following = step[Network.X] + order[min(i + 1, end - 1)] * inputs * size
             for line in range(0, inputs * size, 64):
@@ -238,9 +236,7 @@ def functions_for(name: str) -> dict[str, tuple[Any, Any]]:
     @inline
     def loss_and_gradients(network, step, begin, rows, mode):
         """Of a block of a step's rows."""
-        settings = real_at(step[Network.SETTINGS])
-        scale = -settings[Setting.LEARNING_RATE] if network[Network.OPTIMIZER] == Optimizer.DIRECT else 1.0
-        scale /= step[Network.STEP_ROWS]
+        scale = gradient_scale(step)
         x, y = gather(network, step, begin, rows)
         predicted = forward(network, x, rows)
         if network[Network.LOSS]:

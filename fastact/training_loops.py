@@ -9,10 +9,10 @@ from numba import types
 from numba.extending import intrinsic
 
 from fastact.blocks import LANES, inline
-from fastact.layout import Layer, Loop, Network
+from fastact.layout import Layer, Loop, Network, Optimizer, Setting
 from fastact.parallel import call_loop, record_at, stack_record
 
-__all__ = ["apply_for", "layer_at", "numbers_at", "real_at"]
+__all__ = ["apply_for", "gradient_scale", "layer_at", "numbers_at", "order_at", "real_at"]
 
 
 def numbers_at(name: str) -> Any:
@@ -37,6 +37,20 @@ real_at = numbers_at("float64")
 def layer_at(network, index):
     """The record of a layer."""
     return record_at(network[Network.TABLE] + 8 * Layer.SIZE * index)
+
+
+@inline
+def order_at(step, first):
+    """Where the numbers of a step's rows stand, from so many rows on; only of a step that has an order."""
+    epoch = step[Network.EPOCH] - step[Network.ORDER_FIRST]
+    return step[Network.ORDER] + 8 * (epoch * step[Network.ROWS] + step[Network.POSITION] + first)
+
+
+@inline
+def gradient_scale(step):
+    """What a row's gradient is multiplied with: plain descent adds the gradients to the parameters as they come."""
+    rate = real_at(step[Network.SETTINGS])[Setting.LEARNING_RATE]
+    return (-rate if step[Network.OPTIMIZER] == Optimizer.DIRECT else 1.0) / step[Network.STEP_ROWS]
 
 
 def apply_for(name: str) -> Any:
