@@ -16,8 +16,8 @@ import numpy as np
 import fastact
 from benchmarks import accuracy_gradients as gradients
 from benchmarks import wide
-from benchmarks.accuracy import Errors, ulp_errors
-from fastact.functions import FUNCTIONS
+from benchmarks.errors import Errors, ulp_errors
+from fastact.names import functions
 from tests.reference import GATE_FACTORS, LOSS_TERMS, ulp_distance
 
 __all__ = ["NAMES", "rows"]
@@ -159,7 +159,7 @@ def rows(name: str, points: int) -> Iterator[tuple[str, Errors]]:
     backends = ["numpy"] if fastact.backend() == "numpy" else ["numba", "numpy"]
     for backend in backends:
         for dtype in (np.float64, np.float32, np.float16):
-            yield f"{backend} {np.dtype(dtype).name}", _errors(name, FUNCTIONS.callable(name, backend), dtype, points)
+            yield f"{backend} {np.dtype(dtype).name}", _errors(name, functions().callable(name, backend), dtype, points)
     for peer, function in _peers(name):
         yield f"{peer} float32", _errors(name, function, np.float32, points)
 

@@ -13,7 +13,7 @@ from typing import Any
 import mpmath as mp
 import numpy as np
 
-from benchmarks.accuracy import Errors
+from benchmarks.errors import Errors
 from tests.reference import GATE_FACTORS
 
 __all__ = ["NAMES", "errors"]

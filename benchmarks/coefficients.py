@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import mpmath as mp
 
-TARGET = Path(__file__).parent.parent / "fastact" / "coefficients.py"
+TARGET = Path(__file__).parent.parent / "fastact" / "formulas" / "coefficients.py"
 
 
 def interpolate(function: Callable[[mp.mpf], mp.mpf], low: mp.mpf, high: mp.mpf, degree: int) -> list[mp.mpf]:
@@ -258,6 +258,10 @@ def roots(digits: int) -> tuple[list[mp.mpf], list[mp.mpf]]:
     return [high for high, _ in pairs], [low for _, low in pairs]
 
 
+#: Tables that are looked up in.
+LOOKUPS = ("EXP2", "EXP2_ERROR", "EXP2_RELATIVE_ERROR", "TANH_CENTER", *(f"TANH_{n}" for n in range(6)))
+
+
 def source() -> str:
     with mp.workdps(60):
         parts = [
@@ -271,6 +275,10 @@ def source() -> str:
                 lines += [f"        {mp.nstr(c, 20, min_fixed=0, max_fixed=0)}," for c in coefficients]
                 lines.append("    ),")
             parts.append("\n".join([*lines, "}"]))
+        lookups = ",\n".join(f'    "{name}"' for name in LOOKUPS)
+        parts.append(
+            f"#: Tables that fill a register or two, in which one instruction can look up.\nLOOKUPS = (\n{lookups},\n)"
+        )
     return "\n\n".join(parts) + "\n"
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
-from fastact.activations import ACTIVATIONS, KINDS, Activation
-from fastact.functions import FUNCTIONS
+from fastact.catalogue import ACTIVATIONS, Activation
+from fastact.functions.registry import KINDS
+from fastact.names import functions
 
 ROOT = Path(__file__).parent.parent
 STUBS, README = ROOT / "fastact" / "__init__.pyi", ROOT / "README.md"
@@ -24,13 +25,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastact import fallback as fallback
-from fastact.activations import Activation as Activation
-from fastact.activations import activation as activation
-from fastact.backends import backend as backend
-from fastact.memory import kept_memory as kept_memory
-from fastact.networks import MLP as MLP
-from fastact.threads import get_num_threads as get_num_threads
-from fastact.threads import set_num_threads as set_num_threads
+from fastact.catalogue import Activation as Activation
+from fastact.catalogue import activation as activation
+from fastact.runtime.backends import backend as backend
+from fastact.ufuncs.memory import kept_memory as kept_memory
+from fastact.networks.mlp import MLP as MLP
+from fastact.runtime.control import get_num_threads as get_num_threads
+from fastact.runtime.control import set_num_threads as set_num_threads
 
 __version__: str
 __all__: list[str]
@@ -56,7 +57,7 @@ def stub(entry: Activation, name: str, kind: str) -> str:
 
 def function_stub(name: str) -> str:
     """The declaration of a function that is no activation."""
-    signature = inspect.signature(FUNCTIONS.callable(name, "numpy"))  # built-in functions have no annotations
+    signature = inspect.signature(functions().callable(name, "numpy"))  # built-in functions have no annotations
     return f"def {name}{signature}: ...\n"
 
 
@@ -67,13 +68,13 @@ def stubs() -> str:
         for name in (entry.name, *entry.aliases)
         for kind in KINDS.values()
     ]
-    declarations += [function_stub(name) for name in FUNCTIONS]
+    declarations += [function_stub(name) for name in functions()]
     return STUB_HEADER + "\n" + "".join(declarations)
 
 
 def summary(name: str) -> str:
     """The first line of a function's docstring."""
-    return (inspect.getdoc(FUNCTIONS[name]) or "").splitlines()[0].replace("``", "`")
+    return (inspect.getdoc(functions()[name]) or "").splitlines()[0].replace("``", "`")
 
 
 def table() -> str:
@@ -85,10 +86,12 @@ def table() -> str:
         aliases = "".join(f", `{alias}`" for alias in entry.aliases)
         arguments = ", ".join(["x", *parameters])
         rows.append(f"| `{entry.name}({arguments})`{aliases} | `{entry.formula}` | {entry.range} |")
-    if FUNCTIONS:
+    if functions():
         rows += ["", "| function | what it is |", "|---|---|"]
-    for name in FUNCTIONS:
-        plain = [p.replace(annotation=p.empty) for p in inspect.signature(FUNCTIONS.callable(name)).parameters.values()]
+    for name in functions():
+        plain = [
+            p.replace(annotation=p.empty) for p in inspect.signature(functions().callable(name)).parameters.values()
+        ]
         arguments = str(inspect.Signature(plain))
         rows.append(f"| `{name}{arguments}` | {summary(name)} |")
     return "\n".join(rows) + "\n"

@@ -132,7 +132,8 @@ def our_calls(case: Case) -> Iterator[tuple[str, Call]]:
 
 def peak() -> float:
     """GFLOPS of a loop of multiply-adds that never leaves the registers, on all threads at once."""
-    from fastact import compiler, tiles
+    from fastact.layers import tiles
+    from fastact.runtime import compiler
 
     def module() -> tuple[list[str], str]:
         module = tiles.ir.Module("peak")

@@ -16,8 +16,8 @@ import numpy as np
 
 import fastact
 from benchmarks.turns import Call, medians
-from fastact.bench import parallel_copy
-from fastact.gates import GATES
+from fastact.commands.bench import parallel_copy
+from fastact.rows.gates import GATES
 
 SIZES = (1_000, 100_000, 10_000_000)
 HALVES = (8, 64, 512, 4096)

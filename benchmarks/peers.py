@@ -17,8 +17,8 @@ from tqdm import tqdm
 import fastact
 from benchmarks.onnx_models import single_operator
 from benchmarks.turns import Call, medians
-from fastact.activations import ACTIVATIONS, Activation
-from fastact.bench import plain_numpy, sample_parameters
+from fastact.catalogue import ACTIVATIONS, Activation
+from fastact.commands.bench import plain_numpy, sample_parameters
 
 SIZES = (1, 1_000, 100_000, 10_000_000)
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 import fastact
 from benchmarks.onnx_models import single_operator
 from benchmarks.turns import Call, medians
-from fastact.bench import parallel_copy
+from fastact.commands.bench import parallel_copy
 
 #: shape and axis
 CASES: tuple[tuple[tuple[int, ...], int], ...] = (

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import fastact
-from fastact.activations import ACTIVATIONS
-from fastact.bench import parallel_copy, plain_numpy, sample_parameters
+from fastact.catalogue import ACTIVATIONS
+from fastact.commands.bench import parallel_copy, plain_numpy, sample_parameters
 
 SIZES = [1, 1_000, 100_000, 10_000_000]
 DTYPES = ["float32", "float64"]

@@ -16,9 +16,9 @@ import mpmath as mp
 import numpy as np
 
 from benchmarks import coefficients as fits
-from fastact.activations import Activation
-from fastact.formula import Expression, topological
-from fastact.primitives import FITTED
+from fastact.catalogue import Activation
+from fastact.formulas.expressions import Expression, topological
+from fastact.formulas.primitives import FITTED
 
 __all__ = ["available", "exact_enough"]
 

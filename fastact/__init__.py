@@ -14,17 +14,17 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-#: Public names that are not activations, and the modules they live in.
+#: Public names that are not functions of arrays, and the modules they live in.
 _HOMES = {
-    "ACTIVATIONS": "activations",
-    "MLP": "networks",
-    "Activation": "activations",
-    "activation": "activations",
-    "backend": "backends",
+    "ACTIVATIONS": "catalogue",
+    "MLP": "networks.mlp",
+    "Activation": "catalogue",
+    "activation": "catalogue",
+    "backend": "runtime.backends",
     "fallback": "",
-    "get_num_threads": "threads",
-    "kept_memory": "memory",
-    "set_num_threads": "threads",
+    "get_num_threads": "runtime.control",
+    "kept_memory": "ufuncs.memory",
+    "set_num_threads": "runtime.control",
 }
 
 
@@ -36,19 +36,15 @@ def __getattr__(name: str) -> Any:
         module = import_module(f"fastact.{home or name}")
         value = getattr(module, name) if home else module
     elif name == "__all__":
-        from fastact.activations import ACTIVATIONS
-        from fastact.functions import FUNCTIONS
+        from fastact.names import public_names
 
-        return sorted([*_HOMES, *ACTIVATIONS.public_names(), *FUNCTIONS])
+        return sorted([*_HOMES, *public_names()])
     else:
-        from os.path import exists, join
+        value = None
+        if not name.startswith("_"):
+            from fastact.names import public_callable
 
-        # `from fastact import coefficients` asks here before it looks for the module of that name
-        if name.startswith("_") or exists(join(__path__[0], f"{name}.py")):
-            raise AttributeError(f"module 'fastact' has no attribute {name!r}")
-        from fastact.functions import public_callable
-
-        value = public_callable(name)
+            value = public_callable(name)
         if value is None:
             raise AttributeError(f"module 'fastact' has no attribute {name!r}")
     globals()[name] = value

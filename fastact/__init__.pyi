@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastact import fallback as fallback
-from fastact.activations import Activation as Activation
-from fastact.activations import activation as activation
-from fastact.backends import backend as backend
-from fastact.memory import kept_memory as kept_memory
-from fastact.networks import MLP as MLP
-from fastact.threads import get_num_threads as get_num_threads
-from fastact.threads import set_num_threads as set_num_threads
+from fastact.catalogue import Activation as Activation
+from fastact.catalogue import activation as activation
+from fastact.runtime.backends import backend as backend
+from fastact.ufuncs.memory import kept_memory as kept_memory
+from fastact.networks.mlp import MLP as MLP
+from fastact.runtime.control import get_num_threads as get_num_threads
+from fastact.runtime.control import set_num_threads as set_num_threads
 
 __version__: str
 __all__: list[str]

@@ -12,12 +12,10 @@ from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    from fastact.functions import FUNCTIONS, public_callable
+    from fastact.names import public_callable, public_names
 
     if name == "__all__":
-        from fastact.activations import ACTIVATIONS
-
-        return sorted(["MLP", *ACTIVATIONS.public_names(), *FUNCTIONS])
+        return sorted(["MLP", *public_names()])
     value = _network() if name == "MLP" else public_callable(name, "numpy")
     if value is None:
         raise AttributeError(f"module 'fastact.fallback' has no attribute {name!r}")
@@ -26,7 +24,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _network() -> type:
-    from fastact.networks import MLP
+    from fastact.networks.mlp import MLP
 
     return type("MLP", (MLP,), {"_backend": "numpy", "__module__": __name__, "__doc__": MLP.__doc__})
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 import fastact
-from fastact.activations import ACTIVATIONS, KINDS, Activation
-from fastact.bench import sample_parameters as parameters
+from fastact.catalogue import ACTIVATIONS, Activation
+from fastact.commands.bench import sample_parameters as parameters
+from fastact.functions.registry import KINDS
 
 __all__ = ["BACKENDS", "Network", "callable_of", "parameters"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import mpmath as mp
 import numpy as np
 
-from fastact.activations import Activation
+from fastact.catalogue import Activation
 
 #: Enough that 1 + erf(-38) and exp(1e-320) - 1 keep twenty digits.
 DIGITS = 400

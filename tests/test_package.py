@@ -12,7 +12,7 @@ import pytest
 
 import fastact
 from benchmarks import coefficients, generate
-from fastact import backends
+from fastact.runtime import backends
 
 ROOT = Path(__file__).parent.parent
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastact.catalogue.entry import Values, catalogued
-from fastact.primitives import fma, product_error, sum_error, two_parts, where
+from fastact.formulas.expressions import Values
+from fastact.formulas.primitives import fma, product_error, sum_error, two_parts, where
+from fastact.functions.activations import catalogued
 
 
 @catalogued(formula="x", range="(-inf, inf)", aliases=("linear",))

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fastact.catalogue.entry import Values, catalogued
-from fastact.primitives import (
+from fastact.formulas.expressions import Values
+from fastact.formulas.primitives import (
     exp,
     exp_error,
     exp_times,
@@ -30,6 +30,7 @@ from fastact.primitives import (
     two_parts,
     where,
 )
+from fastact.functions.activations import catalogued
 
 
 def logistic_bell(a: Any, z: Any) -> Any:

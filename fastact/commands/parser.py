@@ -1,0 +1,117 @@
+"""The command line: ``fastact info``, ``fastact bench``, ``fastact apply``, ``fastact plot`` and ``fastact demo``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import fastact
+from fastact.commands.errors import UsageError
+
+__all__ = ["main"]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="fastact", description="Neural-network activations for NumPy at the speed of memory.")
+    parser.add_argument("--version", action="version", version=f"fastact {fastact.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
+
+    commands.add_parser("info", help="what runs here: backend, threads, vector width, cache, BLAS")
+
+    bench = commands.add_parser("bench", help="time each function beside plain NumPy and beside a copy of its bytes")
+    bench.add_argument("names", nargs="*", metavar="NAME", help="functions to time, all by default")
+    bench.add_argument("--size", type=_size, default=10_000_000, metavar="N", help="elements (default: 1e7)")
+    bench.add_argument("--dtype", choices=("float16", "float32", "float64"), default="float32")
+    bench.add_argument("--backward", action="store_true", help="time grad * f'(x) instead of f(x)")
+    bench.add_argument(
+        "--repeat", type=_size, default=15, metavar="N", help="rounds; medians are printed (default: 15)"
+    )
+
+    apply = commands.add_parser("apply", help="apply a function to an array in a .npy file, however large")
+    apply.add_argument("name", metavar="NAME", help="function, such as sigmoid or gelu_derivative")
+    apply.add_argument("input", metavar="IN.npy")
+    apply.add_argument("output", metavar="OUT.npy")
+    apply.add_argument(
+        "--set", action="append", default=[], metavar="PARAMETER=VALUE", help="a parameter, such as negative_slope=0.1"
+    )
+
+    plot = commands.add_parser("plot", help="draw activations and their derivatives")
+    plot.add_argument("names", nargs="*", metavar="NAME", help="activations, all by default")
+    plot.add_argument("--output", default="activations.png", metavar="FILE", help="png, svg or pdf (activations.png)")
+    plot.add_argument("--limit", type=_size, default=5, metavar="X", help="from -X to X (default: 5)")
+
+    demo = commands.add_parser("demo", help="train a network on scikit-learn's handwritten digits")
+    demo.add_argument("--epochs", type=_size, default=30, metavar="N", help="times through the data (default: 30)")
+    demo.add_argument("--seed", type=_seed, default=0, metavar="N", help="of weights, shuffling and what is held out")
+    return parser
+
+
+def _size(text: str) -> int:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0
+    if not 1 <= number <= 1e15 or number != int(number):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(number)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code."""
+    try:
+        code = _run(_parser().parse_args(arguments))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more as it ends
+        return 1
+    except UsageError as error:
+        print(f"fastact: {error}", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print("fastact: not enough memory for arrays of that size", file=sys.stderr)
+        return 2
+    except (ValueError, ImportError) as error:  # an environment variable that makes no sense
+        if "FASTACT_" not in str(error):
+            raise
+        print(f"fastact: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("fastact: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    if chosen.command == "info":
+        from fastact.commands.info import run_info
+
+        return run_info()
+    if chosen.command == "bench":
+        from fastact.commands.bench import run_bench
+
+        return run_bench(chosen.names, chosen.size, chosen.dtype, chosen.backward, chosen.repeat)
+    if chosen.command == "plot":
+        from fastact.commands.plot import run_plot
+
+        return run_plot(chosen.names, chosen.output, chosen.limit)
+    if chosen.command == "demo":
+        from fastact.commands.demo import run_demo
+
+        return run_demo(chosen.epochs, chosen.seed)
+    from fastact.commands.apply import run_apply
+
+    return run_apply(chosen.name, chosen.input, chosen.output, chosen.set)

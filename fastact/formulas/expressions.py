@@ -1,0 +1,267 @@
+"""Formulas as expression graphs: what an activation's Python function turns into when it is traced.
+
+A formula is an ordinary function of ``x`` and parameters. Called with :class:`Expression` objects
+in place of numbers it records what it does: a graph whose equal parts are one object, so a
+subexpression shared by value and derivative is computed once. The graph can be differentiated
+here, written out as NumPy by :mod:`fastact.formulas.fallback` and as kernel source by :mod:`fastact.kernels.emit`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Union
+
+import numpy as np
+
+from fastact.formulas.nodes import Node, topological
+from fastact.formulas.operations import ALIASES, ARITY, LEAVES, TRUTH_VALUED
+from fastact.formulas.text import inline_text
+
+__all__ = [
+    "DERIVATIVES", "NUMBERS", "Expression", "Number", "Values", "apply", "constant", "differentiate", "lower",
+    "of_vectors", "substitute", "trace", "variable",
+]  # fmt: skip
+
+Number = Union["Expression", float]
+
+#: What a formula with a derivative of its own returns: value and derivative.
+Values = tuple[Any, Any]
+
+#: What stands for a constant in a formula.
+NUMBERS = (bool, int, float, np.floating, np.integer, np.bool_)
+
+#: Derivative of each operation: given its operands and its own result, the partial derivative with
+#: respect to each operand. Primitives add theirs (see fastact.formulas.primitives).
+DERIVATIVES: dict[str, Callable[..., tuple[Number, ...]]] = {
+    "add": lambda a, b, y: (1.0, 1.0),
+    "subtract": lambda a, b, y: (1.0, -1.0),
+    "multiply": lambda a, b, y: (b, a),
+    "divide": lambda a, b, y: (1.0 / b, -y / b),
+    "negative": lambda a, y: (-1.0,),
+}
+
+
+class Expression(Node):
+    """A node of a formula: Python's operators on it record what they do."""
+
+    __slots__ = ()
+
+    def __add__(self, other: Number) -> Expression:
+        return apply("add", self, other)
+
+    def __radd__(self, other: Number) -> Expression:
+        return apply("add", other, self)
+
+    def __sub__(self, other: Number) -> Expression:
+        return apply("subtract", self, other)
+
+    def __rsub__(self, other: Number) -> Expression:
+        return apply("subtract", other, self)
+
+    def __mul__(self, other: Number) -> Expression:
+        return apply("multiply", self, other)
+
+    def __rmul__(self, other: Number) -> Expression:
+        return apply("multiply", other, self)
+
+    def __truediv__(self, other: Number) -> Expression:
+        return apply("divide", self, other)
+
+    def __rtruediv__(self, other: Number) -> Expression:
+        return apply("divide", other, self)
+
+    def __neg__(self) -> Expression:
+        return apply("negative", self)
+
+    def __pos__(self) -> Expression:
+        return self
+
+    def __abs__(self) -> Expression:
+        return apply("absolute", self)
+
+    def __lt__(self, other: Number) -> Expression:
+        return apply("less", self, other)
+
+    def __le__(self, other: Number) -> Expression:
+        return apply("less_equal", self, other)
+
+    def __gt__(self, other: Number) -> Expression:
+        return apply("greater", self, other)
+
+    def __ge__(self, other: Number) -> Expression:
+        return apply("greater_equal", self, other)
+
+    def __eq__(self, other: object) -> Any:
+        return apply("equal", self, other)
+
+    def __ne__(self, other: object) -> Any:
+        return apply("not_equal", self, other)
+
+    def __and__(self, other: Number) -> Expression:
+        return apply("logical_and", self, other)
+
+    def __or__(self, other: Number) -> Expression:
+        return apply("logical_or", self, other)
+
+    def __invert__(self) -> Expression:
+        return apply("logical_not", self)
+
+    __hash__ = object.__hash__
+
+    def __pow__(self, exponent: float) -> Expression:
+        """Whole powers by repeated multiplication, and the square root; nothing else is a polynomial's business."""
+        if exponent == 0.5:
+            return apply("sqrt", self)
+        if not isinstance(exponent, (int, float)) or exponent != int(exponent) or not 0 < abs(exponent) <= 64:
+            raise TypeError(f"a formula can raise to a whole power up to 64 or to 0.5, not to {exponent!r}")
+        if exponent < 0:
+            return 1.0 / self ** (-exponent)
+        if exponent == 1:
+            return self
+        half = self ** (exponent // 2)
+        return half * half if exponent % 2 == 0 else half * half * self
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "a formula is compiled for every x at once and cannot branch on it with if, and, or, min or max; "
+            "use where(condition, a, b), maximum(a, b), minimum(a, b), and & | ~ between conditions"
+        )
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """Let a formula say ``np.exp(x)``."""
+        if method != "__call__" or kwargs:
+            raise TypeError(f"a formula can call np.{ufunc.__name__}(...) plainly, without keywords or methods")
+        return apply(ufunc.__name__, *inputs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """Let a formula say ``np.where(x > 0, a, b)``."""
+        if kwargs:
+            raise TypeError(f"a formula can call np.{function.__name__}(...) plainly, without keywords")
+        return apply(function.__name__, *args)
+
+    def __repr__(self) -> str:
+        return inline_text(self)
+
+
+def variable(name: str) -> Expression:
+    return Expression("variable", (name,))
+
+
+def constant(value: float) -> Expression:
+    return Expression("constant", (float(value),))
+
+
+def apply(operation: str, *operands: Any) -> Expression:
+    """The expression of an operation on expressions and numbers."""
+    operation = ALIASES.get(operation, operation)
+    if ARITY.get(operation) != len(operands):
+        known = ", ".join(sorted(ARITY))
+        raise TypeError(f"a formula cannot use {operation} of {len(operands)} operands; it can use {known}")
+    nodes = []
+    for operand in operands:
+        if isinstance(operand, NUMBERS):
+            operand = constant(float(operand))
+        if not isinstance(operand, Expression):
+            raise TypeError(f"a formula is made of x, its parameters and numbers, not of {type(operand).__name__}")
+        nodes.append(operand)
+    simpler = _simplified(operation, nodes)
+    return Expression(operation, tuple(nodes)) if simpler is None else simpler
+
+
+def _simplified(operation: str, nodes: list[Expression]) -> Expression | None:
+    """What the chain rule makes a lot of: products with one, sums with nothing. Exact for every x, NaN included."""
+    if operation == "multiply":
+        for one, other in (nodes, nodes[::-1]):
+            if one is constant(1.0):
+                return other
+            if one is constant(-1.0):
+                return apply("negative", other)
+    if operation == "negative" and nodes[0].operation == "constant":
+        return constant(-nodes[0].operands[0])
+    if operation == "absolute" and nodes[0].operation == "constant":
+        return constant(abs(nodes[0].operands[0]))
+    if operation == "divide" and nodes[1] is constant(1.0):
+        return nodes[0]
+    if operation == "product_error" and any(node is constant(1.0) for node in nodes):
+        return constant(0.0)
+    return None
+
+
+def trace(function: Callable[..., Any], parameters: list[str]) -> tuple[Expression, ...]:
+    """Call a formula on variables; one expression for each thing it returns."""
+    try:
+        results = function(*map(variable, ["x", *parameters]))
+    except TypeError as error:
+        name = getattr(function, "__name__", "the formula")
+        raise TypeError(f"{name} could not be traced: {error}") from error
+    results = results if isinstance(results, tuple) else (results,)
+    for result in results:
+        if not isinstance(result, (Expression, *NUMBERS)):
+            raise TypeError(f"{function.__name__} must return what it computes, not {result!r}")
+    return tuple(r if isinstance(r, Expression) else constant(r) for r in results)
+
+
+def of_vectors(results: tuple[Expression, ...]) -> tuple[Expression, ...]:
+    """The same without an operation on nothing but numbers: kernels compute with vectors, one of which x makes."""
+    x, made = variable("x"), dict[Expression, Expression]()
+    for node in topological(*results):
+        if node.operation in LEAVES:
+            made[node] = node
+            continue
+        operands = [made[o] for o in node.operands]
+        if all(o.operation == "constant" for o in operands):
+            operands[0] = apply("where", apply("equal", x, x), operands[0], operands[0])
+        made[node] = apply(node.operation, *operands)
+    return tuple(made[node] for node in results)
+
+
+def substitute(results: tuple[Expression, ...], values: dict[Expression, Expression]) -> tuple[Expression, ...]:
+    """The same with other expressions in place of variables; what becomes simpler by that is simplified."""
+    made = dict(values)
+    for node in topological(*results):
+        if node not in made:
+            leaf = node.operation in LEAVES
+            made[node] = node if leaf else apply(node.operation, *(made[o] for o in node.operands))
+    return tuple(made[result] for result in results)
+
+
+def differentiate(result: Expression, by: Expression) -> Expression:
+    """The chain rule, forwards: the derivative of every part by one variable, operands first.
+
+    Forwards, because a choice then chooses between finished derivatives: the branch not taken can be
+    infinite or NaN without spoiling the other.
+    """
+    zero = constant(0.0)
+    slopes: dict[Expression, Expression] = {by: constant(1.0)}
+    for node in topological(result):
+        if node in slopes:
+            continue
+        slopes[node] = zero
+        if node.operation in LEAVES or node.operation in TRUTH_VALUED:
+            continue
+        inner = [slopes[operand] for operand in node.operands]
+        if all(slope is zero for slope in inner):
+            continue
+        if node.operation == "where":
+            slopes[node] = apply("where", node.operands[0], *inner[1:])
+            continue
+        partials = DERIVATIVES[node.operation](*node.operands, node)
+        terms = [partial * slope for partial, slope in zip(partials, inner) if slope is not zero]
+        slopes[node] = sum(terms[1:], start=terms[0])
+    return slopes[result]
+
+
+def lower(roots: tuple[Expression, ...], rules: dict[str, Callable[..., Expression]]) -> tuple[Expression, ...]:
+    """Replace every operation that has a rule by what the rule makes of its operands, until none has."""
+    lowered: dict[Expression, Expression] = {}
+
+    def visit(root: Expression) -> Expression:
+        for node in topological(root):
+            if node in lowered:
+                continue
+            operands = tuple(lowered[o] if isinstance(o, Expression) else o for o in node.operands)
+            rule = rules.get(node.operation)
+            lowered[node] = visit(rule(*operands)) if rule else Expression(node.operation, operands)
+        return lowered[root]
+
+    return tuple(visit(root) for root in roots)

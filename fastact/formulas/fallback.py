@@ -1,0 +1,29 @@
+"""Formulas written out as NumPy: functions of float64 arrays, which are what computes where nothing is compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fastact.formulas.expressions import Expression, lower
+from fastact.formulas.primitives import NUMPY_FORMULAS, NUMPY_NAMES
+from fastact.formulas.text import Writer, function_text
+
+__all__ = ["numpy_function", "numpy_source"]
+
+
+def numpy_source(name: str, inputs: list[str], results: tuple[Expression, ...]) -> str:
+    """A function on float64 arrays."""
+    writer = Writer(
+        lambda value: repr(value).replace("inf", "np.inf").replace("nan", "np.nan"), NUMPY_NAMES.__getitem__
+    )
+    texts = writer.write(*lower(results, NUMPY_FORMULAS))
+    return function_text(name, inputs, writer.lines, texts)
+
+
+def numpy_function(name: str, inputs: list[str], results: tuple[Expression, ...]) -> Callable[..., Any]:
+    namespace: dict[str, Any] = {"np": np}
+    exec(compile(numpy_source(name, inputs, results), f"<fastact {name}>", "exec"), namespace)
+    return namespace[name]

@@ -1,0 +1,32 @@
+"""Which operations formulas are made of: their names, how many operands each takes, and what else they are called.
+
+Everything that reads or writes formulas looks here; :mod:`fastact.kernels.instructions` adds the operations that only
+machines have.
+"""
+
+from __future__ import annotations
+
+__all__ = ["ALIASES", "ARITY", "FITTED", "LEAVES", "TRUTH_VALUED"]
+
+#: Operations that stand for a number by themselves.
+LEAVES = {"variable", "constant", "constant_error"}
+
+#: Operations whose result is a truth value; they have no derivative.
+TRUTH_VALUED = {"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"}
+TRUTH_VALUED |= {"logical_and", "logical_or", "logical_not"}
+
+#: The tables of fastact.formulas.coefficients that a formula can ask for.
+FITTED = ("LOG1P_RATIO", "LOGCOSH", "TANHSHRINK")
+
+#: Operands of each operation.
+ARITY = dict.fromkeys(["add", "subtract", "multiply", "divide", "maximum", "minimum", "logical_and", "logical_or"], 2)
+ARITY |= dict.fromkeys(TRUTH_VALUED - {"logical_not"}, 2) | {"logical_not": 1, "where": 3}
+ARITY |= dict.fromkeys(["negative", "absolute", "sqrt", "exp", "expm1", "log", "log1p", "tanh", "sign"], 1)
+ARITY |= dict.fromkeys(["sin", "cos", "arctan"], 1)  # in kernels, the C library's
+ARITY |= {"log1p_exp": 1, "normal_tail": 2, "gelu_slope": 1, "gauss_times": 2, "product_error": 2, "exp_times": 3}
+ARITY |= {"sum_error": 2, "quick_sum_error": 2, "exp_error": 2, "expm1_error": 1, "quotient": 4}
+ARITY |= {f"fitted_{table}": 1 for table in FITTED} | {"fma": 3, "constant_error": 1}
+
+#: Other names under which NumPy, SciPy and Python know these operations.
+ALIASES = {"true_divide": "divide", "fabs": "absolute", "abs": "absolute", "bitwise_and": "logical_and"}
+ALIASES |= {"bitwise_or": "logical_or", "invert": "logical_not", "fmax": "maximum", "fmin": "minimum", "atan": "arctan"}

@@ -1,0 +1,279 @@
+"""The functions that formulas are made of, and what each means in NumPy.
+
+A formula's author calls ``exp(x)`` and the like. On arrays these are NumPy's functions; while a
+formula is traced they become nodes of its graph. For each node there are up to three rules:
+
+* ``DERIVATIVES`` (in :mod:`fastact.formulas.expressions`, filled in here): its partial derivatives, for the chain rule;
+* ``NUMPY_NAMES`` or, where NumPy has no such function, ``NUMPY_FORMULAS``: the fallback;
+* ``KERNELS`` in :mod:`fastact.kernels.functions`: what it is in a compiled loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from fastact.formulas import coefficients
+from fastact.formulas.expressions import DERIVATIVES, Expression, apply, constant
+from fastact.formulas.operations import ARITY, FITTED
+
+__all__ = [
+    "absolute", "arctan", "cos", "exp", "exp_error", "exp_times", "expm1", "expm1_error", "fitted", "fma",
+    "gauss_times", "gelu_slope", "log", "log1p", "log1p_exp", "maximum", "minimum", "normal_tail", "product_error",
+    "quick_sum_error", "quotient", "sin", "sqrt", "square", "sum_error", "tanh", "two_parts", "where",
+]  # fmt: skip
+
+
+NORMAL_PEAK = 0.3989422804014327  # 1 / sqrt(2 pi)
+
+NUMPY_NAMES = {name: f"np.{name}" for name in ARITY}
+
+
+# -- what authors of formulas call ----------------------------------------------------------------
+
+
+def _function(name: str, on_arrays: Callable[..., Any]) -> Callable[..., Any]:
+    def function(*operands: Any) -> Any:
+        traced = any(isinstance(o, Expression) for o in operands)
+        return apply(name, *operands) if traced else on_arrays(*operands)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"``{name}`` of expressions (in a formula) or of arrays."
+    return function
+
+
+ON_ARRAYS = [
+    "exp",
+    "expm1",
+    "log",
+    "log1p",
+    "sqrt",
+    "tanh",
+    "sin",
+    "cos",
+    "arctan",
+    "absolute",
+    "maximum",
+    "minimum",
+    "where",
+]
+exp, expm1, log, log1p, sqrt, tanh, sin, cos, arctan, absolute, maximum, minimum, where = (
+    _function(name, getattr(np, name)) for name in ON_ARRAYS
+)
+
+
+def fma(a: Any, b: Any, c: Any) -> Any:
+    """``a * b + c``, rounded once in kernels."""
+    return apply("fma", a, b, c)
+
+
+def exp_times(factor: Any, x: Any, low: Any = 0.0) -> Any:
+    """``factor * exp(x + low)``, rounded once where that is subnormal though exp alone would have vanished.
+
+    ``low`` is the rounding error of x: exp amplifies it by x.
+    """
+    return apply("exp_times", factor, x, low)
+
+
+def exp_error(x: Any, low: Any = 0.0) -> Any:
+    """What the rounding of ``exp(x + low)`` lacks."""
+    return apply("exp_error", x, low)
+
+
+def expm1_error(x: Any) -> Any:
+    """What the rounding of ``expm1(x)`` lacks."""
+    return apply("expm1_error", x)
+
+
+def quotient(a: Any, a_low: Any, b: Any, b_low: Any) -> Any:
+    """``(a + a_low) / (b + b_low)``, rounded about once; the lows are rounding errors of a and b."""
+    return apply("quotient", a, a_low, b, b_low)
+
+
+def quick_sum_error(large: Any, small: Any) -> Any:
+    """What rounding takes away from ``large + small`` (T. J. Dekker, 1971)."""
+    return apply("quick_sum_error", large, small)
+
+
+def quick_sum_error_of(large: Any, small: Any) -> Any:
+    return (large - (large + small)) + small
+
+
+def square(a: Any, a_low: Any) -> tuple[Any, Any]:
+    """``(a + a_low)**2`` and its rounding error."""
+    return a * a, product_error(a, a) + 2 * a * a_low
+
+
+def log1p_exp(x: Any) -> Any:
+    """``log(1 + exp(x))`` for x <= 0."""
+    return apply("log1p_exp", x)
+
+
+def gauss_times(factor: Any, z: Any) -> Any:
+    """``factor * exp(-z * z / 2)``, likewise, with z squared exactly."""
+    return apply("gauss_times", factor, z)
+
+
+def product_error(a: Any, b: Any) -> Any:
+    """What rounding takes away from ``a * b``."""
+    return apply("product_error", a, b)
+
+
+def sum_error(a: Any, b: Any) -> Any:
+    """What rounding takes away from ``a + b``, whichever is larger (D. E. Knuth, TAOCP 2, 4.2.2)."""
+    return apply("sum_error", a, b)
+
+
+def sum_error_of(a: Any, b: Any) -> Any:
+    s = a + b
+    part = s - a
+    return (a - (s - part)) + (b - part)
+
+
+def two_parts(digits: str) -> tuple[float, Expression]:
+    """A constant, and what each precision's rounding of it lacks."""
+    return float(digits), Expression("constant_error", (digits,))
+
+
+def constant_error_in(kind: type[np.floating[Any]], digits: str) -> Expression:
+    return constant(float(Fraction(digits) - Fraction(float(kind(digits)))))
+
+
+def fitted(table: str, w: Any) -> Any:
+    """The polynomial of that name in :mod:`fastact.formulas.coefficients`, which says where it holds."""
+    return apply(f"fitted_{table}", w)
+
+
+def normal_tail(z: Any, factor: Any = 1.0) -> Any:
+    """``factor * P(z)`` with Phi(-z) = exp(-z * z / 2) * P(z), z >= 0; Phi is the standard normal distribution."""
+    return apply("normal_tail", z, factor)
+
+
+def gelu_slope(z: Any) -> Any:
+    """S(z) with Phi(-z) - z phi(z) = exp(-z * z / 2) * S(z), for z >= 0: exact to the last bits at its root too."""
+    return apply("gelu_slope", z)
+
+
+# -- the same in NumPy, always in float64 -------------------------------------------------------------
+
+
+def _exp_times_numpy(factor: Expression, x: Expression, low: Expression) -> Expression:
+    """exp(x + 670) exp(-670) where exp(x) would be subnormal: that sum is exact, and that constant to a thousandth of
+    a unit in the last place."""
+    deep = x < -700.0
+    product = factor * exp(where(deep, x + 670.0, x)) * where(deep, 1.0536518276694175e-291, 1.0)
+    return product if low is constant(0.0) else product + product * low
+
+
+def _product_error_numpy(a: Expression, b: Expression) -> Expression:
+    """T. J. Dekker's product, Numerische Mathematik 18, 1971: halves of 26 bits multiply exactly."""
+
+    def halves(x: Expression) -> tuple[Expression, Expression]:
+        shifted = x * 134217729.0
+        high = shifted - (shifted - x)
+        return high, x - high
+
+    (a_high, a_low), (b_high, b_low) = halves(a), halves(b)
+    return ((a_high * b_high - a * b) + a_high * b_low + a_low * b_high) + a_low * b_low
+
+
+def _gauss_times_numpy(factor: Expression, z: Expression) -> Expression:
+    return exp_times(factor, -0.5 * (z * z), -0.5 * product_error(z, z))
+
+
+def _polynomial_numpy(x: Expression, table: Sequence[float]) -> Expression:
+    result: Any = table[0]
+    for c in table[1:]:
+        result = result * x + c
+    return result
+
+
+def _tail_polynomial_numpy(z: Expression, table: Sequence[float]) -> tuple[Expression, Expression]:
+    """In (z - c) / (z + a), and what the roundings near the end of the sum lack (S. Graillat, P. Langlois and
+    N. Louvet, 2005): there its terms are several times the result, and alternate in sign."""
+    a, c = coefficients.TAIL_VARIABLE["float64"]
+    rest = (a + c) / (z + a)
+    v, v_low = 1.0 - rest, quick_sum_error(1.0, -rest)
+    result, low = _polynomial_numpy(v, table[:-2]), constant(0.0)
+    for coefficient in table[-2:]:
+        product = result * v
+        low = low * v + (result * v_low + product_error(result, v) + sum_error(product, coefficient))
+        result = product + coefficient
+    return result, low
+
+
+def _normal_tail_numpy(z: Expression, factor: Expression) -> Expression:
+    a, _ = coefficients.TAIL_VARIABLE["float64"]
+    p, p_low = _tail_polynomial_numpy(z, coefficients.NORMAL_TAIL["float64"])
+    return quotient(factor * p, product_error(factor, p) + factor * p_low, z + a, sum_error(a, z))
+
+
+def _gelu_slope_numpy(z: Expression) -> Expression:
+    high, low = coefficients.GELU_ROOT["float64"]
+    p, p_low = _tail_polynomial_numpy(z, coefficients.GELU_SLOPE["float64"])
+    distance, distance_low = high - z, sum_error(high, -z) + low
+    return distance * p + (distance * p_low + distance_low * p)
+
+
+NUMPY_FORMULAS: dict[str, Callable[..., Expression]] = {
+    f"fitted_{table}": lambda w, table=table: _polynomial_numpy(w, getattr(coefficients, table)["float64"])
+    for table in FITTED
+}
+NUMPY_FORMULAS |= {
+    "exp_error": lambda x, low: constant(0.0),  # NumPy's own is unknown
+    "expm1_error": lambda x: constant(0.0),
+    "quotient": lambda a, a_low, b, b_low: a / b + (a_low - (a / b) * b_low) / b,
+    "fma": lambda a, b, c: a * b + c,
+    "log1p_exp": lambda x: log1p(exp(x)),
+    "constant_error": lambda digits: constant_error_in(np.float64, digits),
+    "exp_times": _exp_times_numpy,
+    "gauss_times": _gauss_times_numpy,
+    "gelu_slope": _gelu_slope_numpy,
+    "normal_tail": _normal_tail_numpy,
+    "product_error": _product_error_numpy,
+    "quick_sum_error": quick_sum_error_of,
+    "sum_error": sum_error_of,
+}
+
+# -- derivatives, for the chain rule --------------------------------------------------------------
+
+
+def _tanhshrink_fit_slope(w: Expression, t: Expression) -> Expression:
+    g = t / sqrt(w)
+    return ((1.0 - t * t - g) / (2.0 * w) + 2.0 * (1.0 - g) / w - 1.0 / 3.0) / (w * w)
+
+
+DERIVATIVES |= {
+    "absolute": lambda a, y: (apply("sign", a),),
+    "sqrt": lambda a, y: (0.5 / y,),
+    "exp": lambda a, y: (y,),
+    "expm1": lambda a, y: (exp(a),),
+    "log": lambda a, y: (1.0 / a,),
+    "log1p": lambda a, y: (1.0 / (1.0 + a),),
+    "tanh": lambda a, y: (1.0 - y * y,),
+    "sin": lambda a, y: (cos(a),),
+    "cos": lambda a, y: (-sin(a),),
+    "arctan": lambda a, y: (1.0 / (1.0 + a * a),),
+    "sign": lambda a, y: (0.0,),
+    "exp_times": lambda m, a, low, y: (exp_times(1.0, a, low), y, y),
+    "log1p_exp": lambda a, y: (exp(a) / (1.0 + exp(a)),),
+    "gauss_times": lambda m, z, y: (gauss_times(1.0, z), -z * y),
+    "normal_tail": lambda z, factor, y: (z * y - factor * NORMAL_PEAK, y / factor),
+    "gelu_slope": lambda z, y: (z * y + (z * z - 2.0) * NORMAL_PEAK,),
+    "product_error": lambda a, b, y: (0.0, 0.0),
+    "sum_error": lambda a, b, y: (0.0, 0.0),
+    "quick_sum_error": lambda a, b, y: (0.0, 0.0),
+    "exp_error": lambda a, low, y: (0.0, 0.0),
+    "expm1_error": lambda a, y: (0.0,),
+    "quotient": lambda a, a_low, b, b_low, y: (1.0 / b, 1.0 / b, -y / b, -y / b),
+    "fma": lambda a, b, c, y: (b, a, 1.0),
+    "fitted_LOG1P_RATIO": lambda e, y: ((1.0 / (1.0 + e) - y) / e,),
+    "fitted_LOGCOSH": lambda w, y: ((tanh(sqrt(w)) / (2.0 * sqrt(w)) - y) / w,),
+    "fitted_TANHSHRINK": lambda w, y: (_tanhshrink_fit_slope(w, tanh(sqrt(w))),),
+    # torch and jax share a tie evenly between the two sides
+    "maximum": lambda a, b, y: (where(a > b, 1.0, where(a < b, 0.0, 0.5)), where(b > a, 1.0, where(b < a, 0.0, 0.5))),
+    "minimum": lambda a, b, y: (where(a < b, 1.0, where(a > b, 0.0, 0.5)), where(b < a, 1.0, where(b > a, 0.0, 0.5))),
+}

@@ -1,0 +1,262 @@
+"""Activations: a formula, what there is to say about it, and the four callables made from it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from fastact.formulas.expressions import Expression, Values, apply, differentiate, trace, variable
+from fastact.formulas.nodes import topological
+from fastact.functions.documentation import docstring
+from fastact.functions.parameters import parameters_of
+from fastact.functions.registry import ACTIVATIONS, KINDS
+from fastact.runtime.backends import backend as backend_in_use
+from fastact.ufuncs.keywords import REQUIRED, Call, with_keywords
+from fastact.ufuncs.ufunc import Definition, make_ufunc
+
+__all__ = ["ACTIVATIONS", "Activation", "activation", "catalogued"]
+
+
+class Activation:
+    """An activation function: formula, parameters and the callables made from them.
+
+    Made by :func:`fastact.activation`; ``fastact.ACTIVATIONS`` holds those of the catalogue.
+
+    Attributes
+    ----------
+    name : str
+    aliases : tuple of str
+        Other names of the same functions.
+    parameters : dict
+        Names and defaults; ``inspect.Parameter.empty`` where a value must be given.
+    formula : str
+        The value as text.
+    range : str
+        The interval of its values.
+    reference : str
+        Where it comes from.
+    ulp : float
+        The bound that the tests hold values and derivatives to, in units in the last place.
+    value, derivative, backward, with_derivative : callable
+        ``f(x)``; ``f'(x)``; ``grad * f'(x)``; both ``f(x)`` and ``f'(x)``, each in one pass over memory.
+
+    Examples
+    --------
+    >>> import fastact
+    >>> fastact.ACTIVATIONS["elu"].parameters
+    {'alpha': 1.0}
+    >>> float(fastact.ACTIVATIONS["relu"](-3.0))
+    0.0
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        formula: str | None = None,
+        range: str = "",
+        reference: str = "",
+        aliases: tuple[str, ...] = (),
+        choice: Mapping[str, str] | None = None,
+        learned: str | None = None,
+        trained_as: str | None = None,
+        ulp: float = 2.0,
+    ) -> None:
+        self.parameters = parameters_of(function)
+        name = function.__name__.rstrip("_")  # as in tanh_, which would hide the primitive
+        self.name: str = name if name.isidentifier() else "formula"  # as a lambda's is not
+        self.aliases = aliases
+        self.range = range
+        self.reference = reference
+        self.ulp = ulp
+        self.summary = inspect.getdoc(function) or f"The activation {self.name}."
+        self.learned = learned  # a parameter that backward also differentiates by
+        self.trained_as = trained_as  # in training, this activation with a random parameter between two bounds
+        self.choice = dict(choice or {})  # values of the option `approximate`: the activation each stands for
+        self._function = function
+        self.__module__ = function.__module__
+        self._formula = formula
+        self._callables: dict[tuple[str, str], Callable[..., Any]] = {}
+
+    # -- the formula ------------------------------------------------------------------------------
+
+    @cached_property
+    def expressions(self) -> tuple[Expression, Expression]:
+        """Value and derivative as graphs; the derivative by the chain rule unless the formula gives it."""
+        results = trace(self._function, list(self.parameters))
+        if len(results) == 1:
+            results += (differentiate(results[0], variable("x")),)
+        if len(results) != 2:
+            raise TypeError(
+                f"{self.name} must return its value, or value and derivative; it returned {len(results)} results"
+            )
+        return _of_x(results[0]), _of_x(results[1])
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Keywords that choose what is computed, and their defaults."""
+        training = {"training": False, "rng": None} if self.trained_as else {}
+        return training | ({"approximate": "none"} if self.choice else {})
+
+    @property
+    def formula(self) -> str:
+        return self._formula or repr(self.expressions[0])
+
+    def definition(self, kind: str = "value", fixed: bool = False) -> Definition:
+        """What the ufunc of that kind computes; ``fixed``: with the defaults as constants in place of parameters."""
+        value, derivative = self.expressions
+        grad = variable("grad")
+        inputs = ["x", *self.parameters]
+        results: tuple[Expression, ...] = (value,)
+        if kind == "derivative":
+            results = (derivative,)
+        elif kind == "backward":
+            inputs, results = ["grad", *inputs], (grad * derivative,)
+            if self.learned:
+                results += (grad * differentiate(value, variable(self.learned)),)
+        elif kind == "with_derivative":
+            results = (value, derivative)
+        elif kind != "value":
+            raise ValueError(f"kind must be one of {', '.join(KINDS.values())}, not {kind!r}")
+        suffix = next(suffix for suffix, name in KINDS.items() if name == kind)
+        constants = self.parameters if fixed else {}
+        inputs = [name for name in inputs if name not in constants]
+        return Definition(self.name + suffix, inputs, results, self.documentation(kind), constants)
+
+    def source(self, kind: str = "value", dtype: Any = "float32") -> str:
+        """The emitted Python module that Numba compiles for one kind and dtype.
+
+        Parameters
+        ----------
+        kind : str, default "value"
+            ``"value"``, ``"derivative"``, ``"backward"`` or ``"with_derivative"``.
+        dtype : dtype, default float32
+            float16, float32 or float64.
+
+        Raises
+        ------
+        ValueError
+            For another kind or dtype.
+
+        Examples
+        --------
+        >>> import fastact
+        >>> print(fastact.ACTIVATIONS["relu"].source()[:28])
+        from fastact.simd.blocks import *
+        """
+        storage = np.dtype(dtype).name
+        if storage not in ("float16", "float32", "float64"):
+            raise ValueError(f"dtype must be float16, float32 or float64, not {storage}")
+        return self.definition(kind).source(storage)
+
+    def documentation(self, kind: str = "value") -> str:
+        return docstring(self, kind)
+
+    # -- the callables ----------------------------------------------------------------------------
+
+    def callable(self, kind: str = "value", backend: str | None = None) -> Callable[..., Any]:
+        """The callable of that kind; a ufunc, or a function with keyword defaults over one."""
+        if backend is None:
+            backend = backend_in_use()
+        key = kind, backend
+        if key not in self._callables:
+            plain = not self.parameters and not self.options
+            made = (
+                make_ufunc(self.definition(kind), backend)
+                if plain
+                else with_keywords(self._call(kind, backend), backend)
+            )
+            self._callables[key] = made
+        return self._callables[key]
+
+    def _call(self, kind: str, backend: str) -> Call:
+        """How the callable of that kind is to be called."""
+        usual = self.parameters and REQUIRED not in self.parameters.values()
+        return Call(
+            self.definition(kind),
+            self.definition(kind, fixed=True) if usual else None,
+            self.parameters,
+            self.options,
+            {option: ACTIVATIONS[other].callable(kind, backend) for option, other in self.choice.items()},
+            ACTIVATIONS[self.trained_as].callable(kind, backend) if self.trained_as else None,
+            self.learned if kind == "backward" else None,
+        )
+
+    value = property(lambda self: self.callable("value"))
+    derivative = property(lambda self: self.callable("derivative"))
+    backward = property(lambda self: self.callable("backward"))
+    with_derivative = property(lambda self: self.callable("with_derivative"))
+
+    def __call__(self, x: Any, *parameters: Any, **keywords: Any) -> Any:
+        return self.value(x, *parameters, **keywords)
+
+    def __reduce__(self) -> str:
+        """By name, as functions are copied and pickled: in the module where the formula is written."""
+        return self._function.__qualname__
+
+    def __repr__(self) -> str:
+        return f"<activation {self.name}: {self.formula}>"
+
+
+def _of_x(result: Expression) -> Expression:
+    """The result, also where it is a number that does not depend on x: one for each x, and NaN for NaN."""
+    x = variable("x")
+    return result if x in set(topological(result)) else apply("where", apply("equal", x, x), result, x)
+
+
+def activation(function: Callable[..., Any] | None = None, /, **details: Any) -> Any:
+    """Make an activation of a formula; a decorator.
+
+    Parameters
+    ----------
+    function : callable
+        A formula: a function of ``x`` and up to five parameters, made of ``+ - * / **``, comparisons, numbers and the
+        functions that `fastact.formulas.primitives` or NumPy offer under the same names (``np.exp``, ``np.where``,
+        ...). It returns the value, or the pair of value and derivative; without the latter the chain rule finds it.
+    formula, range, reference : str, optional
+        The formula as text, the interval of its values, and where it comes from.
+    aliases : tuple of str, optional
+        Other names.
+
+    Returns
+    -------
+    Activation
+        Compiled on first use; accepted wherever this package takes an activation.
+
+    Raises
+    ------
+    TypeError
+        If the formula branches on x, or uses something that has no compiled form; if a parameter has a default that is
+        no number, or is called ``grad``, ``keywords`` or ``out``.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> @fastact.activation
+    ... def bent(x, slope=1.0):
+    ...     return x + slope * (np.sqrt(x * x + 1) - 1) / 2
+    >>> bent(np.array([-0.75, 0.0, 0.75]))
+    array([-0.625,  0.   ,  0.875])
+    >>> float(bent.derivative(0.0, slope=2.0))
+    1.0
+    """
+    if function is None:
+        return lambda actual: activation(actual, **details)
+    made = Activation(function, **details)
+    made.expressions  # noqa: B018  an error in the formula is raised here, where it was written
+    return made
+
+
+def catalogued(**details: Any) -> Callable[[Callable[..., Values]], Activation]:
+    """A decorator: an entry of the catalogue."""
+
+    def entered(function: Callable[..., Values]) -> Activation:
+        entry = Activation(function, **details)
+        ACTIVATIONS.add(entry)
+        return entry
+
+    return entered

@@ -1,0 +1,38 @@
+"""What parameters a formula has, and which it may have."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from fastact.formulas.expressions import NUMBERS
+from fastact.simd.layout import MAX_OPERANDS
+
+__all__ = ["parameters_of"]
+
+#: Names that calls of the functions made from a formula have for something else.
+RESERVED = ("grad", "keywords", "out")
+
+#: Parameters a formula can have: with x, the value and the derivative they fill a loop's operands.
+MOST_PARAMETERS = MAX_OPERANDS - 3
+
+
+def parameters_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """Names and defaults of a formula's parameters, x aside; ``inspect.Parameter.empty`` where there is no default."""
+    if not inspect.isroutine(function):
+        raise TypeError(f"a formula is a function, written with def or lambda, not {type(function).__name__}")
+    name, names = function.__name__, inspect.signature(function).parameters
+    if not names or next(iter(names)) != "x":
+        raise TypeError(f"a formula's first argument must be called x; {name} has {list(names)}")
+    parameters = list(names.values())[1:]
+    for parameter in parameters:
+        if parameter.kind not in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            raise TypeError(f"a formula's parameters are given by position or name; {name} has {parameter}")
+        if parameter.name in RESERVED:
+            raise TypeError(f"a parameter cannot be called {parameter.name}, which calls have for something else")
+        if parameter.default is not parameter.empty and not isinstance(parameter.default, NUMBERS):
+            raise TypeError(f"the default of {parameter.name} must be a number, not {parameter.default!r}")
+    if len(parameters) > MOST_PARAMETERS:
+        raise TypeError(f"a formula can have {MOST_PARAMETERS} parameters; {name} has {len(parameters)}")
+    return {parameter.name: parameter.default for parameter in parameters}

@@ -1,0 +1,209 @@
+"""What each function of a formula is in a compiled kernel: branch-free arithmetic on vectors of floats.
+
+Numba alone would call the C library, one element at a time. These follow the plan shared by every
+vector mathematics library (W. J. Cody and W. Waite, Software Manual for the Elementary Functions,
+1980; P. T. P. Tang, ACM TOMS 15, 1989): reduce the argument, evaluate a polynomial, scale by powers
+of two. The polynomials are in :mod:`fastact.formulas.coefficients`. Each rule here takes a precision and the
+operands' expressions, and returns an expression in the language of :mod:`fastact.simd.vectors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastact.formulas import coefficients
+from fastact.formulas.expressions import Expression, constant
+from fastact.formulas.operations import FITTED
+from fastact.formulas.primitives import (
+    absolute,
+    constant_error_in,
+    fma,
+    product_error,
+    quick_sum_error,
+    quick_sum_error_of,
+    sum_error,
+    sum_error_of,
+    where,
+)
+from fastact.kernels.exponentials import exp_error_kernel, exp_times_kernel, expm1_and_error, gauss_times_kernel
+from fastact.kernels.instructions import (
+    about_reciprocal,
+    bits,
+    clip,
+    copysign,
+    float_from_bits,
+    horner,
+    integer,
+    integer_sub,
+    ldexp,
+    lookup,
+    polynomial,
+    shift_left,
+    shift_right,
+    to_float,
+)
+from fastact.kernels.precision import WIDE, Precision
+from fastact.simd.registers import has_avx512
+
+__all__ = ["KERNELS"]
+
+
+def reciprocal_kernel(precision: Precision, b: Expression) -> Expression:
+    """``1 / b`` from AVX-512's 14 bits, five times as fast as a division; each step of Newton's doubles them."""
+    if b.operation == "constant" or not has_avx512():
+        return 1.0 / b
+    r = about_reciprocal(b)
+    for _ in range(precision.newton):
+        r = fma(r, fma(-b, r, 1.0), r)
+    return r
+
+
+def quotient_kernel(
+    precision: Precision, a: Expression, a_low: Expression, b: Expression, b_low: Expression
+) -> Expression:
+    """One step of Newton's from a / b, with a residual that is exact in a and b."""
+    r = reciprocal_kernel(precision, b)
+    q = a * r
+    if not precision.careful:
+        return q
+    residual = fma(-q, b, a)
+    residual = residual if a_low is constant(0.0) else residual + a_low
+    residual = residual if b_low is constant(0.0) else fma(-q, b_low, residual)
+    return fma(residual, r, q)
+
+
+def _split_exponent(x: Expression, precision: Precision) -> Expression:
+    """The integer-typed exponent k for which x / 2**k lies between 3/4 and 3/2."""
+    fraction = integer(precision.bits_of(0.75), precision)
+    return shift_right(integer_sub(bits(x), fraction), integer(precision.digits, precision))
+
+
+def _log_of_sum(f: Expression, k: Expression, precision: Precision) -> Expression:
+    """log(2**k * (1 + f)) for -1/4 <= f <= 1/2: near f where that is small and k is 0."""
+    if precision.table in coefficients.LOG1P:
+        log = fma(polynomial(f, coefficients.LOG1P["float32"]), f * f, f)
+    else:
+        s = f / (2.0 + f)
+        w = s * s
+        # f - s * f is 2 s, but f is exact: only the small correction is rounded.
+        log = f - s * (f - 2.0 * w * polynomial(w, coefficients.ATANH["float64"]))
+    if not precision.careful:
+        return fma(k, precision.log2_high + precision.log2_low, log)
+    return fma(k, precision.log2_high, fma(k, precision.log2_low, log))
+
+
+def log1p_kernel(precision: Precision, x: Expression) -> Expression:
+    """Split 1 + x into 2**k * (1 + f) with f from -1/4 to 1/2, f exact however small x is.
+
+    The exponent comes from the bits of 1 + x, f from a fused multiply-add of x itself (W. Kahan's way of
+    not losing x, made branch-free).
+    """
+    k = to_float(_split_exponent(x + 1.0, precision))
+    scale = ldexp(constant(1.0), -k)
+    result = _log_of_sum(fma(scale, x, scale - 1.0), k, precision)
+    result = where(x > -1.0, result, where(x == -1.0, -np.inf, np.nan))
+    return where((absolute(x) < 2.0**-precision.digits) | (x == np.inf) | (x != x), x, result)
+
+
+def log1p_exp_kernel(precision: Precision, x: Expression) -> Expression:
+    """log1p of e = exp(x) <= 1: k is 0 or 1, and nothing can go wrong."""
+    e = exp_times_kernel(precision, constant(1.0), x, constant(0.0))
+    large = e > 0.5
+    return _log_of_sum(where(large, fma(e, 0.5, -0.5), e), where(large, 1.0, 0.0), precision)
+
+
+def log_kernel(precision: Precision, x: Expression) -> Expression:
+    """log(x) from the exponent and the significand; subnormal x is scaled up first, unless it cannot occur."""
+    tiny = x < 2.0 ** (2 - precision.bias)
+    scaled = x if precision is WIDE else where(tiny, x * 2.0 ** (precision.digits + 2), x)
+    exponent = _split_exponent(scaled, precision)
+    m = float_from_bits(integer_sub(bits(scaled), shift_left(exponent, integer(precision.digits, precision))))
+    k = to_float(exponent)
+    k = k if precision is WIDE else k - where(tiny, float(precision.digits + 2), 0.0)
+    result = _log_of_sum(m - 1.0, k, precision)
+    result = where(x > 0.0, result, where(x == 0.0, -np.inf, np.nan))
+    return where((x == np.inf) | (x != x), x, result)
+
+
+def tanh_from_tables(precision: Precision, x: Expression) -> Expression:
+    """A polynomial on each of 32 intervals, its coefficients looked up (so does Intel's SVML, which NumPy contains):
+    half the work of an exponential and a quotient, at 0.99 ulp."""
+    a = clip(absolute(x), None, coefficients.TANH_LIMIT["float32"][0])
+    interval = shift_right(bits(clip(a, 1 / 16, None)), integer(precision.digits - 2, precision))
+    r = a - lookup("TANH_CENTER", interval)
+    return copysign(horner(r, [lookup(f"TANH_{n}", interval) for n in reversed(range(6))]), x)
+
+
+def tanh_kernel(precision: Precision, x: Expression) -> Expression:
+    """-expm1(-2a) / (2 + expm1(-2a)) with a = abs(x): exact as a goes to 0, 1 as it grows."""
+    if has_avx512() and precision.size == 32:
+        return tanh_from_tables(precision, x)
+    u, low = expm1_and_error(precision, -2.0 * absolute(x))
+    return copysign(quotient_kernel(precision, u, low, 2.0 + u, quick_sum_error(2.0, u) + low), x)
+
+
+def tail_polynomial(precision: Precision, z: Expression, table: Mapping[str, Sequence[float]]) -> Expression:
+    """A polynomial in (z - c) / (z + a), which is 1 - (a + c) / (z + a): that has one rounding where it is near 1
+    and the polynomial is steep."""
+    a, c = coefficients.TAIL_VARIABLE[precision.table]
+    # a division has a unit of its own, which is idle otherwise: a reciprocal of Newton's made gelu 3 % slower
+    reciprocal = 1.0 / (z + a) if precision.careful else reciprocal_kernel(precision, z + a)
+    v = fma(-(a + c), reciprocal, 1.0)
+    return horner(v, table[precision.table])
+
+
+def normal_tail_kernel(precision: Precision, z: Expression, factor: Any = 1.0) -> Expression:
+    a, _ = coefficients.TAIL_VARIABLE[precision.table]
+    p = tail_polynomial(precision, z, coefficients.NORMAL_TAIL)
+    # (a + z) - a is exact for z >= 0 and a power of two a: the quick error is right though z may be the larger one
+    return quotient_kernel(precision, factor * p, product_error(factor, p), z + a, quick_sum_error(a, z))
+
+
+def gelu_slope_kernel(precision: Precision, z: Expression) -> Expression:
+    p = tail_polynomial(precision, z, coefficients.GELU_SLOPE)
+    high, low = coefficients.GELU_ROOT[precision.table]
+    return fma(high - z, p, (sum_error(high, -z) + low) * p)
+
+
+def _larger(precision: Precision, a: Expression, b: Expression) -> Expression:
+    """NaN in either operand gives NaN. A constant is not NaN, and saves the question."""
+    if b.operation == "constant":
+        return where(a < b, b, a)
+    return where((a > b) | (a != a), a, b)
+
+
+def _smaller(precision: Precision, a: Expression, b: Expression) -> Expression:
+    if b.operation == "constant":
+        return where(a > b, b, a)
+    return where((a < b) | (a != a), a, b)
+
+
+KERNELS: dict[str, Callable[..., Expression]] = {
+    f"fitted_{table}": lambda precision, w, table=table: horner(w, getattr(coefficients, table)[precision.table])
+    for table in FITTED
+}
+KERNELS |= {
+    "constant_error": lambda precision, digits: constant_error_in(precision.type, digits),
+    "exp": lambda precision, x: exp_times_kernel(precision, constant(1.0), x, constant(0.0)),
+    "exp_error": exp_error_kernel,
+    "exp_times": exp_times_kernel,
+    "expm1": lambda precision, x: expm1_and_error(precision, x)[0],
+    "expm1_error": lambda precision, x: expm1_and_error(precision, x)[1] if precision.careful else constant(0.0),
+    "gauss_times": gauss_times_kernel,
+    "gelu_slope": gelu_slope_kernel,
+    "log": log_kernel,
+    "log1p": log1p_kernel,
+    "log1p_exp": log1p_exp_kernel,
+    "maximum": _larger,
+    "minimum": _smaller,
+    "normal_tail": normal_tail_kernel,
+    "product_error": lambda precision, a, b: fma(a, b, -(a * b)) if precision.careful else constant(0.0),
+    "quotient": quotient_kernel,
+    "quick_sum_error": lambda precision, a, b: quick_sum_error_of(a, b) if precision.careful else constant(0.0),
+    "sign": lambda precision, x: where(x > 0.0, 1.0, where(x < 0.0, -1.0, x)),
+    "sum_error": lambda precision, a, b: sum_error_of(a, b) if precision.careful else constant(0.0),
+    "tanh": tanh_kernel,
+}

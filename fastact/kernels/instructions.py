@@ -1,0 +1,93 @@
+"""What kernels are written with beyond the functions of formulas: bits of floats, polynomials, bounds.
+
+On hosts with AVX-512 there are instructions of its own to write with: see :func:`fastact.simd.registers.has_avx512`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fastact.formulas.coefficients import LOOKUPS
+from fastact.formulas.expressions import Expression, apply
+from fastact.formulas.operations import ARITY
+from fastact.formulas.primitives import fma, where
+from fastact.kernels.precision import Precision
+
+__all__ = [
+    "about_reciprocal", "bits", "clip", "copysign", "float_from_bits", "floor", "horner", "integer", "integer_sub",
+    "ldexp", "lookup", "polynomial", "shift_left", "shift_right", "to_float",
+]  # fmt: skip
+
+
+def _operation(name: str, operands: int) -> Callable[..., Expression]:
+    ARITY[name] = operands
+    return lambda *operands: apply(name, *operands)
+
+
+copysign, ldexp, integer_sub, shift_left, shift_right = (
+    _operation(name, 2) for name in ("copysign", "ldexp", "integer_sub", "shift_left", "shift_right")
+)
+about_reciprocal, bits, float_from_bits, floor, to_float = (
+    _operation(name, 1) for name in ("about_reciprocal", "bits", "float_from_bits", "floor", "to_float")
+)
+_lookups = {table: _operation(f"lookup_{table}", 1) for table in LOOKUPS}
+
+
+def lookup(table: str, index: Expression) -> Expression:
+    """The entries of a table of 16 or 32 that the last four or five bits of integers say."""
+    return _lookups[table](index)
+
+
+def integer(value: int, precision: Precision) -> Expression:
+    return Expression("integer", (value, precision.size))
+
+
+def horner(x: Expression, coefficients: Sequence[Any]) -> Expression:
+    """A polynomial with the fewest roundings near the end of the sum."""
+    result: Any = coefficients[0]
+    for c in coefficients[1:]:
+        result = fma(result, x, c)
+    return result
+
+
+def polynomial(x: Expression, coefficients: Sequence[float]) -> Expression:
+    """Estrin's scheme: pairs, then pairs of pairs. As many multiplications as Horner's and a few squares, but
+    a chain a third as long, and a core can keep only so many waiting instructions in sight."""
+    terms: list[Any] = list(reversed(coefficients))
+    while len(terms) > 1:
+        pairs = zip(terms[::2], terms[1::2])
+        terms = [fma(high, x, low) for low, high in pairs] + terms[len(terms) - len(terms) % 2 :]
+        x = x * x
+    return terms[0]
+
+
+def clip(x: Expression, low: float | None, high: float | None) -> Expression:
+    """Bound an argument; NaN stays. An argument that is visibly not positive needs no upper bound."""
+    if low is not None:
+        x = where(x < low, low, x)
+    if high is not None and not is_nonpositive(x):
+        x = where(x > high, high, x)
+    return x
+
+
+def is_nonpositive(x: Expression) -> bool:
+    if x.operation == "where":
+        return all(is_nonpositive(branch) for branch in x.operands[1:])
+    if x.operation == "constant":
+        return bool(x.operands[0] <= 0)
+    if x.operation == "multiply":
+        a, b = x.operands
+        return (is_nonpositive(a) and is_nonnegative(b)) or (is_nonpositive(b) and is_nonnegative(a))
+    return x.operation == "negative" and is_nonnegative(x.operands[0])
+
+
+def is_nonnegative(x: Expression) -> bool:
+    if x.operation == "where":
+        return all(is_nonnegative(branch) for branch in x.operands[1:])
+    if x.operation == "constant":
+        return bool(x.operands[0] >= 0)
+    if x.operation in ("add", "multiply"):
+        a, b = x.operands
+        return (is_nonnegative(a) and is_nonnegative(b)) or (x.operation == "multiply" and a is b)
+    return x.operation == "absolute"

@@ -1,0 +1,5 @@
+"""Dense layers, and the matrix product under them.
+
+Uses the catalogue, functions, ufuncs and below. Begin with :mod:`.dense`, what is public; :mod:`.matmul` chooses who
+multiplies, :mod:`.gemm` is the product compiled here, of the tiles in :mod:`.tiles`.
+"""

@@ -1,0 +1,371 @@
+"""Dense layers: a matrix product with bias and activation, and its gradients."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastact.catalogue import Activation
+from fastact.functions.offered import offered
+from fastact.layers import matmul
+from fastact.layers.blocking import blocking
+from fastact.layers.checks import (
+    COMPUTED_IN,
+    activation_of,
+    are_matrices,
+    are_plain,
+    common_dtype,
+    forward_shape,
+)
+from fastact.layers.matmul import BLOCK_BYTES
+from fastact.runtime import threads
+from fastact.runtime.guard import once
+from fastact.runtime.numpy_api import address
+from fastact.simd.layout import Dense
+from fastact.ufuncs.memory import empty, from_kept
+from fastact.ufuncs.targets import check_target
+from fastact.ufuncs.ufunc import loop_of, make_generalized, make_ufunc
+
+__all__ = ["dense", "dense_backward"]
+
+
+@offered
+def dense(
+    backend: str,
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    activation: str | Activation = "identity",
+    *,
+    out: np.ndarray | None = None,
+    preactivation: np.ndarray | None = None,
+) -> np.ndarray:
+    """A dense layer: ``activation(x @ weight.T + bias)``.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., n_in)
+        Real numbers; whatever strides it has.
+    weight : array_like, shape (n_out, n_in)
+    bias : array_like, shape (n_out,), optional
+        None (the default) adds nothing.
+    activation : str or Activation, default "identity"
+        A name in ``fastact.ACTIVATIONS``, or an activation made with `fastact.activation`; its parameters take their
+        defaults.
+    out : ndarray, shape (..., n_out), optional
+        Receives the result; it may overlap the operands.
+    preactivation : ndarray, shape (..., n_out), optional
+        Receives ``x @ weight.T + bias``, which `dense_backward` needs.
+
+    Returns
+    -------
+    ndarray, shape (..., n_out)
+        ``out`` if given. The dtype is that of NumPy's promotion: float32 if all operands are, float64 for integers;
+        float16 is computed in float32.
+
+    Raises
+    ------
+    TypeError
+        If an operand is not real, or a result cannot be cast to the dtype of where it is to go.
+    ValueError
+        If shapes do not fit, ``out`` or ``preactivation`` cannot be written or overlap each other, no activation has
+        that name, or it has a parameter without a default.
+
+    References
+    ----------
+    Rosenblatt, The perceptron, 1958. ``torch.nn.functional.linear`` has the same layout of weights.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> x = np.array([[1.0, 2.0], [0.0, -1.0]])
+    >>> weight, bias = np.array([[0.5, 0.5], [-1.0, 0.0], [0.0, 1.0]]), np.array([0.5, 0.0, 0.0])
+    >>> fastact.dense(x, weight, bias, "relu")
+    array([[2., 0., 2.],
+           [0., 0., 0.]])
+    """
+    entry = activation_of(activation)
+    if _compiled(backend) and are_plain(x, weight, bias, out, preactivation):
+        try:
+            return _forward_compiled(x, weight, bias, entry, out, preactivation)  # type: ignore[arg-type]
+        except ValueError:
+            pass  # NumPy found shapes that do not fit; what follows says so in our words
+    arrays = {"x": np.asarray(x), "weight": np.asarray(weight)}
+    if bias is not None:
+        arrays["bias"] = np.asarray(bias)
+    result = common_dtype(arrays)
+    shape = forward_shape(arrays)
+    if out is not None:
+        check_target("out", out, shape, result)
+    if preactivation is not None:
+        check_target("preactivation", preactivation, shape, result)
+        if out is not None and np.may_share_memory(out, preactivation):
+            raise ValueError("out and preactivation overlap in memory; each needs its own")
+    computed = COMPUTED_IN[result.char]
+    operands = [np.asarray(array, computed) for array in arrays.values()]
+    y = _writable_as_rows(out, shape, computed, operands)
+    z = None if preactivation is None else _writable_as_rows(preactivation, shape, computed, operands)
+    x2 = operands[0].reshape(_rows(shape), operands[0].shape[-1])
+    bias = operands[2] if bias is not None else None
+    if _compiled(backend):
+        _forward_compiled(x2, operands[1], bias, entry, y, z)
+    else:
+        _forward(backend, x2, operands[1], bias, entry, y, z)
+    if z is not None:
+        _hand_over(z, preactivation, shape, result)
+    return _hand_over(y, out, shape, result)
+
+
+@offered
+def dense_backward(
+    backend: str,
+    grad: ArrayLike,
+    x: ArrayLike,
+    weight: ArrayLike,
+    preactivation: ArrayLike,
+    activation: str | Activation = "identity",
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gradients of a dense layer: ``dz @ weight``, ``dz.T @ x`` and dz's column sums, ``dz = grad * activation'(z)``.
+
+    Parameters
+    ----------
+    grad : array_like, shape (..., n_out)
+        The gradient with respect to what `dense` returned.
+    x : array_like, shape (..., n_in)
+    weight : array_like, shape (n_out, n_in)
+    preactivation : array_like, shape (..., n_out)
+        What `dense` wrote there.
+    activation : str or Activation, default "identity"
+        The same as in `dense`.
+
+    Returns
+    -------
+    dx : ndarray, shape (..., n_in)
+    dweight : ndarray, shape (n_out, n_in)
+    dbias : ndarray, shape (n_out,)
+        In the dtypes of x, weight and weight; float64 for integers.
+
+    Raises
+    ------
+    TypeError
+        If an operand is not real.
+    ValueError
+        If shapes do not fit, no activation has that name, or it has a parameter without a default.
+
+    References
+    ----------
+    Rumelhart, Hinton and Williams, Learning representations by back-propagating errors, 1986.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> x, weight, z = np.array([[1.0, 2.0]]), np.array([[0.5, 0.5], [-1.0, 0.0]]), np.empty((1, 2))
+    >>> y = fastact.dense(x, weight, activation="relu", preactivation=z)
+    >>> dx, dweight, dbias = fastact.dense_backward(np.ones((1, 2)), x, weight, z, "relu")
+    >>> dx, dweight, dbias
+    (array([[0.5, 0.5]]), array([[1., 2.],
+           [0., 0.]]), array([1., 0.]))
+    """
+    entry = activation_of(activation)
+    if _compiled(backend) and are_matrices(grad, x, weight, preactivation):
+        try:
+            return _backward_compiled(grad, x, weight, preactivation, entry)  # type: ignore[arg-type]
+        except ValueError:
+            pass  # as in dense
+    arrays = {"grad": np.asarray(grad), "x": np.asarray(x), "weight": np.asarray(weight)}
+    arrays["preactivation"] = np.asarray(preactivation)
+    computed = COMPUTED_IN[common_dtype(arrays).char]
+    shape = forward_shape(arrays)
+    for name in ("grad", "preactivation"):
+        if arrays[name].shape != shape:
+            raise ValueError(f"{name} must have shape {shape}, as the layer's result, not {arrays[name].shape}")
+    n_out, n_in = arrays["weight"].shape
+    g, x2, w, z = (np.asarray(array, computed) for array in arrays.values())
+    rows = _rows(shape)
+    g, x2, z = g.reshape(rows, n_out), x2.reshape(rows, n_in), z.reshape(rows, n_out)
+    if _compiled(backend):
+        dx, dweight, dbias = _backward_compiled(g, x2, w, z, entry)
+    else:
+        dx, dweight, dbias = _backward(backend, g, x2, w, z, entry)
+    dx_dtype, dw_dtype = (common_dtype({name: arrays[name]}) for name in ("x", "weight"))
+    return (
+        _cast(dx.reshape(arrays["x"].shape), dx_dtype),
+        _cast(dweight, dw_dtype),
+        _cast(dbias, dw_dtype),
+    )
+
+
+# -- where results go ---------------------------------------------------------------------------------
+
+
+def _rows(shape: tuple[int, ...]) -> int:
+    return math.prod(shape[:-1])
+
+
+def _writable_as_rows(
+    target: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype, operands: list[np.ndarray]
+) -> np.ndarray:
+    """The target as a matrix with contiguous rows that can be written while the operands are read, or new memory."""
+    rows = (_rows(shape), shape[-1])
+    if target is None or type(target) is not np.ndarray or target.dtype != dtype:
+        return empty(rows, dtype)
+    if any(np.may_share_memory(target, operand) for operand in operands):
+        return empty(rows, dtype)
+    if target.flags.c_contiguous:
+        return target.reshape(rows)
+    if target.ndim == 2 and target.strides[1] == dtype.itemsize:
+        return target
+    return empty(rows, dtype)
+
+
+def _hand_over(computed: np.ndarray, target: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """The result where and as it was wanted."""
+    if target is None:
+        return _cast(computed.reshape(shape), dtype)
+    if not np.may_share_memory(computed, target):
+        target[...] = _cast(computed.reshape(shape), target.dtype)
+    return target
+
+
+def _cast(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    if array.dtype == dtype:
+        return array
+    with np.errstate(all="ignore"):  # what is too large for float16 is infinite
+        return array.astype(dtype)
+
+
+# -- in compiled code -------------------------------------------------------------------------------
+
+
+def _compiled(backend: str) -> bool:
+    return backend == "numba" and matmul.choice()[0] == "jit"
+
+
+def _forward_compiled(
+    x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, entry: Activation, y: Any, z: np.ndarray | None
+) -> np.ndarray:
+    """``y = activation(x @ weight.T + bias)``, and z without the activation."""
+    layer = _forward_ufunc(entry, weight.dtype.char, bias is not None, z is not None)
+    operands = (x, weight) if bias is None else (x, weight, bias)
+    if y is not None:
+        return layer(*operands, y) if z is None else layer(*operands, y, z)[0]
+    results = from_kept(len(x) * len(weight) * weight.itemsize, layer, *operands, out=None if z is None else (y, z))
+    return results if z is None else results[0]
+
+
+def _backward_compiled(
+    grad: np.ndarray, x: np.ndarray, weight: np.ndarray, z: np.ndarray, entry: Activation
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    layer = _backward_ufunc(entry, weight.dtype.char)
+    gradients: tuple[np.ndarray, np.ndarray, np.ndarray] = from_kept(x.nbytes, layer, grad, x, weight, z)
+    return gradients
+
+
+@cache
+def _forward_ufunc(entry: Activation, kind: str, biased: bool, kept: bool) -> np.ufunc:
+    """A layer with that activation, with or without a bias and a second result, as a generalized ufunc."""
+    signature = f"(m,k),(n,k){',(n)' * biased}->(m,n){',(m,n)' * kept}"
+    record = _record(kind, BIASED=biased, KEPT=kept)
+    if kept or entry.name != "identity":  # with two results, the identity copies one to the other
+        record[[Dense.LOOP, Dense.LOOP_DATA]] = loop_of(_ufunc(entry, "value", "numba"), np.dtype(kind))
+    return make_generalized("dense", signature, np.dtype(kind), _loops(kind)["forward"], record)
+
+
+@cache
+def _backward_ufunc(entry: Activation, kind: str) -> np.ufunc:
+    record = _record(kind, DRIVE=threads.driver())
+    if entry.name != "identity":
+        record[[Dense.LOOP, Dense.LOOP_DATA]] = loop_of(_ufunc(entry, "backward", "numba"), np.dtype(kind))
+    signature = "(m,n),(m,k),(n,k),(m,n)->(m,k),(n,k),(n)"
+    return make_generalized("dense_backward", signature, np.dtype(kind), _loops(kind)["backward"], record)
+
+
+@cache
+def _loops(kind: str) -> dict[str, int]:
+    """Addresses of the compiled loops for a dtype's letter."""
+    from fastact.runtime import compiler
+
+    dtype = np.dtype(kind)
+    return compiler.compiled("fastact.layers.loops", dtype.name, blocking(dtype.itemsize))
+
+
+@once
+def _shared(kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """What all layers of a dtype have in common: a product without operands, and a one."""
+    return matmul.new_record(np.dtype(kind).name), np.ones(1, kind)
+
+
+def _record(kind: str, **slots: int) -> np.ndarray:
+    record = np.zeros(Dense.SIZE, np.int64)
+    product, one = map(address, _shared(kind))
+    name = np.dtype(kind).name
+    multiply = matmul.compiled(name)[f"multiply_{name}"]
+    for slot, value in dict(PRODUCT=product, ONE=one, MULTIPLY=multiply, POOL=address(threads.pool()), **slots).items():
+        record[getattr(Dense, slot)] = value
+    return record
+
+
+@cache
+def _ufunc(entry: Activation, kind: str, backend: str) -> np.ufunc:
+    """The activation as a ufunc without parameters."""
+    if not entry.parameters and not entry.options:
+        ufunc: Any = entry.callable(kind, backend)
+        return ufunc
+    definition = entry.definition(kind, fixed=True)
+    return make_ufunc(definition._replace(results=definition.results[:1]), backend)
+
+
+# -- by NumPy -----------------------------------------------------------------------------------------
+
+
+def _blocks(rows: int, row_bytes: int) -> list[slice]:
+    """Runs of rows of about BLOCK_BYTES."""
+    count = max(1, -(-rows * row_bytes // BLOCK_BYTES))
+    return [slice(rows * i // count, rows * (i + 1) // count) for i in range(count)]
+
+
+def _forward(
+    backend: str,
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    entry: Activation,
+    y: np.ndarray,
+    z: np.ndarray | None,
+) -> None:
+    """The same as in compiled code, block by block of rows."""
+    ufunc = None if entry.name == "identity" else _ufunc(entry, "value", backend)
+    with np.errstate(all="ignore"):
+        for rows in _blocks(len(x), y.itemsize * y.shape[1]):
+            target = y[rows] if z is None else z[rows]
+            np.matmul(x[rows], weight.T, out=target)
+            if bias is not None:
+                target += bias
+            if ufunc is not None:
+                ufunc(target, out=y[rows])
+            elif z is not None:
+                y[rows] = target
+
+
+def _backward(
+    backend: str, grad: np.ndarray, x: np.ndarray, weight: np.ndarray, z: np.ndarray, entry: Activation
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The three gradients, block by block of rows: dz is read three times while it is in the cache."""
+    ufunc = None if entry.name == "identity" else _ufunc(entry, "backward", backend)
+    dx, dweight, dbias = (empty(shape, grad.dtype) for shape in (x.shape, weight.shape, (len(weight),)))
+    blocks = _blocks(len(x), grad.itemsize * max(grad.shape[1], 1))
+    memory = None if ufunc is None else np.empty((max(s.stop - s.start for s in blocks), grad.shape[1]), grad.dtype)
+    with np.errstate(all="ignore"):
+        for number, rows in enumerate(blocks):
+            dz = grad[rows]
+            if ufunc is not None and memory is not None:
+                dz = ufunc(grad[rows], z[rows], out=memory[: len(dz)])
+            np.matmul(dz, weight, out=dx[rows])
+            product, total = np.matmul(dz.T, x[rows]), np.add.reduce(dz, axis=0)
+            np.add(dweight if number else 0, product, out=dweight)
+            np.add(dbias if number else 0, total, out=dbias)
+    return dx, dweight, dbias

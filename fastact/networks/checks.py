@@ -1,0 +1,131 @@
+"""What networks are given, checked before anything changes: settings, inputs, targets, weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from fastact.catalogue import Activation
+from fastact.layers.checks import activation_of
+from fastact.networks.objectives import LOSSES, Objective
+from fastact.networks.plan import room
+
+__all__ = ["activations_of", "checked", "inputs_of", "number", "sizes_of", "targets_of", "whole"]
+
+
+def number(name: str, value: Any, low: float, high: float = np.inf) -> float:
+    """A real number from ``low`` up to but not including ``high``."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (Real, np.floating, np.integer)):
+        raise TypeError(f"{name} must be a number, not {type(value).__name__}")
+    result = float(value)
+    if not low <= result < high:
+        raise ValueError(f"{name} must be at least {low:g} and below {high:g}, not {value}")
+    return result
+
+
+def whole(name: str, value: Any, low: int = 1) -> int:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (Integral, np.integer)):
+        raise TypeError(f"{name} must be a whole number, not {type(value).__name__}")
+    if value < low:
+        raise ValueError(f"{name} must be at least {low}, not {value}")
+    return int(value)
+
+
+def checked(name: str, value: Any, choices: Iterable[str]) -> Any:
+    """One of some names."""
+    choices = list(choices)
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+    return value
+
+
+def sizes_of(sizes: Any) -> list[int]:
+    if isinstance(sizes, (str, bytes)) or not isinstance(sizes, (Sequence, np.ndarray)):
+        raise TypeError(f"sizes must be a list of whole numbers, such as [64, 32, 10], not {type(sizes).__name__}")
+    if len(sizes) < 2:
+        raise ValueError(f"sizes must name inputs and outputs at least, such as [2, 1]; got {list(sizes)}")
+    return [whole("each of sizes", size) for size in sizes]
+
+
+def activations_of(activation: Any, output_activation: Any, layers: int) -> list[Activation]:
+    """One per layer: ``activation`` is for all hidden ones, or a list with one for each."""
+    if isinstance(activation, (list, tuple)):
+        if len(activation) != layers - 1:
+            raise ValueError(f"activation lists {len(activation)} for {layers - 1} hidden layers")
+        hidden = [activation_of(a) for a in activation]
+    else:
+        hidden = [activation_of(activation)] * (layers - 1)
+    return [*hidden, activation_of(output_activation)]
+
+
+def _numbers(name: str, values: Any) -> np.ndarray:
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must be real numbers, not {array.dtype}")
+    return array
+
+
+#: Numbers that are looked at together: what is found out of each then stays in the cache.
+FINITE_BLOCK = 65_536
+
+
+def _finite(name: str, array: np.ndarray) -> np.ndarray:
+    if array.dtype.kind != "f":
+        return array
+    flat = array.reshape(-1)
+    parts = (flat[start : start + FINITE_BLOCK] for start in range(0, flat.size, FINITE_BLOCK))
+    if not all(np.isfinite(part).all() for part in parts):
+        raise ValueError(f"{name} has values that are not finite numbers in {array.dtype}")
+    return array
+
+
+def inputs_of(x: Any, features: int, dtype: np.dtype, least: int = 1) -> np.ndarray:
+    """Inputs as (rows, features), contiguous in the network's type."""
+    array = _numbers("x", x)
+    if array.ndim != 2 or array.shape[1] != features:
+        raise ValueError(f"x must have shape (rows, {features}); got {array.shape}")
+    if len(array) < least:
+        raise ValueError("x has no rows")
+    with np.errstate(over="ignore"):
+        return _finite("x", np.ascontiguousarray(array, dtype))
+
+
+def targets_of(y: Any, rows: int, outputs: int, objective: Objective, dtype: np.dtype) -> np.ndarray:
+    """Targets as trainers want them: (rows, outputs) in the network's type, or (rows,) labels as int64."""
+    array = _numbers("y", y)
+    if objective.classes == "labels" and array.dtype.kind in "iub" and array.shape in ((rows,), (rows, 1)):
+        labels = array.reshape(rows)
+        if rows and not (labels.min() >= 0 and labels.max() < outputs):
+            raise ValueError(
+                f"labels must be from 0 to {outputs - 1} for {outputs} outputs; they reach from {labels.min()} to "
+                f"{labels.max()}"
+            )
+        return labels.astype(np.int64)
+    if array.shape != (rows, outputs) and not (outputs == 1 and array.shape == (rows,)):
+        alternative = f" or, as whole numbers, ({rows},)" if objective.classes == "labels" else ""
+        raise ValueError(
+            f"y must have shape ({rows}, {outputs}){alternative} to go with x; got {array.shape} {array.dtype}"
+        )
+    if objective.classes and array.size and not (array.min() >= 0 and array.max() <= 1):
+        raise ValueError(
+            f"targets of {objective.name} are probabilities; these reach from {array.min()} to {array.max()}"
+        )
+    result = room(rows * outputs, dtype).reshape(rows, outputs)
+    with np.errstate(over="ignore"):
+        result[...] = array.reshape(rows, outputs)
+    return _finite("y", result)
+
+
+def weights_of(name: str, given: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """A weight or bias that a user set."""
+    array = _numbers(name, given)
+    if array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}; got {array.shape}")
+    return array
+
+
+def objective_of(loss: Any) -> Objective:
+    return LOSSES[checked("loss", loss, LOSSES)]

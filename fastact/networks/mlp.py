@@ -1,0 +1,386 @@
+"""Small networks, trained in compiled code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastact.catalogue import ACTIVATIONS, Activation
+from fastact.networks.checks import (
+    activations_of,
+    checked,
+    inputs_of,
+    number,
+    objective_of,
+    sizes_of,
+    targets_of,
+    weights_of,
+    whole,
+)
+from fastact.networks.objectives import Objective
+from fastact.networks.plan import OptimizerState, Parameters, Plan, Trainer
+from fastact.runtime.backends import backend
+from fastact.simd.layout import Optimizer, Setting
+
+__all__ = ["MLP"]
+
+OPTIMIZERS = ("sgd", "adam")
+
+
+class MLP:
+    """A network of dense layers (a multilayer perceptron), trained by gradient descent in one compiled call.
+
+    Each layer computes ``activation(x @ weight.T + bias)``. Whole epochs run without returning to Python, in
+    buffers made once per call; nothing is compiled for a network's sizes.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Numbers of inputs, of units in each hidden layer, and of outputs.
+    activation : str or Activation, or a list with one per hidden layer, default "relu"
+        A name in ``fastact.ACTIVATIONS`` or one made by ``fastact.activation``; parameters have their defaults.
+    output_activation : str or Activation, default "identity"
+    loss : str, default "mse"
+        ``"mse"``, ``"l1"``, ``"huber"``, ``"binary_cross_entropy"`` (outputs are probabilities),
+        ``"binary_cross_entropy_with_logits"`` or ``"cross_entropy"`` (outputs are logits; targets are labels or
+        probabilities): torch's, averaged. ``"sigmoid"`` under ``"binary_cross_entropy"`` is trained from its logits.
+    optimizer : {"sgd", "adam"}, default "sgd"
+        torch.optim's ``SGD`` or ``Adam``.
+    learning_rate : float, default 0.001
+    batch_size : int or None, default 32
+        Rows per step; None for all.
+    epochs : int, default 100
+        How often ``fit`` goes through the data.
+    shuffle : bool, default True
+        Whether each epoch takes the rows in a new order.
+    dtype : {"float32", "float64"}, default "float32"
+    random_state : int, numpy.random.Generator or None, default None
+        Of the initial weights and of shuffling. The same seed gives the same network, bit for bit, with the same number
+        of threads on the same machine.
+    momentum, weight_decay : float, default 0.0
+    nesterov : bool, default False
+        Of ``"sgd"``, as is momentum; ``weight_decay`` is an L2 penalty for both.
+    betas : pair of float, default (0.9, 0.999)
+    eps : float, default 1e-8
+        Of ``"adam"``.
+
+    Attributes
+    ----------
+    weights, biases : list of ndarray
+        Of each layer, in shapes (outputs, inputs) and (outputs,). Entries can be replaced or changed. Initially
+        both are uniform between plus and minus ``1 / sqrt(inputs)``, as in ``torch.nn.Linear``.
+    loss_curve_ : ndarray
+        The mean loss of each epoch.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For settings that make no sense, here; for data that does not fit, in ``fit`` and the others, before anything
+        has changed.
+
+    See Also
+    --------
+    fastact.fallback.MLP : the same in NumPy.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> x, y = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 0, 0, 1])
+    >>> gate = fastact.MLP([2, 1], output_activation="sigmoid", learning_rate=0.1, batch_size=None, epochs=10_000)
+    >>> gate.weights[0], gate.biases[0] = np.ones((1, 2)), np.ones(1)
+    >>> gate.fit(x, y).weights[0].round(2)
+    array([[4.65, 4.65]], dtype=float32)
+    """
+
+    _backend: str | None = None  # the one in use
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        activation: Any = "relu",
+        output_activation: Any = "identity",
+        loss: str = "mse",
+        optimizer: str = "sgd",
+        learning_rate: float = 1e-3,
+        batch_size: int | None = 32,
+        epochs: int = 100,
+        shuffle: bool = True,
+        dtype: Any = "float32",
+        random_state: Any = None,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+    ) -> None:
+        self.sizes = sizes_of(sizes)
+        self.activation, self.output_activation, self.loss = activation, output_activation, loss
+        self.optimizer, self.learning_rate = optimizer, learning_rate
+        self.batch_size, self.epochs, self.shuffle = batch_size, epochs, shuffle
+        self.dtype = np.dtype(checked("dtype", getattr(np.dtype(dtype), "name", dtype), ("float32", "float64")))
+        self.random_state = random_state
+        self.momentum, self.nesterov, self.weight_decay = momentum, nesterov, weight_decay
+        self.betas, self.eps = betas, eps
+        self._settings()
+        self._random = np.random.default_rng(random_state)
+        self._parameters = Parameters(self.sizes, self.dtype)
+        for weight, bias in zip(self._parameters.weights, self._parameters.biases):
+            bound = 1 / np.sqrt(weight.shape[1])
+            weight[...] = self._random.uniform(-bound, bound, weight.shape)
+            bias[...] = self._random.uniform(-bound, bound, bias.shape)
+        self.weights: list[Any] = list(self._parameters.weights)
+        self.biases: list[Any] = list(self._parameters.biases)
+        self.loss_curve_ = np.zeros(0)
+        self._state: OptimizerState | None = None
+        self._flat = False  # whether fit was given targets of one dimension
+
+    # -- training -----------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        progress: bool = False,
+        callback: Callable[[MLP, int, float], object] | None = None,
+    ) -> MLP:
+        """Train for ``epochs`` epochs, from the weights as they are.
+
+        Ctrl-C stops between two batches and leaves the weights as they were then.
+
+        Parameters
+        ----------
+        x : array_like, shape (rows, inputs)
+        y : array_like, shape (rows, outputs), or (rows,) for one output or for labels
+        progress : bool, default False
+            Whether to show a progress bar.
+        callback : callable, optional
+            Called after each epoch with this network, the epoch's number from 0 and its mean loss. If it returns
+            True, training ends.
+
+        Returns
+        -------
+        MLP
+            This network.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x, y or a weight that was set does not fit the network.
+        """
+        return self._train(x, y, None, progress, callback)
+
+    def partial_fit(self, x: Any, y: Any) -> MLP:
+        """Go through the data once, from the weights and the optimizer's state as they are.
+
+        Parameters and errors are those of :meth:`fit`; ``loss_curve_`` grows by one.
+        """
+        return self._train(x, y, 1, False, None)
+
+    def _train(self, x: Any, y: Any, passes: int | None, progress: bool, callback: Any) -> MLP:
+        activations, objective, kind, settings = self._settings()
+        x_ready = inputs_of(x, self.sizes[0], self.dtype)
+        targets = targets_of(y, len(x_ready), self.sizes[-1], objective, self.dtype)
+        self._collect()
+        before = self.loss_curve_ if passes else np.zeros(0)
+        if self._state is None or self._state.kind != kind or not passes:
+            self._state = OptimizerState.fresh(kind, settings, self._parameters)
+        for slot, value in settings.items():
+            self._state.settings[slot] = value
+        self._flat = np.ndim(y) == 1
+        objective, output = objective.with_output(activations[-1])
+        plan = Plan(
+            self._parameters, [*activations[:-1], output], objective, x_ready, targets,
+            self.batch_size or len(x_ready), passes or self.epochs, self._state, self._random if self.shuffle else None,
+        )  # fmt: skip
+        trainer = self._trainer()(plan)
+        try:
+            trainer.run(progress, (lambda: self._report(trainer, before, callback)) if callback else None)
+        finally:
+            self.loss_curve_ = np.concatenate([before, trainer.losses[: trainer.epoch]])
+        return self
+
+    def _report(self, trainer: Trainer, before: np.ndarray, callback: Any) -> bool:
+        """After an epoch, with the curve as it stands; True ends training."""
+        self.loss_curve_ = np.concatenate([before, trainer.losses[: trainer.epoch]])
+        return callback(self, trainer.epoch - 1, float(trainer.losses[trainer.epoch - 1])) is True
+
+    # -- use ------------------------------------------------------------------------------------------
+
+    def predict(self, x: Any) -> np.ndarray:
+        """The outputs; for a loss between classes, the classes.
+
+        Parameters
+        ----------
+        x : array_like, shape (rows, inputs)
+
+        Returns
+        -------
+        ndarray
+            Of shape (rows, outputs), or (rows,) if ``fit`` was given such targets. With ``"cross_entropy"``: the label
+            of the largest output, shape (rows,). With the binary losses: 1 where the probability is above 1/2, else 0.
+        """
+        outputs, objective = self._outputs(x), objective_of(self.loss)
+        if objective.classes == "labels":
+            return outputs.argmax(axis=1)
+        if objective.classes:
+            outputs = (outputs > (0.5 if objective.classes == "binary" else 0)).astype(np.int64)
+        return outputs[:, 0] if self._flat and outputs.shape[1] == 1 else outputs
+
+    def predict_proba(self, x: Any) -> np.ndarray:
+        """Probabilities, shape (rows, outputs): with ``"cross_entropy"`` of each class, so that rows add up to 1; with
+        the binary losses of each output being 1.
+
+        Raises
+        ------
+        ValueError
+            If the loss is none of these.
+        """
+        outputs, objective = self._outputs(x), objective_of(self.loss)
+        if not objective.classes:
+            raise ValueError(f"a network with loss {self.loss!r} predicts no probabilities")
+        if objective.classes == "logits":
+            probabilities: np.ndarray = ACTIVATIONS["sigmoid"](outputs)
+            return probabilities
+        if objective.classes == "labels":
+            exponentials = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+            return exponentials / exponentials.sum(axis=1, keepdims=True)
+        return outputs
+
+    def score(self, x: Any, y: Any) -> float:
+        """How good predictions are: the share of rows that are right, or for other losses than those between classes
+        the coefficient of determination R^2 (1 at best; averaged over outputs)."""
+        outputs, objective = self._outputs(x), objective_of(self.loss)
+        targets = targets_of(y, len(outputs), self.sizes[-1], objective, self.dtype)
+        if not len(outputs):
+            raise ValueError("x has no rows")
+        if objective.classes == "labels":
+            labels = targets if targets.ndim == 1 else targets.argmax(axis=1)
+            return float((outputs.argmax(axis=1) == labels).mean())
+        if objective.classes:
+            ones = outputs > (0.5 if objective.classes == "binary" else 0)
+            return float((ones == (targets > 0.5)).all(axis=1).mean())
+        wide = targets.astype(float)
+        residual = ((outputs - wide) ** 2).sum(axis=0)
+        spread = ((wide - wide.mean(axis=0)) ** 2).sum(axis=0)
+        explained = 1 - residual / np.where(spread == 0, 1, spread)
+        return float(np.where(spread == 0, residual == 0, explained).mean())
+
+    def _outputs(self, x: Any) -> np.ndarray:
+        activations = self._settings()[0]
+        x = inputs_of(x, self.sizes[0], self.dtype, least=0)
+        self._collect()
+        if self._chosen() == "numba":
+            from fastact.networks.trainer import predict
+        else:
+            from fastact.networks.numpy_trainer import predict
+        return predict(self._parameters, activations, x)
+
+    # -- files ------------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write settings, weights, biases and ``loss_curve_`` to a .npz file, complete or not at all.
+
+        Activations are written by name. Random state and optimizer start anew after :meth:`load`.
+        """
+        from fastact.networks.files import write
+
+        self._settings()
+        self._collect()
+        write(path, self)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], **replaced: Any) -> MLP:
+        """A network that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path : str or path
+        **replaced
+            Settings to use in place of those in the file, such as ``activation`` if it is one of your own.
+
+        Raises
+        ------
+        ValueError
+            If the file is cut short, holds something else, or needs an activation that is not in the catalogue.
+        """
+        from fastact.networks.files import read
+
+        return read(path, cls, replaced)
+
+    # -- state ------------------------------------------------------------------------------------------
+
+    def _chosen(self) -> str:
+        return self._backend or backend()
+
+    def _trainer(self) -> type[Trainer]:
+        if self._chosen() == "numba":
+            from fastact.networks.trainer import CompiledTrainer
+
+            return CompiledTrainer
+        from fastact.networks.numpy_trainer import NumpyTrainer
+
+        return NumpyTrainer
+
+    def _settings(self) -> tuple[list[Activation], Objective, int, dict[int, float]]:
+        """Everything that can be set, checked: activations, loss, kind of optimizer and its numbers."""
+        activations = activations_of(self.activation, self.output_activation, len(self.sizes) - 1)
+        objective = objective_of(self.loss)
+        checked("optimizer", self.optimizer, OPTIMIZERS)
+        if self.batch_size is not None:
+            whole("batch_size", self.batch_size)
+        whole("epochs", self.epochs, 0)
+        if not isinstance(self.betas, (tuple, list)) or len(self.betas) != 2:
+            raise ValueError(f"betas must be a pair of numbers, not {self.betas!r}")
+        settings = {
+            Setting.LEARNING_RATE: number("learning_rate", self.learning_rate, 0),
+            Setting.MOMENTUM: number("momentum", self.momentum, 0),
+            Setting.NESTEROV: float(bool(self.nesterov)),
+            Setting.WEIGHT_DECAY: number("weight_decay", self.weight_decay, 0),
+            Setting.BETA1: number("betas[0]", self.betas[0], 0, 1),
+            Setting.BETA2: number("betas[1]", self.betas[1], 0, 1),
+            Setting.EPSILON: number("eps", self.eps, 0),
+        }
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov needs a momentum above 0")
+        if self.optimizer == "adam":
+            if self.momentum:
+                raise ValueError("momentum belongs to optimizer 'sgd'; adam has betas")
+            return activations, objective, Optimizer.ADAM, settings
+        plain = not self.momentum and not self.weight_decay
+        return activations, objective, Optimizer.DIRECT if plain else Optimizer.SGD, settings
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the parameters' memory: in a copy, what was a view of it is an array of its own."""
+        return {name: value for name, value in vars(self).items() if name != "_parameters"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._parameters = Parameters(self.sizes, self.dtype)
+        self._collect()
+
+    def _collect(self) -> None:
+        """Take over weights and biases that were set, once all of them are known to fit."""
+        if sizes_of(self.sizes) != self._parameters.sizes or self.dtype != self._parameters.flat.dtype:
+            raise ValueError("sizes and dtype are those of the weights and cannot be changed; make another network")
+        own = {"weights": self._parameters.weights, "biases": self._parameters.biases}
+        found = []
+        for name, arrays in own.items():
+            given = getattr(self, name)
+            if not isinstance(given, (list, tuple, np.ndarray)):
+                raise TypeError(f"{name} must be a list of arrays, one per layer, not {type(given).__name__}")
+            if len(given) != len(arrays):
+                raise ValueError(f"{name} must hold {len(arrays)} arrays, one per layer; it holds {len(given)}")
+            for i, (new, array) in enumerate(zip(given, arrays)):
+                if new is not array:
+                    found.append((array, weights_of(f"{name}[{i}]", new, array.shape)))
+        with np.errstate(over="ignore"):  # beyond float32 is infinite
+            # Copies first: what was set may be views of these very arrays, such as two weights exchanged.
+            for array, values in [(array, values.astype(self.dtype)) for array, values in found]:
+                array[...] = values
+        self.weights, self.biases = list(own["weights"]), list(own["biases"])
+
+    def __repr__(self) -> str:
+        return f"MLP({self.sizes}, loss={self.loss!r}, optimizer={self.optimizer!r}, dtype={self.dtype.name!r})"

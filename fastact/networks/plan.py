@@ -1,0 +1,171 @@
+"""What a trainer is given and what both of them share: parameters in one run, epochs, the order of rows.
+
+There are two: :class:`fastact.networks.trainer.CompiledTrainer` and, with the same formulas in NumPy,
+:class:`fastact.networks.numpy_trainer.NumpyTrainer`. Both take steps on the arrays of a plan, in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from fastact.catalogue import Activation
+from fastact.networks.objectives import Objective
+from fastact.runtime.numpy_api import address
+from fastact.simd.layout import SLACK, Optimizer, Setting
+from fastact.ufuncs.ufunc import make_ufunc
+
+__all__ = ["OptimizerState", "Parameters", "Plan", "Trainer", "room", "ufunc_of"]
+
+#: Seconds of work between two looks at whether the user has pressed Ctrl-C.
+SLICE = 0.05
+
+#: Work in the first slice, in multiplications, a step counting as a thousand and its own: some milliseconds.
+FIRST_SLICE = 5e7
+
+#: Entries in a table of row orders: enough for many epochs of few rows.
+ORDER_TABLE = 65_536
+
+
+def room(count: int, dtype: Any) -> np.ndarray:
+    """So many zeros, aligned to a cache line, with memory behind them that vectors may read."""
+    size = np.dtype(dtype).itemsize
+    memory = np.zeros(count * size + SLACK + 64, np.uint8)
+    start = -address(memory) % 64
+    result: np.ndarray = memory[start : start + count * size].view(dtype)
+    return result
+
+
+class Parameters:
+    """All weights and biases of a network in one array, layer by layer.
+
+    A weight lies in memory as (inputs, outputs), the order in which products read it; ``weights`` shows it as
+    (outputs, inputs).
+    """
+
+    def __init__(self, sizes: Sequence[int], dtype: np.dtype) -> None:
+        self.sizes = list(sizes)
+        shapes = list(pairwise(sizes))
+        aligned = 64 // dtype.itemsize
+        counts = [n for inputs, outputs in shapes for n in (inputs * outputs, outputs)]
+        starts = np.cumsum([0, *(-(-n // aligned) * aligned for n in counts)])
+        self.flat = room(int(starts[-1]), dtype)
+        parts = [self.flat[start : start + n] for start, n in zip(starts, counts)]
+        self.stored_weights = [part.reshape(shape) for part, shape in zip(parts[::2], shapes)]
+        self.weights = [stored.T for stored in self.stored_weights]
+        self.biases = parts[1::2]
+
+
+@dataclass
+class OptimizerState:
+    """An optimizer's numbers (by :class:`fastact.simd.layout.Setting`) and what it remembers of earlier steps."""
+
+    kind: int
+    settings: np.ndarray
+    moments: np.ndarray
+    squares: np.ndarray
+
+    @classmethod
+    def fresh(cls, kind: int, settings: dict[int, float], parameters: Parameters) -> OptimizerState:
+        numbers = np.zeros(Setting.SIZE)
+        numbers[[Setting.POWER1, Setting.POWER2]] = 1.0
+        for slot, value in settings.items():
+            numbers[slot] = value
+        count, dtype = parameters.flat.size, parameters.flat.dtype
+        moments = room(0 if kind == Optimizer.DIRECT else count, dtype)
+        return cls(kind, numbers, moments, room(count if kind == Optimizer.ADAM else 0, dtype))
+
+
+@dataclass
+class Plan:
+    """A network, data, and how to go through them."""
+
+    parameters: Parameters
+    activations: list[Activation]
+    objective: Objective
+    x: np.ndarray  # (rows, inputs), contiguous, in the network's type
+    y: np.ndarray  # (rows, outputs) likewise, or (rows,) labels
+    batch: int
+    epochs: int
+    optimizer: OptimizerState
+    shuffle: np.random.Generator | None
+
+
+class Trainer:
+    """Where training stands. ``take(steps)`` goes on from there; ``losses`` fills up with each epoch's mean."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.rows = len(plan.x)
+        self.batch = min(plan.batch, self.rows)
+        self.epoch = 0
+        self.step = 0  # in the epoch
+        self.steps_per_epoch = -(-self.rows // self.batch)
+        self.losses = np.zeros(plan.epochs)
+        # A batch of all rows is the same in any order.
+        self._shuffle = plan.shuffle if self.batch < self.rows else None
+        self.order: np.ndarray | None = None
+        self.order_first = 0
+
+    def _ordered_epochs(self) -> int:
+        """The epoch up to which the order of rows is known; at the start of a new one more is drawn."""
+        if self._shuffle is None:
+            return self.plan.epochs
+        if self.order is None or self.epoch >= self.order_first + len(self.order):
+            count = min(max(1, ORDER_TABLE // self.rows), self.plan.epochs - self.epoch)
+            self.order = self._shuffle.permuted(np.tile(np.arange(self.rows), (count, 1)), axis=1)
+            self.order_first = self.epoch
+        return self.order_first + len(self.order)
+
+    def take(self, steps: int) -> int:
+        """Take up to so many steps; how many it was."""
+        ahead = (self._ordered_epochs() - self.epoch) * self.steps_per_epoch - self.step
+        steps = min(steps, ahead)
+        self._take(steps)
+        self.step += steps
+        self.epoch += self.step // self.steps_per_epoch
+        self.step %= self.steps_per_epoch
+        return steps
+
+    def _take(self, steps: int) -> None:
+        raise NotImplementedError
+
+    def run(self, progress: bool, after_epoch: Callable[[], bool] | None) -> None:
+        """Take all steps, as many at a time as leave room for Ctrl-C, a progress bar and what is to be called after
+        each epoch, which ends training if it returns True."""
+        epochs, bar = self.plan.epochs, None
+        if progress:
+            from tqdm import tqdm
+
+            bar = tqdm(total=epochs, unit="epoch")
+        steps = max(1, int(FIRST_SLICE / (6 * self.plan.parameters.flat.size * self.batch + 1000)))
+        try:
+            while self.epoch < epochs:
+                epoch, start = self.epoch, perf_counter()
+                taken = self.take(min(steps, self.steps_per_epoch - self.step) if after_epoch else steps)
+                steps = max(1, int(taken * min(8.0, SLICE / max(perf_counter() - start, 1e-9))))
+                if self.epoch == epoch:
+                    continue
+                if bar is not None:
+                    bar.set_postfix(loss=f"{self.losses[self.epoch - 1]:.4g}", refresh=False)
+                    bar.update(self.epoch - epoch)
+                if after_epoch and after_epoch():
+                    break
+        finally:
+            if bar is not None:
+                bar.close()
+
+
+@cache
+def ufunc_of(activation: Activation, kind: str, backend: str) -> np.ufunc:
+    """An activation as a ufunc of x alone, parameters at their defaults."""
+    made = activation.callable(kind, backend)
+    if isinstance(made, np.ufunc):
+        return made
+    return make_ufunc(activation.definition(kind, fixed=True), backend)

@@ -1,0 +1,228 @@
+"""Gates: one half of an array, multiplied by an activation of the other half, in one pass over memory.
+
+``y = a * f(b)`` for the halves a and b of x. Neither half is copied, and f(b) is never rounded by itself where it
+is tiny: :func:`times` takes the factor inside, to where the exponential is scaled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastact.catalogue import ACTIVATIONS
+from fastact.formulas.expressions import Expression, constant, substitute, variable
+from fastact.formulas.primitives import exp_times, gauss_times, quotient, where
+from fastact.functions.offered import offered
+from fastact.simd.layout import Loop
+from fastact.ufuncs import nested
+from fastact.ufuncs.memory import empty_like
+from fastact.ufuncs.operands import as_operand, check_real, result_dtype
+from fastact.ufuncs.targets import check_target, written
+from fastact.ufuncs.ufunc import STORAGES, Definition, make_ufunc, records_of
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+__all__ = ["GATES", "times"]
+
+#: Which activation opens each gate.
+GATES = {"glu": "sigmoid", "reglu": "relu", "geglu": "gelu", "swiglu": "silu"}
+
+#: Elements from which rows are worth the driver of all rows; below, NumPy's call per row is cheaper.
+MANY = 4096
+
+REFERENCE = {"glu": "Dauphin et al., Language modeling with gated convolutional networks, arXiv:1612.08083"}
+
+DOCUMENTATION = """{headline}
+
+    {formula}
+
+a and b are the first and the second half of x along an axis.{precision}
+
+Parameters
+----------
+{grad}x : array_like
+    Its size along the axis is even. float16 is computed in float32, integers and bools give float64.
+axis : int, default -1
+    The axis to halve.
+out : ndarray, optional
+    Where to put the result; {shape}.
+
+Returns
+-------
+ndarray
+    {returned}
+
+Raises
+------
+TypeError
+    If an argument is complex, an object, a string or a date.
+ValueError
+    If there is no such axis, if its size is odd, or if a shape does not fit; nothing has been written then.
+
+References
+----------
+{reference}
+
+Examples
+--------
+>>> import numpy as np, fastact
+>>> x = np.array([[1.0, 2.0, 0.0, 3.0]])
+{example}
+"""
+
+
+# -- what a gate computes -------------------------------------------------------------------------
+
+
+def times(factor: Expression, node: Expression) -> Expression:
+    """``factor * node``, rounded about once even where node alone would have been subnormal or zero."""
+    operands = node.operands
+    if node.operation == "where":
+        return where(operands[0], times(factor, operands[1]), times(factor, operands[2]))
+    if node.operation == "gauss_times":
+        return gauss_times(factor * operands[0], operands[1])
+    if node.operation in ("exp", "exp_times"):
+        before, *exponent = operands if node.operation == "exp_times" else (constant(1.0), *operands)
+        # What exp is multiplied by may be beyond all floats though the result is not: unless it starts lower.
+        huge = abs(factor) > 2.0**100
+        lowered = where(huge, factor * 2.0**-20, factor)
+        return exp_times(lowered * before, *exponent) * where(huge, 2.0**20, 1.0)
+    if node.operation == "quotient" and operands[1] is constant(0.0) and _may_vanish(operands[0]):
+        return times(factor * quotient(1.0, 0.0, *operands[2:]), operands[0])
+    return factor * node
+
+
+def _may_vanish(node: Expression) -> bool:
+    return node.operation == "exp" or (node.operation == "where" and any(map(_may_vanish, node.operands[1:])))
+
+
+@cache
+def _ufunc(name: str, backward: bool, backend: str) -> np.ufunc:
+    grad, a, b = map(variable, ("grad", "a", "b"))
+    value, derivative = substitute(ACTIVATIONS[GATES[name]].expressions, {variable("x"): b})
+    if backward:
+        results = times(grad, value), grad * times(a, derivative)
+        definition = Definition(f"{name}_backward", ["grad", "a", "b"], results, "")
+    else:
+        definition = Definition(name, ["a", "b"], (times(a, value),), "")
+    return make_ufunc(definition, backend)
+
+
+# -- halves of arrays -----------------------------------------------------------------------------
+
+
+#: The dtypes of results, and which loop of a ufunc computes them.
+FLOATS = {np.dtype(storage): i for i, storage in enumerate(STORAGES) if storage.startswith("float")}
+
+
+def _halves(name: str, x: np.ndarray, axis: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Indices of the first and the second half."""
+    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
+        raise TypeError(f"axis must be an integer, not {axis!r}")
+    if not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"axis {axis} is out of bounds for an array of {x.ndim} dimensions")
+    axis = int(axis) % x.ndim
+    size = x.shape[axis]
+    if size % 2:
+        raise ValueError(f"{name} halves axis {axis}, whose size must be even; it is {size} in shape {x.shape}")
+    before, half = (slice(None),) * axis, size // 2
+    return (*before, slice(0, half)), (*before, slice(half, size))
+
+
+def _run(ufunc: np.ufunc, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray], given: np.ndarray) -> None:
+    """Call a ufunc on rows: all at once where that is possible, or else row by row, as NumPy does.
+
+    ``given``: the array, new or the caller's, that the outputs are parts of.
+    """
+    dtype, size = given.dtype, outputs[0].size
+    plain = dtype in FLOATS and given.flags.writeable and all(a.dtype == dtype for a in inputs)
+    if size >= MANY and plain and not any(np.may_share_memory(a, given) for a in inputs):
+        record = records_of(ufunc)[FLOATS[dtype]]
+        if record[Loop.POOL] and nested.run_rows(record, inputs, outputs):
+            return
+    ufunc(*inputs, out=tuple(outputs))
+
+
+def _value(backend: str, name: str, x: Any, axis: int, out: Any) -> Any:
+    x = np.asarray(x)
+    check_real("x", x.dtype)
+    dtype = x.dtype if x.dtype in FLOATS else result_dtype(x)
+    first, second = _halves(name, x, axis)
+    a, b = x[first], x[second]
+    if out is None:
+        out = empty_like(a, dtype)
+    else:
+        check_target("out", out, a.shape, dtype)
+    _run(_ufunc(name, False, backend), (a, b), (out,), out)
+    return out
+
+
+def _backward(backend: str, name: str, grad: Any, x: Any, axis: int, out: Any) -> Any:
+    grad, x = as_operand("grad", grad), np.asarray(x)
+    check_real("x", x.dtype)
+    dtype = result_dtype(grad, x)
+    first, second = _halves(name, x, axis)
+    a, b = x[first], x[second]
+    try:
+        grad = np.broadcast_to(grad, a.shape)
+    except ValueError:
+        message = f"grad of shape {np.shape(grad)} does not fit the output of {name}, of shape {a.shape}"
+        raise ValueError(message) from None
+    if out is None:
+        out = empty_like(x, dtype)
+    else:
+        check_target("out", out, x.shape, dtype)
+    inputs = (grad.astype(dtype, copy=False), a, b)
+    _run(_ufunc(name, True, backend), inputs, (out[first], out[second]), out)
+    return written(out)
+
+
+# -- the public functions -------------------------------------------------------------------------
+
+
+def _documentation(name: str, backward: bool) -> str:
+    activation = GATES[name]
+    value = f"{name}(x) = a * {activation}(b)"
+    if backward:
+        formula = f"dx = (grad * {activation}(b), grad * a * {activation}_derivative(b))"
+        example = f">>> fastact.{name}_backward(np.ones((1, 2)), x).shape\n(1, 4)"
+    else:
+        formula = value
+        example = f">>> bool(np.all(fastact.{name}(x) == [1, 2] * fastact.{activation}(np.array([[0.0, 3.0]]))))\nTrue"
+    return DOCUMENTATION.format(
+        headline=f"Gradient of {name} with respect to x, in one pass over memory."
+        if backward
+        else f"Gated linear unit that {activation} opens, in one pass over memory.",
+        formula=formula,
+        precision=""
+        if backward
+        else f" The product is rounded once where {activation}(b) alone is too small for a float of full precision.",
+        grad="grad : array_like\n    Gradient with respect to the gate's value; broadcasts to its shape.\n" * backward,
+        shape="of the shape of x; it may be x itself" if backward else "of the shape of a half",
+        returned=f"Of the shape of {'x' if backward else 'a half'}.",
+        reference=REFERENCE.get(name, "Shazeer, GLU variants improve transformer, arXiv:2002.05202"),
+        example=example,
+    )
+
+
+def _offer(name: str) -> None:
+    def value(backend: str, x: ArrayLike, axis: int = -1, *, out: np.ndarray | None = None) -> np.ndarray:
+        return _value(backend, name, x, axis, out)
+
+    def backward(
+        backend: str, grad: ArrayLike, x: ArrayLike, axis: int = -1, *, out: np.ndarray | None = None
+    ) -> np.ndarray:
+        return _backward(backend, name, grad, x, axis, out)
+
+    for function, suffix in ((value, ""), (backward, "_backward")):
+        function.__name__ = function.__qualname__ = name + suffix
+        function.__doc__ = _documentation(name, bool(suffix))
+        offered(function)
+
+
+for _name in GATES:
+    _offer(_name)

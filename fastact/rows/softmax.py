@@ -1,0 +1,391 @@
+"""Functions along an axis: the softmax family."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from fastact.functions.offered import offered
+from fastact.rows.direct import repeated
+from fastact.rows.shapes import along, as_floats, as_rows, engine, masked, normalized_axes
+
+__all__ = [
+    "gumbel_softmax", "hardmax", "log_softmax", "log_softmax_backward", "logsumexp", "softmax", "softmax_backward",
+    "softmin", "sparsemax",
+]  # fmt: skip
+
+
+@offered
+@repeated(1)
+def softmax(backend: str, x: Any, axis: Any = -1, *, out: Any = None, where: Any = None) -> Any:
+    """Probabilities that belong to logits, along an axis.
+
+        softmax(x)_i = exp(x_i) / sum_j exp(x_j)
+
+    Parameters
+    ----------
+    x : array_like
+        float16 is computed in float32, integers and bools give float64.
+    axis : int, tuple of int or None, default -1
+        The axis, or the axes together, along which results add up to 1; None means all.
+    out : ndarray, optional
+        Where the result goes; it may be x itself.
+    where : array_like of bool, optional
+        Broadcasts against x; where it is false, an element does not count, and its result is 0.
+
+    Returns
+    -------
+    ndarray or scalar
+        Of the shape of x. A row of nothing but minus infinity, or with a NaN in it, is NaN.
+
+    Raises
+    ------
+    TypeError
+        If x is complex, an object, a string or a date, or out cannot hold the result.
+    ValueError
+        If the axis does not exist or out has another shape.
+
+    References
+    ----------
+    Boltzmann, 1868; Bridle, NIPS 1989.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> fastact.softmax(np.array([[0.0, 0.0], [1000.0, 1000.0]]))
+    array([[0.5, 0.5],
+           [0.5, 0.5]])
+    """
+    return along(engine(backend), "softmax", axis, out, masked(as_floats(x), where))
+
+
+@offered
+@repeated(1)
+def softmin(backend: str, x: Any, axis: Any = -1, *, out: Any = None) -> Any:
+    """softmax of -x: the smallest element gets the largest share.
+
+    Parameters
+    ----------
+    x, axis, out
+        As for `softmax`.
+
+    Returns
+    -------
+    ndarray or scalar
+        Of the shape of x.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `softmax` does.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> fastact.softmin(np.array([3.0, 3.0]))
+    array([0.5, 0.5])
+    """
+    return along(engine(backend), "softmin", axis, out, as_floats(x))
+
+
+@offered
+@repeated(1)
+def log_softmax(backend: str, x: Any, axis: Any = -1, *, out: Any = None, where: Any = None) -> Any:
+    """Logarithm of `softmax`, right also where a probability is next to 1 or vanishes.
+
+        log_softmax(x)_i = x_i - log(sum_j exp(x_j))
+
+    Parameters
+    ----------
+    x, axis, out, where
+        As for `softmax`; where an element does not count, its result is minus infinity.
+
+    Returns
+    -------
+    ndarray or scalar
+        Of the shape of x.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `softmax` does.
+
+    References
+    ----------
+    Blanchard, Higham and Higham, IMA J. Numer. Anal. 41, 2021.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> fastact.log_softmax(np.array([0.0, 50.0]))
+    array([-5.00000000e+01, -1.92874985e-22])
+    """
+    return along(engine(backend), "log_softmax", axis, out, masked(as_floats(x), where))
+
+
+@offered
+def logsumexp(backend: str, x: Any, axis: Any = None, keepdims: bool = False, *, where: Any = None) -> Any:
+    """Logarithm of the sum of exponentials, without overflow.
+
+        logsumexp(x) = log(sum_j exp(x_j))
+
+    Parameters
+    ----------
+    x : array_like
+        float16 is computed in float32, integers and bools give float64.
+    axis : int, tuple of int or None, default None
+        What to sum over; None means everything.
+    keepdims : bool, default False
+        Keep the axes that were summed over, with length 1.
+    where : array_like of bool, optional
+        Broadcasts against x; elements where it is false do not count.
+
+    Returns
+    -------
+    ndarray or scalar
+        Minus infinity for the sum of nothing.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `softmax` does.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> float(fastact.logsumexp(np.array([1000.0, 1000.0])))
+    1000.6931471805599
+    """
+    array = masked(as_floats(x), where)
+    axes = normalized_axes(axis, array.ndim)
+    kept = tuple(1 if i in axes else n for i, n in enumerate(array.shape))
+    if array.size == 0:
+        result = np.full(kept, -np.inf, array.dtype)
+    elif not axes and array.ndim:
+        result = array.copy()
+    else:
+        rows = as_rows(array, axes)
+        maximum, log = engine(backend).statistics(rows)
+        result = maximum + log
+        if not np.isfinite(result).all():
+            infinite = np.isinf(maximum)  # comparisons pass over NaN: the maximum of a row with one may be infinite
+            maximum = np.where(np.isnan(rows).any(axis=1, keepdims=True), np.nan, maximum)
+            result = np.where(infinite, maximum, result)
+        result = result.reshape(kept)
+    return (result if keepdims else result.reshape([n for i, n in enumerate(array.shape) if i not in axes]))[()]
+
+
+@offered
+@repeated(1)
+def sparsemax(backend: str, x: Any, axis: int = -1, *, out: Any = None) -> Any:
+    """The nearest point to x on the simplex of probabilities: softmax with true zeros.
+
+        sparsemax(x)_i = max(x_i - t, 0), with t such that they add up to 1
+
+    Parameters
+    ----------
+    x : array_like
+        float16 is computed in float32, integers and bools give float64.
+    axis : int, tuple of int or None, default -1
+        Along which results add up to 1.
+    out : ndarray, optional
+        Where the result goes; it may be x itself.
+
+    Returns
+    -------
+    ndarray or scalar
+        Of the shape of x.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `softmax` does.
+
+    References
+    ----------
+    Martins and Astudillo, arXiv:1602.02068.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> fastact.sparsemax(np.array([1.0, 0.5, -3.0]))
+    array([0.75, 0.25, 0.  ])
+    """
+    return along(engine(backend), "sparsemax", axis, out, as_floats(x))
+
+
+@offered
+def hardmax(backend: str, x: Any, axis: int = -1, *, out: Any = None) -> Any:
+    """1 at the first of the largest elements along an axis, 0 elsewhere.
+
+    Parameters
+    ----------
+    x : array_like
+        Integers and bools give float64.
+    axis : int, tuple of int or None, default -1
+        Along which there is a single 1.
+    out : ndarray, optional
+        Where the result goes; it may be x itself.
+
+    Returns
+    -------
+    ndarray or scalar
+        Of the shape of x.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `softmax` does.
+
+    References
+    ----------
+    ONNX operator Hardmax.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> fastact.hardmax(np.array([[1.0, 3.0, 3.0]]))
+    array([[0., 1., 0.]])
+    """
+    return along(engine("numpy"), "hardmax", axis, out, as_floats(x))  # which leaves nothing to compile
+
+
+@offered
+def gumbel_softmax(
+    backend: str, logits: Any, tau: float = 1.0, hard: bool = False, axis: Any = -1, rng: Any = None
+) -> Any:
+    """A draw from the distribution that logits stand for, made soft so that it has a gradient.
+
+        gumbel_softmax(x) = softmax((x - log(E)) / tau), each E a standard exponential random number
+
+    Parameters
+    ----------
+    logits : array_like
+        float16 is computed in float32, integers and bools give float64.
+    tau : float, default 1.0
+        Temperature: towards 0, draws become one-hot.
+    hard : bool, default False
+        Return the one-hot vector of the largest element instead.
+    axis : int, tuple of int or None, default -1
+        Along which results add up to 1.
+    rng : None, int or numpy.random.Generator, default None
+        Where random numbers come from.
+
+    Returns
+    -------
+    ndarray or scalar
+        Of the shape of logits.
+
+    Raises
+    ------
+    TypeError
+        As `softmax` does.
+    ValueError
+        If tau is not positive, or as `softmax` does.
+
+    References
+    ----------
+    Jang, Gu and Poole, arXiv:1611.01144; Maddison, Mnih and Teh, arXiv:1611.00712.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> y = fastact.gumbel_softmax(np.zeros((2, 3)), hard=True, rng=0)
+    >>> y.sum(axis=-1)
+    array([1., 1.])
+    """
+    if not isinstance(tau, Real):
+        raise TypeError(f"tau must be a number, not {type(tau).__name__}")
+    if not tau > 0:
+        raise ValueError(f"tau must be positive, not {tau!r}")
+    x = as_floats(logits)
+    normalized_axes(axis, x.ndim)
+    kind: Any = np.float64 if x.dtype == np.float64 else np.float32
+    noise = np.random.default_rng(rng).standard_exponential(x.shape, kind)
+    with np.errstate(all="ignore"):  # a tiny tau makes infinities
+        drawn: Any = np.asarray((x - np.log(np.maximum(noise, np.finfo(kind).tiny))) / kind(tau), x.dtype)
+    if hard:
+        return hardmax(backend, drawn, axis)
+    return softmax(backend, drawn, axis)
+
+
+@offered
+@repeated(2)
+def softmax_backward(backend: str, grad: Any, y: Any, axis: Any = -1, *, out: Any = None) -> Any:
+    """Gradient with respect to the logits, from the gradient with respect to ``y = softmax(x)`` and y itself.
+
+        softmax_backward(grad, y) = y * (grad - sum_j grad_j y_j)
+
+    Parameters
+    ----------
+    grad : array_like
+        Of the shape of y.
+    y : array_like
+        What `softmax` returned.
+    axis : int, tuple of int or None, default -1
+        The axis of that call.
+    out : ndarray, optional
+        Where the result goes; it may be grad or y.
+
+    Returns
+    -------
+    ndarray or scalar
+        Of the shape of y.
+
+    Raises
+    ------
+    TypeError
+        If an array is complex, an object, a string or a date.
+    ValueError
+        If shapes differ or the axis does not exist.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> fastact.softmax_backward(np.array([1.0, 0.0]), np.array([0.5, 0.5]))
+    array([ 0.25, -0.25])
+    """
+    return _backward(backend, "softmax_backward", grad, y, axis, out)
+
+
+@offered
+@repeated(2)
+def log_softmax_backward(backend: str, grad: Any, y: Any, axis: Any = -1, *, out: Any = None) -> Any:
+    """Gradient with respect to the logits, from the gradient with respect to ``y = log_softmax(x)`` and y itself.
+
+        log_softmax_backward(grad, y) = grad - exp(y) * sum_j grad_j
+
+    Parameters
+    ----------
+    grad, y, axis, out
+        As for `softmax_backward`; y is what `log_softmax` returned.
+
+    Returns
+    -------
+    ndarray or scalar
+        Of the shape of y.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `softmax_backward` does.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> fastact.log_softmax_backward(np.array([1.0, 0.0]), np.log(np.array([0.5, 0.5])))
+    array([ 0.5, -0.5])
+    """
+    return _backward(backend, "log_softmax_backward", grad, y, axis, out)
+
+
+def _backward(backend: str, operation: str, grad: Any, y: Any, axis: Any, out: Any) -> Any:
+    grad, y = as_floats(grad, "grad"), as_floats(y, "y")
+    if grad.shape != y.shape:
+        raise ValueError(f"grad has shape {grad.shape} and y has shape {y.shape}; they must be equal")
+    dtype = np.result_type(grad, y)
+    grad, y = grad.astype(dtype, copy=False), y.astype(dtype, copy=False)
+    # y first: how it lies in memory decides
+    return along(engine(backend), operation, axis, out, y, grad)

@@ -1,0 +1,77 @@
+"""Which backend computes: ``numba`` or ``numpy``."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
+
+from fastact.runtime.threads import pool
+
+__all__ = ["backend", "reason"]
+
+#: What compiles here: LLVM in llvmlite 0.45 to 0.47 aborts the process over an attribute of a function's.
+OLDEST = {"numba": (0, 66), "llvmlite": (0, 48)}
+
+CHOICES = ("auto", "numba", "numpy")
+
+
+def backend() -> str:
+    """The backend in use, ``"numba"`` or ``"numpy"``.
+
+    ``FASTACT_BACKEND`` chooses: ``auto`` (the default) takes Numba if it works here, ``numba`` insists on it,
+    ``numpy`` does without. The choice is made once, on first use.
+
+    Raises
+    ------
+    ValueError
+        If ``FASTACT_BACKEND`` is none of these.
+    ImportError
+        If it is ``numba`` and Numba does not work here.
+
+    Examples
+    --------
+    >>> import fastact
+    >>> fastact.backend() in ("numba", "numpy")
+    True
+    """
+    return _choose()[0]
+
+
+def reason() -> str:
+    """Why that backend, in a few words."""
+    return _choose()[1]
+
+
+@cache
+def _choose() -> tuple[str, str]:
+    wish = os.environ.get("FASTACT_BACKEND", "auto").strip().lower() or "auto"
+    if wish not in CHOICES:
+        raise ValueError(f"FASTACT_BACKEND must be one of {', '.join(CHOICES)}, not {wish!r}")
+    if wish == "numpy":
+        return "numpy", "FASTACT_BACKEND=numpy"
+    problem = _problem_with_numba()
+    if problem is None:
+        return "numba", "Numba works here"
+    if wish == "numba":
+        raise ImportError(f"FASTACT_BACKEND=numba, but {problem}")
+    return "numpy", problem
+
+
+def _problem_with_numba() -> str | None:
+    """Load the driver: from the cache without Numba, or by compiling it, which shows whether Numba works."""
+    for package, oldest in OLDEST.items():
+        if find_spec(package) is None:
+            return f"{package} is not installed"
+        found = version(package)
+        if tuple(map(int, re.findall(r"\d+", found)[:2])) < oldest:
+            return f"{package} {found} is older than {'.'.join(map(str, oldest))}"
+    try:
+        pool()
+    except ValueError:  # FASTACT_NUM_THREADS makes no sense; that is for the user to know
+        raise
+    except Exception as error:  # whatever a broken installation of Numba or LLVM may raise
+        return f"Numba does not work: {type(error).__name__}: {error}"
+    return None

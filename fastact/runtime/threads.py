@@ -1,0 +1,92 @@
+"""The record through which the compiled pool of threads (fastact.runtime.pool) is governed."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from fastact.runtime.guard import once
+from fastact.simd.layout import MAX_THREADS, Pool
+
+__all__ = ["driver", "last_cache", "pool", "register"]
+
+#: Turns of an idle worker before it sleeps, about 100 us. Back-to-back calls find it awake (waking one
+#: costs the caller 20 us, and 35 us pass until it runs); a program that has gone on to something else
+#: soon has its core back.
+SPIN = 4000
+
+
+def available_cores() -> int:
+    """Cores this process may run on, which in a container can be fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def last_cache() -> int:
+    """Bytes in the cache next to memory; 0 if that is unknown, or where going past it has not been measured."""
+    sizes = sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"))
+    size = sizes[-1].read_text().strip() if sizes and platform.machine() in ("x86_64", "AMD64") else ""
+    return int(size[:-1]) << 10 if size.endswith("K") and size[:-1].isdecimal() else 0
+
+
+def _initial_threads() -> int:
+    setting = os.environ.get("FASTACT_NUM_THREADS", "").strip()
+    if not setting:
+        return available_cores()
+    if not setting.isdecimal() or int(setting) < 1:
+        raise ValueError(f"FASTACT_NUM_THREADS must be a whole number of at least 1, not {setting!r}")
+    return int(setting)
+
+
+@cache
+def _drivers() -> dict[str, int]:
+    from fastact.runtime import compiler
+
+    return compiler.compiled("fastact.runtime.drivers", "ufuncs")
+
+
+_tasks: dict[int, int] = {}
+
+
+def register(slot: int, task: int) -> None:
+    """Note the address of a compiled task in the pool's record, here and in forked children."""
+    _tasks[slot] = task
+    pool()[slot] = task
+
+
+@once
+def pool() -> np.ndarray:
+    """The pool's record, aligned to cache lines and never freed: workers may hold on to it until the process ends."""
+    memory = np.zeros(Pool.SIZE + 8, np.int64)
+    start = (-memory.ctypes.data % 64) // 8
+    record = memory[start : start + Pool.SIZE]
+    _fill(record, _initial_threads())
+    if hasattr(os, "register_at_fork"):
+        # The child has none of the parent's workers; with an empty record it starts its own.
+        os.register_at_fork(after_in_child=lambda: _fill(record, int(record[Pool.THREADS])))
+    return record
+
+
+def _fill(record: np.ndarray, threads: int) -> None:
+    record[:] = 0
+    record[Pool.PROCESS] = os.getpid()
+    record[Pool.SPIN] = SPIN
+    record[Pool.WORKER] = _drivers()["worker"]
+    record[Pool.RUN_CHUNK] = _drivers()["run_chunk"]
+    record[Pool.LAST_CACHE] = last_cache()
+    for slot, task in _tasks.items():
+        record[slot] = task
+    record[Pool.SIGNAL_MASK] = getattr(signal, "SIG_SETMASK", 0)
+    record[Pool.THREADS] = min(threads, MAX_THREADS) if hasattr(signal, "pthread_sigmask") else 1  # POSIX threads only
+
+
+def driver() -> int:
+    """Address of the loop that NumPy is given for every ufunc."""
+    return _drivers()["drive"]

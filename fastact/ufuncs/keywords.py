@@ -1,0 +1,148 @@
+"""Functions with keyword defaults over ufuncs, for activations that have parameters.
+
+They are written out as source, so that each has a true signature and costs one plain call; and calls that leave
+all parameters alone do not even come here, see :mod:`fastact.ufuncs.shortcut`. Names of the source's own begin with an
+underscore: others may be a parameter's.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastact.ufuncs import nested
+from fastact.ufuncs.nested import broadcast_axes
+from fastact.ufuncs.shortcut import with_shortcut
+from fastact.ufuncs.ufunc import STORAGES, Definition, make_ufunc, records_of
+
+__all__ = ["REQUIRED", "Call", "with_keywords"]
+
+#: The default of a parameter that must be given.
+REQUIRED = inspect.Parameter.empty
+
+NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+class Call(NamedTuple):
+    """What a function is to be made of."""
+
+    definition: Definition
+    usual: Definition | None  # with the defaults as constants; None if a parameter has none
+    parameters: Mapping[str, Any]  # and their defaults
+    options: Mapping[str, Any] = NONE  # likewise
+    choices: Mapping[str, Callable[..., Any]] = NONE  # for each value of ``approximate``
+    trained: Callable[..., Any] | None = None  # takes over for ``training=True``, with a parameter for each element
+    learned: str | None = None  # a parameter: the second result is summed to its shape
+
+
+def with_keywords(call: Call, backend: str) -> Callable[..., Any]:
+    """A function that takes parameters and options by position or keyword."""
+    definition, usual = call.definition, None
+    ufunc = make_ufunc(definition, backend)
+    names, defaults = definition.inputs, call.parameters
+    signature = [n if defaults.get(n, REQUIRED) is REQUIRED else f"{n}=_default_{n}" for n in names]
+    signature += [f"{name}={default!r}" for name, default in call.options.items()]
+    namespace: dict[str, Any] = {"_ufunc": ufunc} | {f"_default_{name}": default for name, default in defaults.items()}
+    body: list[str] = []
+    if call.trained:
+        body += _train(call.trained, namespace, names, list(defaults))
+    if call.choices:
+        body += _choose(call.choices, namespace, names)
+    if call.usual:
+        usual = make_ufunc(call.usual, backend)
+        body += _usual(list(defaults), usual, namespace, call.usual.inputs)
+    if defaults and backend == "numba" and len(definition.results) == 1:
+        body += _nested(ufunc, namespace, names)
+    apply = f"_ufunc({', '.join(names)}, **keywords)"
+    if call.learned:
+        if backend == "numba":
+            body += _fused(definition, namespace)
+        namespace["_sum_to"] = _sum_to
+        body += [f"_dx, _dw = {apply}", f"return _dx, _sum_to(_dw, {call.learned})"]
+    else:
+        body.append(f"return {apply}")
+    text = "".join(f"    {line}\n" for line in body)
+    source = f"def {definition.name}({', '.join(signature)}, **keywords):\n{text}"
+    exec(compile(source, f"<fastact {definition.name}>", "exec"), namespace)
+    function: Callable[..., Any] = namespace[definition.name]
+    function.__doc__ = definition.doc
+    function.__module__ = "fastact" if backend == "numba" else "fastact.fallback"
+    shortcut = usual if defaults else ufunc
+    return with_shortcut(function, shortcut) if shortcut and backend == "numba" else function
+
+
+def _choose(choices: Mapping[str, Callable[..., Any]], namespace: dict[str, Any], names: list[str]) -> list[str]:
+    """``approximate="tanh"`` hands over to the function that stands for it."""
+    namespace |= {"_options": choices, "_refuse": _refuse}
+    return [
+        "if not isinstance(approximate, str): _refuse(approximate, _options)",
+        "if approximate != 'none':",
+        "    if approximate not in _options: _refuse(approximate, _options)",
+        f"    return _options[approximate]({', '.join(names)}, **keywords)",
+    ]
+
+
+def _train(trained: Callable[..., Any], namespace: dict[str, Any], names: list[str], bounds: list[str]) -> list[str]:
+    """``training=True`` draws the parameter of another function for each element."""
+    namespace |= {"_trained": trained, "_draw": _draw}
+    leading = ", ".join(name for name in names if name not in bounds)
+    return ["if training:", f"    return _trained({leading}, _draw(x, {', '.join(bounds)}, rng), **keywords)"]
+
+
+def _draw(x: Any, lower: Any, upper: Any, rng: Any) -> Any:
+    """Numbers between the bounds, one per element of x and in its dtype."""
+    x = np.asanyarray(x)
+    dtype = x.dtype if x.dtype.kind == "f" else np.dtype(float)
+    return np.random.default_rng(rng).uniform(lower, upper, x.shape).astype(dtype)
+
+
+def _usual(parameters: list[str], usual: np.ufunc, namespace: dict[str, Any], inputs: list[str]) -> list[str]:
+    """With all parameters left at their defaults, a ufunc in which they are constants: one operand less to
+    prepare for NumPy (half of a one-element call), and nothing to compute for a factor of one."""
+    namespace["_usual"] = usual
+    given = " and ".join(f"{name} is _default_{name}" for name in parameters)
+    return [f"if {given}:", f"    return _usual({', '.join(inputs)}, **keywords)"]
+
+
+def _nested(ufunc: np.ufunc, namespace: dict[str, Any], names: list[str]) -> list[str]:
+    """Large arrays with a parameter per row or channel: all rows in one compiled call."""
+    namespace |= {"_records": records_of(ufunc), "_storages": STORAGES, "_array": np.ndarray, "_type": type}
+    namespace["_nested"] = nested
+    return [
+        "if _type(x) is _array and x.size >= _nested.LARGE:",
+        f"    _result = _nested.run_nested(_records, _storages, ({', '.join(names)},), keywords)",
+        "    if _result is not NotImplemented: return _result",
+    ]
+
+
+def _fused(definition: Definition, namespace: dict[str, Any]) -> list[str]:
+    """The parameter's gradient summed where it arises: written out first, it would double what is written."""
+    from fastact.ufuncs.learned import LearnedBackward
+
+    namespace["_fused"] = LearnedBackward(definition)
+    return [
+        f"_result = _fused(({', '.join(definition.inputs)}), keywords)",
+        "if _result is not NotImplemented: return _result",
+    ]
+
+
+def _refuse(approximate: Any, options: Mapping[str, Any]) -> None:
+    choices = f"approximate must be one of {', '.join(['none', *options])}"
+    if not isinstance(approximate, str):  # likely an array that was meant for out
+        raise TypeError(f"{choices}, not {type(approximate).__name__}")
+    raise ValueError(f"{choices}, not {approximate!r}")
+
+
+def _sum_to(gradient: Any, parameter: Any) -> Any:
+    """Sum over the axes along which a parameter was broadcast."""
+    shape = np.shape(parameter)
+    gradient = np.asarray(gradient)
+    axes = broadcast_axes(shape, gradient.shape)
+    if not axes:
+        return gradient[()]
+    with np.errstate(over="ignore", invalid="ignore"):  # float16 may well be too narrow, infinities may cancel
+        return gradient.sum(axis=axes, dtype=np.float64).astype(gradient.dtype).reshape(shape)[()]

@@ -1,0 +1,144 @@
+"""Large arrays that NumPy would hand to a ufunc's loop row by row, shared between threads.
+
+Rows arise from parameters that are broadcast, such as a slope per channel, and from views, such as the halves
+of an array: each is too short for threads, and costs a call. Where the operands are plain enough, the compiled
+driver of this case goes over all rows in one call; everything else, ``where``, casts, subclasses, is left to NumPy.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastact.runtime import threads
+from fastact.runtime.numpy_api import address
+from fastact.simd.layout import Pool
+from fastact.ufuncs.memory import empty
+
+__all__ = ["LARGE", "Nest", "broadcast_axes", "coalesced", "run_nested", "run_rows", "words"]
+
+#: Elements from which it is worth looking.
+LARGE = 200_000
+
+LEVELS = 3
+
+#: Rows of fewer elements are copied together, unless they are whole vectors: of at most so many elements.
+SHORT, VECTOR = 512, 64
+
+
+class Nest(NamedTuple):
+    """Nested loops: sizes and, for each loop, the bytes between elements of each operand; innermost first."""
+
+    sizes: list[int]
+    steps: list[list[int]]
+
+    def filled(self, operands: int) -> Nest:
+        """With the idle loops that drivers expect around it."""
+        missing = LEVELS - len(self.sizes)
+        return Nest(self.sizes + [1] * missing, self.steps + [[0] * operands] * missing)
+
+
+def coalesced(shape: Sequence[int], strides: Sequence[Sequence[int]]) -> Nest:
+    """The fewest loops over these operands, in the order of memory: neighbouring axes that every operand walks
+    evenly become one."""
+    nest = Nest([], [])
+    axes = [(shape[i], [s[i] for s in strides]) for i in reversed(range(len(shape))) if shape[i] != 1]
+    for size, steps in sorted(axes, key=lambda axis: sum(map(abs, axis[1]))):
+        if nest.sizes and all(step == nest.sizes[-1] * inner for step, inner in zip(steps, nest.steps[-1])):
+            nest.sizes[-1] *= size
+        else:
+            nest.sizes.append(size)
+            nest.steps.append(steps)
+    return nest
+
+
+def broadcast_axes(shape: Sequence[int], full: Sequence[int]) -> tuple[int, ...]:
+    """Axes along which a shape is repeated to fill another: those that a gradient must be summed over."""
+    surplus = len(full) - len(shape)
+    return (*range(surplus), *(surplus + i for i, n in enumerate(shape) if n == 1 != full[surplus + i]))
+
+
+def words(values: Sequence[int]) -> Any:
+    """Machine words, for compiled code."""
+    return (ctypes.c_ssize_t * len(values))(*values)
+
+
+@cache
+def _driver() -> Any:
+    from fastact.runtime import compiler
+
+    pointer = ctypes.c_void_p
+    parts = compiler.compiled("fastact.ufuncs.nested_rows")
+    threads.register(Pool.RUN_ROWS, parts["run_rows"])
+    threads.register(Pool.RUN_SHORT_ROWS, parts["run_short_rows"])
+    return ctypes.CFUNCTYPE(None, pointer, pointer, pointer, pointer)(parts["drive_rows"])
+
+
+@lru_cache(512)
+def _rows(
+    shape: tuple[int, ...], strides: tuple[tuple[int, ...], ...], inputs: int, itemsize: int
+) -> tuple[Any, Any] | None:
+    """Sizes and steps as the driver reads them. Kept, because finding them costs more than a thousand elements."""
+    nest = coalesced(shape, strides)
+    if not 1 < len(nest.sizes) <= LEVELS or 0 in nest.sizes:
+        return None
+    length, row_bytes = nest.sizes[0], 0
+    if length < SHORT and length % VECTOR:
+        row_bytes = length * itemsize
+        if row_bytes < 8 or any(step != itemsize for step in nest.steps[0]):
+            return None
+    sizes, steps = nest.filled(len(strides))
+    return words([*sizes, row_bytes, inputs]), words([step for loop in steps for step in loop])
+
+
+def run_rows(record: np.ndarray, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> bool:
+    """A ufunc's loop over operands of one shape and dtype; False, and nothing done, if a single loop or more than
+    three would be needed, or if rows are short and their elements apart: NumPy's business."""
+    operands = [*inputs, *outputs]
+    first = operands[0]
+    rows = _rows(first.shape, tuple([a.strides for a in operands]), len(inputs), first.itemsize)
+    if rows is None:
+        return False
+    _driver()(words([address(a) for a in operands]), *rows, address(record))
+    return True
+
+
+# -- activations with parameters ------------------------------------------------------------------
+
+
+def run_nested(
+    records: np.ndarray, storages: Sequence[str], operands: Sequence[Any], keywords: Mapping[str, Any]
+) -> Any:
+    """The result of a ufunc's loops on these operands, or NotImplemented if NumPy should see to it.
+
+    The first operand of full shape decides: all others must broadcast to it, in its dtype.
+    """
+    arrays = [o for o in operands if isinstance(o, np.ndarray) and o.ndim]
+    shape, dtype = max((a.shape for a in arrays), key=lambda s: (len(s), np.prod(s))), arrays[0].dtype
+    out = keywords.get("out")
+    plain = keywords.keys() <= {"out"} and dtype.name in storages and dtype.isnative and dtype.kind == "f"
+    if not plain or not all(type(a) is np.ndarray and a.dtype == dtype for a in arrays):
+        return NotImplemented
+    if any(not isinstance(o, (np.ndarray, float, int)) for o in operands) or all(a.shape == shape for a in arrays):
+        return NotImplemented
+    if out is None:
+        out = empty(shape, dtype)
+    elif not fits(out, shape, dtype, arrays):
+        return NotImplemented
+    try:
+        inputs = [np.broadcast_to(np.asarray(o, dtype), shape) for o in operands]
+    except ValueError:
+        return NotImplemented
+    return out if run_rows(records[storages.index(dtype.name)], inputs, [out]) else NotImplemented
+
+
+def fits(out: Any, shape: tuple[int, ...], dtype: np.dtype, arrays: Sequence[np.ndarray]) -> bool:
+    """Whether results can be written there directly: in place over an operand, or apart from all of them."""
+    if type(out) is not np.ndarray or out.shape != shape or out.dtype != dtype or not out.flags.writeable:
+        return False
+    same = [a for a in arrays if a.ctypes.data == out.ctypes.data and a.strides == out.strides and a.shape == shape]
+    return all(any(a is s for s in same) or not np.may_share_memory(a, out) for a in arrays)

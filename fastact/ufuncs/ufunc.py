@@ -1,0 +1,321 @@
+"""Genuine NumPy ufuncs, made at run time around our own loops.
+
+NumPy offers C code a public function for that, ``PyUFunc_FromFuncAndData``, and puts its address in
+a capsule; ctypes can call it. What comes back is an ``np.ufunc`` like ``np.exp``: NumPy itself
+looks after broadcasting, casting, ``out``, ``where``, ``dtype``, overlap, subclasses and protocols.
+
+Loops are compiled when they are first called, each for the one dtype it is called with. Until then
+the ufunc's record holds the address of a callback into Python that compiles and fills it in.
+"""
+
+from __future__ import annotations
+
+import _thread
+import ctypes
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastact.formulas.expressions import Expression, constant, of_vectors, substitute, variable
+from fastact.runtime.guard import compiling
+from fastact.runtime.numpy_api import (
+    FROM_FUNCTION_AND_DATA,
+    FROM_FUNCTION_DATA_AND_SIGNATURE,
+    REGISTER_LOOP_FOR_TYPE,
+    numpy_functions,
+)
+from fastact.simd.layout import Loop
+
+__all__ = ["STORAGES", "Definition", "make_ufunc"]
+
+Words = ctypes.POINTER(ctypes.c_ssize_t)
+LOOP = ctypes.CFUNCTYPE(None, Words, Words, Words, Words)
+RESOLVE = ctypes.CFUNCTYPE(None, Words)
+
+#: Element types in the order in which NumPy looks for the first that the operands can be cast to.
+#: Integers come first, or int8 would become float16; the result of both integer loops is float64.
+STORAGES = ("int64", "uint64", "float16", "float32", "float64")
+
+#: Nanoseconds of work from which threads pay, with workers that are awake and with workers asleep. Those that are awake
+#: gain from 3,000 on, but if somebody else has their core, sharing in vain costs 300. And of work that a thread takes
+#: at a time: with smaller chunks, threads take from each other what their own caches hold.
+WORTH_SHARING, WORTH_WAKING, CHUNK = 8_000, 65_000, 20_000
+
+#: Nanoseconds per element of a float32 loop: so much for the memory, and so much for each operation.
+#: float64 takes twice as long. Only thresholds depend on it, so a rough guess will do on any machine.
+MEMORY_COST, OPERATION_COST = 0.07, 0.006
+
+#: The fallback computes this many elements at a time: its temporaries stay in the cache.
+FALLBACK_BLOCK = 16_384
+
+
+class Definition(NamedTuple):
+    """What a ufunc computes."""
+
+    name: str
+    inputs: list[str]
+    results: tuple[Expression, ...]
+    doc: str
+    constants: Mapping[str, float] = MappingProxyType({})  # values of parameters that are no inputs
+    summed: bool = False  # whether the last result is summed; see fastact.ufuncs.sums
+
+    def results_for(self, storage: str) -> tuple[Expression, ...]:
+        """The results with the constants in place, rounded as an operand of that type would be."""
+        kind = np.dtype(storage if "float" in storage else "float64").type
+        values = {variable(name): constant(float(kind(value))) for name, value in self.constants.items()}
+        return of_vectors(substitute(self.results, values)) if values else self.results
+
+    def source(self, storage: str) -> str:
+        from fastact.kernels.emit import loop_source
+
+        return loop_source(self.name, self.inputs, self.results_for(storage), storage, self.summed)
+
+
+class _LoopEntry(NamedTuple):
+    """One loop of one ufunc; its index in ``_entries`` is in its record."""
+
+    definition: Definition
+    storage: str
+    record: np.ndarray
+
+
+_entries: list[_LoopEntry] = []
+_keep: list[Any] = []  # what NumPy only points to
+_records: dict[np.ufunc, np.ndarray] = {}  # likewise
+
+
+def make_ufunc(definition: Definition, backend: str) -> np.ufunc:
+    """A ufunc of that definition, computed by ``"numba"`` or ``"numpy"``."""
+    outputs = len(definition.results)
+    count = len(STORAGES)
+    operands = len(definition.inputs) + outputs
+    storages = (*STORAGES, "bfloat16") if bfloat16() else STORAGES
+    records = np.zeros((len(storages), Loop.SIZE), np.int64)
+    numbers = []
+    for record, storage in zip(records, storages):
+        record[Loop.INDEX] = len(_entries)
+        record[Loop.OPERANDS] = operands
+        _entries.append(_LoopEntry(definition, storage, record))
+        result = storage if "float" in storage else "float64"
+        if storage in STORAGES:
+            numbers += [np.dtype(storage).num] * len(definition.inputs) + [np.dtype(result).num] * outputs
+    if backend == "numba":
+        from fastact.runtime import threads
+
+        loop = threads.driver()
+        records[:, Loop.RESOLVE] = _address(_resolve)
+        records[:, Loop.POOL] = threads.pool().ctypes.data
+    else:
+        loop = _address(_fallback_loop)
+    functions = (ctypes.c_void_p * count)(*[loop] * count)
+    data = (ctypes.c_void_p * count)(*[record.ctypes.data for record in records[:count]])
+    types = (ctypes.c_ubyte * len(numbers))(*numbers)
+    name, doc = definition.name.encode(), definition.doc.encode()
+    _keep.append((functions, data, types, name, doc))
+    none = -1  # PyUFunc_None: no identity, reduce over nothing is an error
+    inputs = len(definition.inputs)
+    ufunc = _from_function_and_data()(functions, data, types, count, inputs, outputs, none, name, doc, 0)
+    _records[ufunc] = records
+    if bfloat16():
+        _register(ufunc, operands, loop, records[-1])
+    return ufunc
+
+
+def make_generalized(name: str, signature: str, dtype: np.dtype, loop: int, record: np.ndarray) -> np.ufunc:
+    """A generalized ufunc of one dtype: its loop is called on whole matrices, with the record as data."""
+    inputs, outputs = (side.count("(") for side in signature.split("->"))
+    functions, data = (ctypes.c_void_p * 1)(loop), (ctypes.c_void_p * 1)(record.ctypes.data)
+    types = (ctypes.c_ubyte * (inputs + outputs))(*[dtype.num] * (inputs + outputs))
+    texts = name.encode(), b"", signature.encode()
+    _keep.append((functions, data, types, texts, record))
+    none = -1
+    integer, text, address = ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p
+    prototype = ctypes.PYFUNCTYPE(
+        ctypes.py_object, address, address, address, *[integer] * 4, text, text, integer, text
+    )
+    make: Any = prototype(numpy_functions("_UFUNC_API")[FROM_FUNCTION_DATA_AND_SIGNATURE])
+    ufunc: np.ufunc = make(functions, data, types, 1, inputs, outputs, none, *texts[:2], 0, texts[2])
+    return ufunc
+
+
+@cache
+def bfloat16() -> np.dtype | None:
+    """ml_dtypes' bfloat16, if that is installed."""
+    if find_spec("ml_dtypes") is None:
+        return None
+    return np.dtype(import_module("ml_dtypes").bfloat16)
+
+
+def _register(ufunc: np.ufunc, operands: int, loop: int, record: np.ndarray) -> None:
+    """Add the loop for bfloat16, all operands of which are that."""
+    kind = bfloat16()
+    assert kind is not None
+    types = (ctypes.c_int * operands)(*[kind.num] * operands)
+    _keep.append(types)
+    integer, address = ctypes.c_int, ctypes.c_void_p
+    prototype = ctypes.PYFUNCTYPE(integer, ctypes.py_object, integer, address, address, address)
+    register: Any = prototype(numpy_functions("_UFUNC_API")[REGISTER_LOOP_FOR_TYPE])
+    register(ufunc, kind.num, loop, ctypes.addressof(types), record.ctypes.data)
+
+
+def records_of(ufunc: np.ufunc) -> np.ndarray:
+    """The records of a ufunc's loops, in the order of STORAGES."""
+    return _records[ufunc]
+
+
+def loop_of(ufunc: np.ufunc, dtype: np.dtype) -> tuple[int, int]:
+    """The address of a ufunc's compiled loop, and of the data it is to be called with."""
+    record = _records[ufunc][STORAGES.index(dtype.name)]
+    if not record[Loop.FUNCTION]:
+        ufunc(*[np.zeros(1, dtype)] * ufunc.nin)  # resolves it
+    return int(record[Loop.FUNCTION]), record.ctypes.data
+
+
+@cache
+def _from_function_and_data() -> Callable[..., Any]:
+    integer, text, address = ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p
+    prototype = ctypes.PYFUNCTYPE(
+        ctypes.py_object, address, address, address, integer, integer, integer, integer, text, text, integer
+    )
+    return prototype(numpy_functions("_UFUNC_API")[FROM_FUNCTION_AND_DATA])
+
+
+def _as_c(prototype: Any) -> Callable[[Callable[..., None]], Any]:
+    """A decorator: the function as C code can call it."""
+    return lambda function: prototype(function)
+
+
+def _address(callback: Any) -> int:
+    return ctypes.cast(callback, ctypes.c_void_p).value or 0
+
+
+# -- compiled loops -------------------------------------------------------------------------------
+
+
+def compile_loop(definition: Definition, storage: str) -> int:
+    """The address of a loop's machine code, compiled now if nothing is cached."""
+    from fastact.runtime import compiler
+
+    source = definition.source(storage)
+
+    def functions() -> dict[str, tuple[Any, Any]]:
+        from fastact.simd.blocks import LOOP_SIGNATURE
+
+        namespace: dict[str, Any] = {}
+        exec(compile(source, f"<fastact {definition.name} {storage}>", "exec"), namespace)
+        return {"loop": (LOOP_SIGNATURE, namespace["loop"])}
+
+    return compiler.load(source, functions)["loop"]
+
+
+@_as_c(RESOLVE)
+def _resolve(record: Any) -> None:
+    """Called by the driver, once per loop: compile it and put its address where the driver looks."""
+    entry = _entries[record[Loop.INDEX]]
+    while not entry.record[Loop.FUNCTION]:
+        try:
+            # In a thread of its own, because Ctrl-C strikes the main thread, and must not strike LLVM.
+            worker = threading.Thread(target=_compile_entry, args=(entry,))
+            worker.start()
+            worker.join()
+        except KeyboardInterrupt:  # the driver waits for an address to jump to; finish first
+            interrupt = _InterruptOnReturn()  # noqa: F841
+
+
+class _InterruptOnReturn:
+    """A local variable of a callback from C, where an exception would be printed and forgotten: it raises
+    KeyboardInterrupt again when the frame goes, after the last place where that would happen inside."""
+
+    # The C function itself: a Python method would be a frame of its own to be interrupted in.
+    __del__ = _thread.interrupt_main
+
+
+def _compile_entry(entry: _LoopEntry) -> None:
+    with compiling:
+        if entry.record[Loop.FUNCTION]:
+            return
+        try:
+            set_thresholds(entry.record, entry.definition, entry.storage)
+            entry.record[Loop.FUNCTION] = compile_loop(entry.definition, entry.storage)
+        except BaseException:
+            # Python code can compute too. The report that the thread prints says what went wrong.
+            entry.record[[Loop.WORTH_SHARING, Loop.WORTH_WAKING]] = np.iinfo(np.int64).max
+            entry.record[Loop.FUNCTION] = _address(_fallback_loop)
+            raise
+
+
+def set_thresholds(record: np.ndarray, definition: Definition, storage: str) -> None:
+    """Note in a loop's record from how many elements threads pay."""
+    from fastact.kernels.emit import operation_count
+
+    operations = operation_count(definition.results_for(storage), storage)
+    nanoseconds = MEMORY_COST + OPERATION_COST * operations
+    if definition.summed or storage not in ("bfloat16", "float16", "float32"):
+        nanoseconds *= 2
+    for slot, work in ((Loop.WORTH_SHARING, WORTH_SHARING), (Loop.WORTH_WAKING, WORTH_WAKING), (Loop.GRAIN, CHUNK)):
+        record[slot] = max(1024, int(work / nanoseconds) // 1024 * 1024)
+
+
+# -- the fallback ---------------------------------------------------------------------------------
+
+_memory = ctypes.pythonapi.PyMemoryView_FromMemory
+_memory.restype, _memory.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int]
+_WRITABLE = 0x200  # PyBUF_WRITE
+
+
+def _operand(address: int, size: int, stride: int, storage: str) -> np.ndarray:
+    """An operand of a loop as an array over the same memory."""
+    dtype = np.dtype(storage)
+    span = (size - 1) * stride
+    low = address + min(span, 0)
+    memory = _memory(low, abs(span) + dtype.itemsize, _WRITABLE)
+    return np.ndarray((size,), dtype, memory, address - low, (stride,))
+
+
+@cache
+def _numpy_function(index: int) -> Callable[..., Any]:
+    from fastact.formulas.fallback import numpy_function
+
+    definition, storage, _ = _entries[index]
+    return numpy_function(definition.name, definition.inputs, definition.results_for(storage))
+
+
+@_as_c(LOOP)
+def _fallback_loop(pointers: Any, dimensions: Any, steps: Any, record: Any) -> None:
+    """A loop in plain NumPy, in float64 whatever the dtype: float32 and float16 results then have
+    no dead tails, and one rounding."""
+    try:
+        index = record[Loop.INDEX]
+        entry, size = _entries[index], dimensions[0]
+        if size == 0:
+            return
+        inputs = len(entry.definition.inputs)
+        result = entry.storage if "float" in entry.storage else "float64"
+        arrays = [
+            _operand(pointers[i], size, steps[i], entry.storage if i < inputs else result)
+            for i in range(record[Loop.OPERANDS])
+        ]
+        run_blocks(_numpy_function(index), arrays[:inputs], arrays[inputs:])
+    except KeyboardInterrupt:
+        later = _InterruptOnReturn()  # noqa: F841
+
+
+def run_blocks(function: Callable[..., Any], inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
+    """Apply a function of float64 arrays, a cacheful at a time."""
+    with np.errstate(all="ignore"):
+        for start in range(0, len(outputs[0]), FALLBACK_BLOCK):
+            part = slice(start, start + FALLBACK_BLOCK)
+            results = function(*(array[part].astype(np.float64) for array in inputs))
+            for output, values in zip(outputs, results if isinstance(results, tuple) else (results,)):
+                output[part] = values
+        # Every ufunc clears the floating-point flags before it starts: nothing is left for the caller to see.
+        np.add(_ONE, _ONE)
+
+
+_ONE = np.ones(1)

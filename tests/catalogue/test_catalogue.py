@@ -1,0 +1,102 @@
+"""What single activations promise beyond what all of them do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fastact
+from fastact.catalogue import ACTIVATIONS
+from tests.conftest import callable_of
+
+#: Derivatives at kinks as torch 2.13's autograd returns them: input, derivative. Computed there, written here.
+TORCH_AT_KINKS = {
+    "relu": [(0.0, 0.0)],
+    "relu6": [(0.0, 0.0), (6.0, 0.0)],
+    "leaky_relu": [(0.0, 0.01)],
+    "prelu": [(0.0, 0.25)],
+    "hardtanh": [(-1.0, 0.0), (1.0, 0.0)],
+    "hardsigmoid": [(-3.0, 0.0), (3.0, 0.0)],
+    "hardswish": [(-3.0, 0.0), (3.0, 1.0)],
+    "hardshrink": [(-0.5, 0.0), (0.5, 0.0)],
+    "softshrink": [(-0.5, 0.0), (0.5, 0.0)],
+    "threshold": [(0.25, 0.0)],
+    "elu": [(0.0, 1.0)],
+    "celu": [(0.0, 1.0)],
+    "selu": [(0.0, 1.7580993408473766)],
+    "rrelu": [(0.0, (1 / 8 + 1 / 3) / 2)],
+}
+
+ARGUMENTS = {"prelu": [0.25], "threshold": [0.25, -1.0]}
+
+
+@pytest.mark.parametrize("name", TORCH_AT_KINKS)
+def test_derivative_at_kinks(name: str, backend: str) -> None:
+    slope = callable_of(ACTIVATIONS[name], "derivative", backend)
+    for x, expected in TORCH_AT_KINKS[name]:
+        assert slope(x, *ARGUMENTS.get(name, [])) == pytest.approx(expected, rel=1e-15)
+
+
+@pytest.mark.parametrize("name", TORCH_AT_KINKS)
+def test_kinks_against_torch(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    function = getattr(torch.nn.functional, name)
+    for x, expected in TORCH_AT_KINKS[name]:
+        given = torch.tensor([x], dtype=torch.float64, requires_grad=True)
+        parameters = [torch.tensor(p, dtype=torch.float64) if name == "prelu" else p for p in ARGUMENTS.get(name, [])]
+        function(given, *parameters).sum().backward()
+        assert float(given.grad) == pytest.approx(expected, rel=1e-15)
+
+
+def test_zero_keeps_its_sign_where_the_function_is_odd() -> None:
+    for name in ("identity", "tanh", "softsign", "tanhshrink", "hardtanh"):
+        assert np.signbit(ACTIVATIONS[name].value(-0.0)), name
+
+
+def test_where_other_libraries_lose_everything() -> None:
+    """exp(-100) is subnormal in float32, and 1 - sigmoid(40) is 0; the results, by mpmath, are neither."""
+    assert fastact.silu(np.float32(-100)) == np.float32(-3.72007597602e-42)
+    assert float(fastact.sigmoid_derivative(np.float32(40))) == pytest.approx(4.24835425529e-18, rel=2e-7)
+    assert float(fastact.gelu(np.float32(-13))) == pytest.approx(-7.95231371941e-38, rel=4e-7)
+    assert fastact.gelu(np.float32(1.7e38)) == np.float32(1.7e38)
+
+
+def test_rrelu() -> None:
+    x = np.linspace(-3, 3, 1001, dtype=np.float32)
+    middle = np.float32((1 / 8 + 1 / 3) / 2)
+    assert np.allclose(fastact.rrelu(x), np.where(x > 0, x, x * middle), rtol=1e-6)
+    drawn = fastact.rrelu(x, training=True, rng=3)
+    assert drawn.dtype == np.float32
+    slopes = drawn[x < 0] / x[x < 0]
+    assert np.all((slopes > 0.1249) & (slopes < 0.3334))
+    assert np.std(slopes) > 0.04
+    assert np.array_equal(drawn, fastact.rrelu(x, training=True, rng=np.random.default_rng(3)))
+    assert np.allclose(fastact.rrelu_derivative(x, training=True, rng=3)[x < 0], slopes, rtol=1e-6)
+    value, slope = fastact.rrelu_with_derivative(x, 0.2, 0.2, training=True)
+    assert np.allclose(value, fastact.leaky_relu(x, 0.2))
+    assert np.allclose(slope, fastact.leaky_relu_derivative(x, 0.2))
+    assert not np.array_equal(fastact.rrelu(x, training=True), fastact.rrelu(x, training=True))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_swish_far_out(dtype: str, backend: str) -> None:
+    """Where beta * x is beyond what exp can take, and where it is no number."""
+    swish = callable_of(ACTIVATIONS["swish"], "value", backend)
+    number = np.dtype(dtype).type
+    far = np.array([np.inf, -np.inf, np.finfo(dtype).max, np.finfo(dtype).min], dtype)
+    for beta in (number(2), number(4e4), number(np.inf)):
+        np.testing.assert_array_equal(swish(far, beta), np.maximum(far, 0))
+        np.testing.assert_array_equal(swish(far, -beta), np.minimum(far, 0))
+    assert np.isnan(swish(np.append(far, number(1)), number(np.nan))).all()
+    assert np.isnan(swish(number(0), number(np.inf)))
+
+
+def test_defaults_are_the_same_bits_as_given_explicitly() -> None:
+    x = np.linspace(-5, 5, 501)
+    for entry in ACTIVATIONS.values():
+        if not all(isinstance(default, float) for default in entry.parameters.values()):
+            continue
+        for dtype in (np.float16, np.float32, np.float64):
+            values = x.astype(dtype)
+            explicit = [float(str(default)) for default in entry.parameters.values()]
+            assert np.array_equal(entry.value(values), entry.value(values, *explicit)), (entry.name, dtype)

@@ -1,0 +1,294 @@
+"""The command line: what it prints, writes and leaves behind, and one clear line for every mistake."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastact
+from fastact.commands.parser import main
+from tests.runtime.test_cache import finish, start
+from tests.runtime.test_threads import PRELUDE, needs_posix
+
+Capture = pytest.CaptureFixture[str]
+
+
+def one_line_of_complaint(errors: str) -> bool:
+    return errors.startswith("fastact: ") and errors.count("\n") == 1 and errors.endswith("\n")
+
+
+def saved(folder: Path, x: Any, name: str = "in.npy") -> Path:
+    path = folder / name
+    np.save(path, x)
+    return path
+
+
+@needs_posix
+def test_a_reader_that_stops_is_no_error() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "fastact", "info"]
+    run = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=120)
+    os.close(write)
+    assert (run.returncode, run.stderr) == (1, "")
+
+
+# -- info and bench -------------------------------------------------------------------------------
+
+
+def test_info_says_what_runs(capsys: Capture) -> None:
+    assert main(["info"]) == 0
+    output, errors = capsys.readouterr()
+    rows = {line.split(maxsplit=1)[0]: line.split(maxsplit=1)[1] for line in output.splitlines()}
+    assert rows["fastact"] == fastact.__version__
+    assert rows["numpy"] == np.__version__
+    assert rows["backend"].startswith(f"{fastact.backend()} (")
+    assert rows["threads"].startswith(f"{fastact.get_num_threads()} of ")
+    assert ("cache" in rows) == (fastact.backend() == "numba")
+    assert rows["matrix"].startswith(("products  compiled here (", "products  NumPy's BLAS ("))
+    assert errors == ""
+
+
+@pytest.mark.parametrize("options", [[], ["--backward"], ["--dtype", "float64"], ["--dtype", "float16"]], ids=" ".join)
+def test_bench_prints_a_row_each(options: list[str], capsys: Capture) -> None:
+    assert main(["bench", "--size", "1e4", "--repeat", "2", *options, "sigmoid", "prelu"]) == 0
+    header, _, columns, *rows = capsys.readouterr().out.splitlines()
+    assert header.startswith("grad * f'(x)" if "--backward" in options else "f(x)")
+    assert f"10,000 {options[-1] if '--dtype' in options else 'float32'}" in header
+    assert "ns/element" in columns
+    assert [row.split()[0] for row in rows] == ["sigmoid", "prelu"]
+    # Time per element and beside a copy; plain NumPy is timed forwards only.
+    assert {len(row.split()) for row in rows} == {3 if "--backward" in options else 5}
+    assert all(float(row.split()[1]) > 0 for row in rows)
+
+
+# -- plot -------------------------------------------------------------------------------------------
+
+
+def test_plot_draws_all_and_some(tmp_path: Path, capsys: Capture) -> None:
+    pytest.importorskip("matplotlib")
+    for names, count in (([], len(fastact.ACTIVATIONS)), (["gelu", "expit"], 2)):
+        target = tmp_path / f"{count}.svg"
+        assert main(["plot", *names, "--output", str(target)]) == 0
+        assert f"{count} activations" in capsys.readouterr().out
+        assert "gelu" in target.read_text() or target.stat().st_size > 10_000
+
+
+def test_plot_refuses(tmp_path: Path, capsys: Capture) -> None:
+    pytest.importorskip("matplotlib")
+    for arguments, message in (
+        (["nosuch"], "no activation is called 'nosuch'"),
+        (["relu", "--output", str(tmp_path / "none" / "x.png")], "cannot write"),
+        (["relu", "--output", str(tmp_path / "x.nosuch")], "cannot write"),
+    ):
+        assert main(["plot", *arguments]) == 2
+        assert message in capsys.readouterr().err
+
+
+# -- demo -------------------------------------------------------------------------------------------
+
+
+def test_demo_learns_digits(capsys: Capture) -> None:
+    pytest.importorskip("sklearn")
+    assert main(["demo", "--epochs", "12"]) == 0
+    output, errors = capsys.readouterr()
+    accuracy = next(line for line in output.splitlines() if line.endswith("of those held out are right"))
+    assert float(accuracy.split()[0]) >= 97
+    assert "12/12" in errors  # the progress bar
+
+
+@pytest.mark.parametrize("seed", ["-1", "1.5", "x"])
+def test_demo_of_a_seed_that_makes_no_sense(seed: str, capsys: Capture) -> None:
+    assert main(["demo", f"--seed={seed}"]) == 2
+    assert "is not a whole number of at least 0" in capsys.readouterr().err
+
+
+def test_demo_without_scikit_learn(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    assert main(["demo"]) == 2
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert one_line_of_complaint(errors)
+    assert "scikit-learn" in errors
+
+
+# -- mistakes ---------------------------------------------------------------------------------------
+
+MISTAKES = [
+    "",
+    "paint",
+    "info --loud",
+    "bench sigmiod",
+    "bench sigmoid_backward",
+    "bench --size 0 relu",
+    "bench --size -5 relu",
+    "bench --size 1.5 relu",
+    "bench --size ten relu",
+    "bench --size nan relu",
+    "bench --size inf relu",
+    "bench --size 1e18 relu",
+    "bench --repeat 0 relu",
+    "bench --dtype int8 relu",
+    "apply",
+    "apply sigmiod IN/float.npy OUT",
+    "apply sigmoid_backward IN/float.npy OUT",
+    "apply sigmoid_with_derivative IN/float.npy OUT",
+    "apply sigmoid IN/missing.npy OUT",
+    "apply sigmoid IN OUT",
+    "apply sigmoid IN/text.npy OUT",
+    "apply sigmoid IN/empty.npy OUT",
+    "apply sigmoid IN/header.npy OUT",
+    "apply sigmoid IN/truncated.npy OUT",
+    "apply sigmoid IN/complex.npy OUT",
+    "apply sigmoid IN/object.npy OUT",
+    "apply sigmoid IN/string.npy OUT",
+    "apply sigmoid IN/float.npy OUT --set alpha=1",
+    "apply elu IN/float.npy OUT --set beta=1",
+    "apply elu IN/float.npy OUT --set alpha=one",
+    "apply elu IN/float.npy OUT --set alpha",
+    "apply prelu IN/float.npy OUT",
+    "apply sigmoid IN/float.npy IN/missing/out.npy",
+    "apply sigmoid IN/float.npy IN/text.npy/out.npy",
+    "apply sigmoid IN/float.npy IN",
+    "apply sigmoid IN/float.npy .",
+    "apply sigmoid IN/float.npy /",
+]
+
+
+def contents(folder: Path) -> dict[Path, bytes | None]:
+    return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> Path:
+    """A folder of .npy files, of which only float.npy can be computed with."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    whole = saved(folder, np.linspace(-1, 1, 100), "float.npy").read_bytes()
+    saved(folder, np.ones(3, complex), "complex.npy")
+    saved(folder, np.array([None, 1.0]), "object.npy")
+    saved(folder, np.array(["a", "b"]), "string.npy")
+    (folder / "truncated.npy").write_bytes(whole[:-1])
+    (folder / "header.npy").write_bytes(whole[:40])
+    (folder / "empty.npy").write_bytes(b"")
+    (folder / "text.npy").write_text("x, y\n1, 2\n")
+    return folder
+
+
+@pytest.mark.parametrize("command", MISTAKES)
+def test_mistake_costs_one_line(command: str, inputs: Path, capsys: Capture) -> None:
+    before = contents(inputs.parent)
+    places = {"IN": str(inputs), "OUT": str(inputs.parent / "out.npy")}
+    arguments = [
+        places.get(head, head) + slash + tail for head, slash, tail in (w.partition("/") for w in command.split())
+    ]
+    assert main(arguments) == 2
+    assert one_line_of_complaint(capsys.readouterr().err)
+    assert contents(inputs.parent) == before
+
+
+@pytest.mark.parametrize(
+    "header", ["{'descr': '<f8', 'fortran_order': False, 'shape': (-5,), }", "{'a': 1, 2: 3}", "((("]
+)
+def test_header_that_makes_no_sense(header: str, tmp_path: Path, capsys: Capture) -> None:
+    source = tmp_path / "in.npy"
+    text = header.ljust(117).encode() + b"\n"
+    source.write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(400))
+    assert main(["apply", "sigmoid", str(source), str(tmp_path / "out.npy")]) == 2
+    assert one_line_of_complaint(capsys.readouterr().err)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_output_without_a_name(inputs: Path, capsys: Capture) -> None:
+    assert main(["apply", "sigmoid", str(inputs / "float.npy"), ""]) == 2
+    assert one_line_of_complaint(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["info"], ["bench", "relu"], ["apply", "relu", "float.npy", "out.npy"]], ids=" ".join
+)
+def test_backend_that_does_not_exist(arguments: list[str], inputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(inputs)
+    before = contents(inputs)
+    result = finish(start("-m", "fastact", *arguments, FASTACT_BACKEND="abacus"))
+    assert result.returncode == 2
+    assert one_line_of_complaint(result.stderr)
+    assert "FASTACT_BACKEND" in result.stderr
+    assert contents(inputs) == before
+
+
+# -- apply ------------------------------------------------------------------------------------------
+
+GRID = np.random.default_rng(3).normal(0, 3, (37, 41))
+ARRAYS = {
+    **{dtype: GRID.astype(dtype) for dtype in ("float16", "float32", "float64", "int64", "int8", "bool", ">f8", ">f4")},
+    "fortran": np.asfortranarray(GRID),
+    "strided": GRID[::2, ::-3],
+    "scalar": np.array(0.75, np.float32),
+    "empty": np.ones((0, 3)),
+    "one": np.ones((1, 1)),
+}
+
+
+@pytest.mark.parametrize("block", [None, 1000, 1], ids=["one_block", "many_blocks", "block_per_element"])
+@pytest.mark.parametrize("array", ARRAYS)
+def test_apply_equals_the_call(array: str, block: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if block:
+        monkeypatch.setattr("fastact.commands.apply.BLOCK_BYTES", block)
+    x = ARRAYS[array]
+    target = tmp_path / "out.npy"
+    assert main(["apply", "gelu", str(saved(tmp_path, x)), str(target)]) == 0
+    y, expected = np.load(target), np.asarray(fastact.gelu(x))
+    assert (y.dtype, y.shape, y.flags.fnc) == (expected.dtype, expected.shape, np.load(tmp_path / "in.npy").flags.fnc)
+    assert y.tobytes() == expected.tobytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.npy", "out.npy"]
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [("leaky_relu", {"negative_slope": 0.125}), ("elu_derivative", {"alpha": 2.5}), ("prelu", {"weight": -3.0})],
+)
+def test_apply_with_parameters(name: str, parameters: dict[str, float], tmp_path: Path) -> None:
+    settings = [f"--set={parameter}={value}" for parameter, value in parameters.items()]
+    assert main(["apply", name, str(saved(tmp_path, GRID)), str(tmp_path / "out.npy"), *settings]) == 0
+    np.testing.assert_array_equal(
+        np.load(tmp_path / "out.npy"), getattr(fastact, name)(GRID, **parameters), strict=True
+    )
+
+
+def test_apply_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The input is still read while the output is written: more than one block shows it."""
+    monkeypatch.setattr("fastact.commands.apply.BLOCK_BYTES", 1000)
+    path = saved(tmp_path, GRID)
+    assert main(["apply", "sigmoid", str(path), str(path)]) == 0
+    np.testing.assert_array_equal(np.load(path), fastact.sigmoid(GRID), strict=True)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@needs_posix
+def test_interrupted_apply_leaves_nothing(tmp_path: Path) -> None:
+    """The input is sparse, and so large that it is still being read when the signal comes, long after compiling."""
+    source, target = tmp_path / "in.npy", tmp_path / "out.npy"
+    with source.open("wb") as file:
+        np.lib.format.write_array_header_2_0(file, {"descr": "<f8", "fortran_order": False, "shape": (1 << 28,)})
+        file.truncate(file.tell() + (8 << 28))
+    code = f"{PRELUDE}\nfastact.gelu(x)\nfrom fastact.commands.parser import main\nsys.exit(main(sys.argv[1:]))"
+    process = start("-c", code, "apply", "gelu", str(source), str(target))
+    patience = time.monotonic() + 30
+    while not list(tmp_path.glob(".*.part")) and time.monotonic() < patience:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    result = finish(process, timeout=30)
+    assert result.returncode == 130
+    assert result.stderr.splitlines()[-1] == "fastact: interrupted"
+    assert "Traceback" not in result.stderr
+    assert list(tmp_path.iterdir()) == [source]

@@ -1,0 +1,185 @@
+"""The cache of compiled code: read without Numba, repaired when damaged, shared by processes, never stale."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import fastact
+
+pytestmark = pytest.mark.skipif(fastact.backend() == "numpy", reason="the NumPy backend compiles nothing")
+
+#: Prints whether Numba was needed, and the bits of a result.
+COMPUTE = """
+import sys
+import numpy as np
+import fastact
+result = fastact.sigmoid(np.linspace(-9, 9, 1001, dtype=np.float32))
+print("numba" in sys.modules, result.tobytes().hex())
+"""
+
+
+def start(*arguments: str, **env: str) -> subprocess.Popen[str]:
+    """Another Python, in more threads than there may be cores."""
+    environment = os.environ | {"FASTACT_NUM_THREADS": "4"} | env
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, *arguments], env=environment, stdout=pipe, stderr=pipe, text=True)
+
+
+def finish(process: subprocess.Popen[str], timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    """Its exit code and output; one that hangs is killed and fails the test."""
+    with process:
+        try:
+            output, errors = process.communicate(timeout=timeout)
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+
+def run(code: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return finish(start("-c", code, **env))
+
+
+class Outcome(NamedTuple):
+    numba: bool
+    bits: str
+
+
+def outcome(output: str) -> Outcome:
+    numba, bits = output.split()
+    return Outcome(numba == "True", bits)
+
+
+def compute(folder: Path) -> Outcome:
+    """Run COMPUTE in a process of its own, which must not have anything to say about the cache."""
+    result = run(COMPUTE, FASTACT_CACHE_DIR=str(folder))
+    assert (result.returncode, result.stderr) == (0, "")
+    return outcome(result.stdout)
+
+
+class Warm(NamedTuple):
+    folder: Path
+    first: Outcome
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Warm:
+    """A cache that one process has filled, and what that process found."""
+    folder = tmp_path_factory.mktemp("cache") / "made" / "by" / "fastact"
+    return Warm(folder, compute(folder))
+
+
+@pytest.fixture
+def own(warm: Warm, tmp_path: Path) -> Warm:
+    """A copy of it to spoil."""
+    return Warm(Path(shutil.copytree(warm.folder, tmp_path / "cache")), warm.first)
+
+
+def entries(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.o"))
+
+
+def test_second_process_needs_no_numba(warm: Warm) -> None:
+    assert warm.first.numba
+    assert compute(warm.folder) == Outcome(False, warm.first.bits)
+
+
+def test_files_are_left_in_order(warm: Warm) -> None:
+    """The driver and one loop; locks beside them, and no drafts."""
+    assert len(entries(warm.folder)) == 2
+    assert {path.suffix for path in warm.folder.iterdir()} <= {".o", ".lock"}
+
+
+def flipped_byte(contents: bytes) -> bytes:
+    middle = len(contents) // 2
+    return contents[:middle] + bytes([contents[middle] ^ 0x10]) + contents[middle + 1 :]
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "truncated": lambda contents: contents[: len(contents) // 2],
+    "garbage": lambda contents: bytes(range(1, 252)) * (len(contents) // 251),
+    "empty": lambda contents: b"",
+    "flipped_byte": flipped_byte,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_entries_are_compiled_again(own: Warm, damage: str) -> None:
+    for path in entries(own.folder):
+        path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    assert compute(own.folder) == own.first
+    assert compute(own.folder) == Outcome(False, own.first.bits)
+
+
+@pytest.mark.parametrize("below", [".", "sub/deeper"])
+def test_directory_that_cannot_be_made(warm: Warm, tmp_path: Path, below: str) -> None:
+    """A regular file stands in the way, which stops even root."""
+    file = tmp_path / "file"
+    file.write_text("mine")
+    assert compute(file / below) == warm.first
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert file.read_text() == "mine"
+
+
+def test_directory_that_disappears(tmp_path: Path) -> None:
+    """Found usable by the first function, gone when the second is compiled."""
+    code = """
+import os, shutil, fastact
+assert fastact.relu(-1.0) == 0
+shutil.rmtree(os.environ["FASTACT_CACHE_DIR"])
+assert fastact.sigmoid(0.0) == 0.5
+"""
+    result = run(code, FASTACT_CACHE_DIR=str(tmp_path / "cache"))
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_edited_formula_never_runs_old_code(tmp_path: Path) -> None:
+    """The same name, signature and file; going back to the first formula finds its code again."""
+    code = """
+import sys
+import fastact
+
+@fastact.activation
+def bent(x, slope=1.0):
+    return x * x * {} + slope
+
+print(bent(2.0), bent.derivative(2.0), "numba" in sys.modules)
+"""
+    outputs = [run(code.format(factor), FASTACT_CACHE_DIR=str(tmp_path)).stdout for factor in (3, 5, 3)]
+    assert outputs == ["13.0 12.0 True\n", "21.0 20.0 True\n", "13.0 12.0 False\n"]
+
+
+def test_processes_starting_at_once_on_a_cold_cache(warm: Warm, tmp_path: Path) -> None:
+    processes = [start("-c", COMPUTE, FASTACT_CACHE_DIR=str(tmp_path)) for _ in range(8)]
+    results = [finish(process) for process in processes]
+    assert [(result.returncode, result.stderr) for result in results] == [(0, "")] * 8
+    found = [outcome(result.stdout) for result in results]
+    assert {each.bits for each in found} == {warm.first.bits}
+    # Two entries: each is compiled once, by whoever comes first.
+    assert 1 <= sum(each.numba for each in found) <= 2
+
+
+#: Moments at which a process dies: with the lock held, and with its draft written but not moved into place.
+MOMENTS = {
+    "compiling": "from fastact.runtime import compiler as owner; name = 'compile_object'",
+    "writing": "from pathlib import Path as owner; name = 'replace'",
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_process_leaves_a_usable_cache(warm: Warm, tmp_path: Path, moment: str) -> None:
+    killer = (
+        f"import os, signal\n{MOMENTS[moment]}\nsetattr(owner, name, lambda *_: os.kill(os.getpid(), 9))\n{COMPUTE}"
+    )
+    assert run(killer, FASTACT_CACHE_DIR=str(tmp_path)).returncode == -9
+    assert entries(tmp_path) == []
+    assert compute(tmp_path) == warm.first
+    assert compute(tmp_path) == Outcome(False, warm.first.bits)

@@ -1,0 +1,271 @@
+"""Threads, forks, signals and the end of the process: results stay right and nobody waits."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastact
+from fastact.simd.layout import MAX_THREADS
+from tests.runtime.test_cache import finish, run, start
+
+compiled_only = pytest.mark.skipif(fastact.backend() == "numpy", reason="the NumPy backend has no threads of its own")
+needs_posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has other forks and signals")
+
+#: A script's start. Ctrl-C is handled as in a terminal, where a job in the background would inherit that
+#: it is ignored; a child that hangs does not outlive the test.
+PRELUDE = """
+import multiprocessing, os, signal, sys, threading, time
+import numpy as np, fastact
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(os, "fork"):
+    os.register_at_fork(after_in_child=lambda: signal.alarm(15))
+x = np.linspace(-8, 8, 1_000_000)
+expected = 1 / (1 + np.exp(-x))
+def right(*_): return bool(np.allclose(fastact.sigmoid(x), expected, rtol=1e-12, atol=0))
+def in_child(task):
+    child = os.fork()
+    if child == 0:
+        try:
+            os._exit(0 if task() else 1)
+        finally:
+            os._exit(1)
+    return os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.fixture(autouse=True)
+def _same_threads_afterwards() -> Iterator[None]:
+    before = fastact.get_num_threads()
+    yield
+    fastact.set_num_threads(before)
+
+
+def bits(results: Any) -> bytes:
+    return b"".join(result.tobytes() for result in (results if isinstance(results, tuple) else (results,)))
+
+
+def sample(size: int, dtype: str) -> np.ndarray:
+    return np.random.default_rng(size).normal(0, 4, size).astype(dtype)
+
+
+def every_function(test: Callable[..., None]) -> Callable[..., None]:
+    """Functions of x alone; the gradient of a backward lies in memory as x does."""
+    functions = [fastact.sigmoid, fastact.gelu, fastact.silu_with_derivative, lambda x: fastact.gelu_backward(x, x)]
+    over = pytest.mark.parametrize("function", functions, ids=["sigmoid", "gelu", "with_derivative", "backward"])
+    return over(pytest.mark.parametrize("dtype", ["float32", "float64"])(test))
+
+
+@every_function
+def test_same_bits_for_any_number_of_threads(function: Callable[..., Any], dtype: str) -> None:
+    for size in (1, 63, 64, 65, 99_999, 100_000, 1_000_003):
+        x = sample(size, dtype)
+        found = set()
+        for threads in (1, 2, 5):
+            fastact.set_num_threads(threads)
+            found.add(bits(function(x)))
+        assert len(found) == 1, size
+
+
+def laid_out(x: np.ndarray, offset: int, stride: int) -> np.ndarray:
+    """The same numbers elsewhere: ``offset`` bytes into a buffer, ``stride`` elements apart."""
+    memory = np.zeros(offset + abs(stride) * x.nbytes, np.uint8)
+    view = np.ndarray((x.size * abs(stride),), x.dtype, memory, offset)[::stride]
+    view[:] = x
+    return view
+
+
+@every_function
+def test_same_bits_for_any_layout(function: Callable[..., Any], dtype: str) -> None:
+    for size in (1, 65, 100_003):
+        x = sample(size, dtype)
+        expected = bits(function(x))
+        for offset, stride in ((8, 1), (24, 1), (72, 1), (3, 1), (0, -1), (0, 2), (8, -3), (1, 5)):
+            assert bits(function(laid_out(x, offset, stride))) == expected, (size, offset, stride)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, np.int64(3)])
+def test_number_of_threads_can_be_set(n: int) -> None:
+    fastact.set_num_threads(n)
+    assert fastact.get_num_threads() == (1 if fastact.backend() == "numpy" else n)
+
+
+def test_more_threads_than_any_system_has() -> None:
+    fastact.set_num_threads(10**20)
+    assert fastact.get_num_threads() >= 1
+
+
+@pytest.mark.parametrize("n", [0, -1, 1.5, True, "2"])
+def test_invalid_number_of_threads(n: Any) -> None:
+    with pytest.raises(ValueError if type(n) is int else TypeError, match="number of threads"):
+        fastact.set_num_threads(n)
+
+
+@compiled_only
+@pytest.mark.parametrize("setting", ["1", "3", str(10**20)])
+def test_environment_sets_threads(setting: str) -> None:
+    """As many as asked for, or as many as there can be."""
+    result = run("import fastact; print(fastact.backend(), fastact.get_num_threads())", FASTACT_NUM_THREADS=setting)
+    assert result.stdout == f"numba {min(int(setting), MAX_THREADS)}\n"
+
+
+@compiled_only
+@pytest.mark.parametrize("setting", ["many", "0", "-2", "1.5"])
+def test_environment_with_invalid_threads(setting: str) -> None:
+    result = run("import fastact; fastact.relu(1.0)", FASTACT_NUM_THREADS=setting)
+    assert result.stderr.splitlines()[-1].startswith("ValueError: FASTACT_NUM_THREADS must be")
+    result = finish(start("-m", "fastact", "info", FASTACT_NUM_THREADS=setting))
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert result.stderr.startswith("fastact: FASTACT_NUM_THREADS must be")
+
+
+FORKS = {
+    "child": "assert in_child(right)",
+    "grandchild": "assert in_child(lambda: right() and in_child(right) and right())",
+    "pool": "assert all(multiprocessing.get_context('fork').Pool(3).map(right, range(9)))",
+    "from_a_thread_while_another_computes": """
+done = threading.Event()
+def keep_busy():
+    while not done.is_set(): right()
+def fork_often(): found.extend(in_child(right) for _ in range(5))
+busy, found = threading.Thread(target=keep_busy), []
+forking = threading.Thread(target=fork_often)
+busy.start(); forking.start(); forking.join(); done.set(); busy.join()
+assert found == [True] * 5
+""",
+}
+
+
+@needs_posix
+@pytest.mark.parametrize("case", FORKS)
+def test_fork_after_parallel_use(case: str) -> None:
+    result = run(f"{PRELUDE}\nassert right()\n{FORKS[case]}\nassert right()")
+    assert result.returncode == 0, result.stderr
+
+
+#: Another thread compiles on a cold cache, for as long as the main thread needs to get in its way.
+COMPILING = f"""{PRELUDE}
+gelu, softplus = fastact.gelu, fastact.softplus
+compiling = threading.Thread(target=gelu, args=(x,))
+compiling.start()
+time.sleep(0.1)
+assert compiling.is_alive()
+"""
+
+
+@compiled_only
+@needs_posix
+def test_fork_while_another_thread_compiles(tmp_path: Any) -> None:
+    """The child must not wait for locks whose owners exist in the parent only."""
+    code = f"{COMPILING}\nassert in_child(lambda: softplus(0.0) > 0.69)\ncompiling.join()\nassert right()"
+    result = run(code, FASTACT_CACHE_DIR=str(tmp_path))
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("meddle", [False, True], ids=["alone", "while_threads_are_set"])
+def test_sixteen_python_threads(meddle: bool) -> None:
+    x = sample(120_000, "float32")
+    expected = bits(fastact.sigmoid(x))
+    done = threading.Event()
+
+    def set_threads() -> None:
+        while meddle and not done.is_set():
+            fastact.set_num_threads(random.randint(1, 5))
+            time.sleep(0)
+
+    with ThreadPoolExecutor(17) as pool:
+        pool.submit(set_threads)
+        tasks = [pool.submit(lambda: [bits(fastact.sigmoid(x)) == expected for _ in range(50)]) for _ in range(16)]
+        wait(tasks, timeout=60)
+        done.set()
+    assert [task.result() for task in tasks] == [[True] * 50] * 16
+
+
+#: Threads that start together, each with one of eight activations.
+TOGETHER = """
+import threading, numpy as np, fastact, fastact.runtime.threads
+from concurrent.futures import ThreadPoolExecutor
+names = ["relu", "sigmoid", "tanh", "gelu", "silu", "mish", "softplus", "elu"]
+x, weight, together = np.ones((300, 70), np.float32), np.ones((60, 70), np.float32), threading.Barrier(8)
+def layer(name): return fastact.dense(x, weight, activation=name)
+def pool(name): return fastact.runtime.threads.pool()
+def all_at_once(function):
+    with ThreadPoolExecutor(8) as threads:
+        return list(threads.map(lambda name: together.wait() + 1 and function(name), names))
+"""
+
+
+@compiled_only
+@pytest.mark.parametrize(
+    "code",
+    [
+        "all_at_once(layer)\n"
+        "elsewhere = [np.full(n, -1) for n in range(64) for _ in range(20)]\n"
+        "for name in names: assert (layer(name) == fastact.ACTIVATIONS[name](np.float32(70))).all()",
+        "assert len(set(map(id, all_at_once(pool)))) == 1",
+    ],
+    ids=["layers", "pool"],
+)
+def test_threads_begin_together(code: str) -> None:
+    """What all use is made by one: another's, forgotten, would be memory that compiled code has the address of."""
+    result = run(f"{TOGETHER}\n{code}", FASTACT_MATMUL="jit")
+    assert result.returncode == 0, result.stderr
+
+
+ENDS = {
+    "normal": "",
+    "sys_exit_in_thread": "t = threading.Thread(target=lambda: sys.exit(3 * right())); t.start(); t.join()",
+    "daemon_still_computing": "threading.Thread(target=lambda: [right() for _ in iter(int, 1)], daemon=True).start()",
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_exit_is_prompt(case: str) -> None:
+    result = run(f"{PRELUDE}\nassert right()\n{ENDS[case]}\nprint(time.time(), flush=True)")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert time.time() - float(result.stdout) < 5
+
+
+LOOP = """
+print("ready", flush=True)
+try:
+    while True:
+        {}(x)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def interrupted(code: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the code and send it Ctrl-C once it has said that it is ready."""
+    process = start("-c", code, **env)
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    return finish(process, timeout=15)
+
+
+@needs_posix
+def test_interrupt_of_a_busy_loop() -> None:
+    result = interrupted(f"{PRELUDE}\nright(){LOOP.format('fastact.sigmoid')}")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "interrupted\n", "")
+
+
+@compiled_only
+@needs_posix
+def test_interrupt_while_another_thread_compiles(tmp_path: Any) -> None:
+    """The main thread waits for the compiler too; a loop without an address must never be jumped to."""
+    code = f"{COMPILING}{LOOP.format('softplus')}\ncompiling.join()\nassert right()"
+    result = interrupted(code, FASTACT_CACHE_DIR=str(tmp_path))
+    assert (result.returncode, result.stdout) == (0, "interrupted\n"), result.stderr
