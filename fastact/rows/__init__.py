@@ -1,6 +1,6 @@
 """Functions along an axis: the softmax family, and gates.
 
-Uses the catalogue, functions, ufuncs and below. Begin with :mod:`.softmax`, what is public, and :mod:`.shapes`, which sees
-any array as rows. :mod:`.engine` gives compiled tasks (:mod:`.kernels`, :mod:`.tasks`) their work, :mod:`.fallback` is the
-same in NumPy, and :mod:`.direct` lets calls that repeat themselves skip all of it.
+Uses the catalogue, functions, ufuncs and below. Begin with :mod:`.softmax`, what is public, and :mod:`.shapes`, which
+sees any array as rows. :mod:`.engine` gives compiled tasks (:mod:`.kernels`, :mod:`.tasks`) their work,
+:mod:`.fallback` is the same in NumPy, and :mod:`.direct` lets calls that repeat themselves skip all of it.
 """
