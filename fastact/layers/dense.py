@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -105,19 +106,20 @@ def dense(
         check_target("preactivation", preactivation, shape, result)
         if out is not None and np.may_share_memory(out, preactivation):
             raise ValueError("out and preactivation overlap in memory; each needs its own")
+    y = empty(shape, result) if out is None else out
     computed = COMPUTED_IN[result.char]
     operands = [np.asarray(array, computed) for array in arrays.values()]
-    y = _writable_as_rows(out, shape, computed, operands)
-    z = None if preactivation is None else _writable_as_rows(preactivation, shape, computed, operands)
-    x2 = operands[0].reshape(_rows(shape), operands[0].shape[-1])
+    y_rows = _as_rows(y, computed, operands)
+    z_rows = None if preactivation is None else _as_rows(preactivation, computed, operands)
+    x2 = operands[0].reshape(len(y_rows), operands[0].shape[-1])
     bias = operands[2] if bias is not None else None
     if _compiled(backend):
-        _forward_compiled(x2, operands[1], bias, entry, y, z)
+        _forward_compiled(x2, operands[1], bias, entry, y_rows, z_rows)
     else:
-        _forward(backend, x2, operands[1], bias, entry, y, z)
-    if z is not None:
-        _hand_over(z, preactivation, shape, result)
-    return _hand_over(y, out, shape, result)
+        _forward(backend, x2, operands[1], bias, entry, y_rows, z_rows)
+    if preactivation is not None and z_rows is not None:
+        _hand_over(z_rows, preactivation)
+    return _hand_over(y_rows, y)
 
 
 @offered
@@ -183,59 +185,42 @@ def dense_backward(
     for name in ("grad", "preactivation"):
         if arrays[name].shape != shape:
             raise ValueError(f"{name} must have shape {shape}, as the layer's result, not {arrays[name].shape}")
-    n_out, n_in = arrays["weight"].shape
     g, x2, w, z = (np.asarray(array, computed) for array in arrays.values())
-    rows = _rows(shape)
-    g, x2, z = g.reshape(rows, n_out), x2.reshape(rows, n_in), z.reshape(rows, n_out)
+    rows = math.prod(shape[:-1])
+    g, x2, z = (array.reshape(rows, array.shape[-1]) for array in (g, x2, z))
+    dx, dweight = (empty(arrays[name].shape, common_dtype({name: arrays[name]})) for name in ("x", "weight"))
+    gradients = dx, dweight, empty(shape[-1:], dweight.dtype)
+    targets = tuple(_as_rows(gradient, computed, ()) for gradient in gradients)
     if _compiled(backend):
-        dx, dweight, dbias = _backward_compiled(g, x2, w, z, entry)
+        _backward_compiled(g, x2, w, z, entry, *targets[:2], targets[2][0])
     else:
-        dx, dweight, dbias = _backward(backend, g, x2, w, z, entry)
-    dx_dtype, dw_dtype = (common_dtype({name: arrays[name]}) for name in ("x", "weight"))
-    return (
-        _cast(dx.reshape(arrays["x"].shape), dx_dtype),
-        _cast(dweight, dw_dtype),
-        _cast(dbias, dw_dtype),
-    )
+        _backward(backend, g, x2, w, z, entry, *targets)
+    for target, gradient in zip(targets, gradients):
+        _hand_over(target, gradient)
+    return gradients
 
 
 # -- where results go ---------------------------------------------------------------------------------
 
 
-def _rows(shape: tuple[int, ...]) -> int:
-    return math.prod(shape[:-1])
-
-
-def _writable_as_rows(
-    target: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype, operands: list[np.ndarray]
-) -> np.ndarray:
+def _as_rows(target: np.ndarray, dtype: np.dtype, operands: Sequence[np.ndarray]) -> np.ndarray:
     """The target as a matrix with contiguous rows that can be written while the operands are read, or new memory."""
-    rows = (_rows(shape), shape[-1])
-    if target is None or type(target) is not np.ndarray or target.dtype != dtype:
-        return empty(rows, dtype)
-    if any(np.may_share_memory(target, operand) for operand in operands):
-        return empty(rows, dtype)
-    if target.flags.c_contiguous:
-        return target.reshape(rows)
-    if target.ndim == 2 and target.strides[1] == dtype.itemsize:
-        return target
+    rows = math.prod(target.shape[:-1]), target.shape[-1]
+    own = type(target) is np.ndarray and target.dtype == dtype
+    if own and not any(np.may_share_memory(target, operand) for operand in operands):
+        if target.flags.c_contiguous:
+            return target.reshape(rows)
+        if target.ndim == 2 and target.strides[1] == dtype.itemsize:
+            return target
     return empty(rows, dtype)
 
 
-def _hand_over(computed: np.ndarray, target: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """The result where and as it was wanted."""
-    if target is None:
-        return _cast(computed.reshape(shape), dtype)
+def _hand_over(computed: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The target, with the result in it."""
     if not np.may_share_memory(computed, target):
-        target[...] = _cast(computed.reshape(shape), target.dtype)
+        with np.errstate(all="ignore"):  # what is too large for float16 is infinite
+            target[...] = computed.reshape(target.shape)
     return target
-
-
-def _cast(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    if array.dtype == dtype:
-        return array
-    with np.errstate(all="ignore"):  # what is too large for float16 is infinite
-        return array.astype(dtype)
 
 
 # -- in compiled code -------------------------------------------------------------------------------
@@ -258,10 +243,11 @@ def _forward_compiled(
 
 
 def _backward_compiled(
-    grad: np.ndarray, x: np.ndarray, weight: np.ndarray, z: np.ndarray, entry: Activation
+    grad: np.ndarray, x: np.ndarray, weight: np.ndarray, z: np.ndarray, entry: Activation, *out: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     layer = _backward_ufunc(entry, weight.dtype.char)
-    gradients: tuple[np.ndarray, np.ndarray, np.ndarray] = from_kept(x.nbytes, layer, grad, x, weight, z)
+    gradients: tuple[np.ndarray, np.ndarray, np.ndarray]
+    gradients = from_kept(max(x.nbytes, weight.nbytes), layer, grad, x, weight, z, *out)
     return gradients
 
 
@@ -352,11 +338,18 @@ def _forward(
 
 
 def _backward(
-    backend: str, grad: np.ndarray, x: np.ndarray, weight: np.ndarray, z: np.ndarray, entry: Activation
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    backend: str,
+    grad: np.ndarray,
+    x: np.ndarray,
+    weight: np.ndarray,
+    z: np.ndarray,
+    entry: Activation,
+    dx: np.ndarray,
+    dweight: np.ndarray,
+    dbias: np.ndarray,
+) -> None:
     """The three gradients, block by block of rows: dz is read three times while it is in the cache."""
     ufunc = None if entry.name == "identity" else _ufunc(entry, "backward", backend)
-    dx, dweight, dbias = (empty(shape, grad.dtype) for shape in (x.shape, weight.shape, (len(weight),)))
     blocks = _blocks(len(x), grad.itemsize * max(grad.shape[1], 1))
     memory = None if ufunc is None else np.empty((max(s.stop - s.start for s in blocks), grad.shape[1]), grad.dtype)
     with np.errstate(all="ignore"):
@@ -368,4 +361,3 @@ def _backward(
             product, total = np.matmul(dz.T, x[rows]), np.add.reduce(dz, axis=0)
             np.add(dweight if number else 0, product, out=dweight)
             np.add(dbias if number else 0, total, out=dbias)
-    return dx, dweight, dbias

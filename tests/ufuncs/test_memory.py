@@ -16,6 +16,7 @@ import pytest
 from numpy._core.multiarray import get_handler_name
 
 import fastact
+from fastact.layers import matmul
 from fastact.simd.layout import Kept
 from fastact.ufuncs import memory
 
@@ -63,6 +64,27 @@ def test_large_results_are_kept(name: str) -> None:
     again = make()
     assert again.ctypes.data == place
     assert np.array_equal(again, expected)
+
+
+@compiled
+@pytest.mark.parametrize("library", ["jit", "blas"])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("shape", [(2000, 300), (40, 50, 300)])
+def test_large_results_of_layers_are_kept(
+    library: str, dtype: str, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matmul, "choice", lambda: (library, "asked for"))
+    x, weight = np.ones(shape, dtype), np.ones((4000, 300), dtype)
+    y = fastact.dense(x, weight, activation="relu")
+    gradients = fastact.dense_backward(y, x, weight, y, "relu")
+    for result in (y, *gradients[:2]):
+        assert get_handler_name(result) == "fastact"
+        assert result.flags.owndata
+        assert result.base is None
+    for result, expected in zip((y, *gradients), (300, 300 * 4000, 300 * 2000, 300 * 2000)):
+        assert result.dtype == dtype
+        with np.errstate(over="ignore"):
+            assert (result == np.dtype(dtype).type(expected)).all()
 
 
 @compiled
