@@ -9,11 +9,11 @@ some neighbours at a time, and copied back when they are done.
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 
-from fastact.kernels.emit import WORDS, precision_of
+from fastact.kernels import lookups
+from fastact.kernels.emit import precision_of
 from fastact.rows.formulas import sources
 from fastact.rows.streams import past_caches_of, through_caches
 from fastact.simd import blocks, lanes, quarters
@@ -71,8 +71,8 @@ def words_for(storage: str) -> SimpleNamespace:
         total_of_each=compensated_sum_of_each if precision.name == "float64" else _total_of_each,
     )
     for name, source in sources(precision).items():
-        namespace: dict[str, Any] = {}
-        exec(compile(WORDS + source, f"<fastact {name}>", "exec"), namespace)
+        namespace = vars(blocks) | vars(lookups)
+        exec(compile(source, f"<fastact {name}>", "exec"), namespace)
         setattr(words, name, namespace[f"{name}_kernel"])
     return words
 
