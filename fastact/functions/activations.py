@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -14,6 +15,7 @@ from fastact.formulas.nodes import topological
 from fastact.functions.documentation import docstring
 from fastact.functions.parameters import parameters_of
 from fastact.functions.registry import ACTIVATIONS, KINDS
+from fastact.runtime.backends import HOMES
 from fastact.runtime.backends import backend as backend_in_use
 from fastact.ufuncs.keywords import REQUIRED, Call, with_keywords
 from fastact.ufuncs.ufunc import Definition, make_ufunc
@@ -165,13 +167,16 @@ class Activation:
         key = kind, backend
         if key not in self._callables:
             plain = not self.parameters and not self.options
-            made = (
-                make_ufunc(self.definition(kind), backend)
-                if plain
-                else with_keywords(self._call(kind, backend), backend)
-            )
+            made = self._plain(kind, backend) if plain else with_keywords(self._call(kind, backend), backend)
             self._callables[key] = made
         return self._callables[key]
+
+    def _plain(self, kind: str, backend: str) -> np.ufunc:
+        """The ufunc of that kind, which says where it is found."""
+        ufunc: Any = make_ufunc(self.definition(kind), backend)
+        with contextlib.suppress(AttributeError):  # before NumPy 2.2
+            ufunc.__module__ = HOMES[backend] if ACTIVATIONS.get(self.name) is self else self.__module__
+        return ufunc
 
     def _call(self, kind: str, backend: str) -> Call:
         """How the callable of that kind is to be called."""

@@ -10,12 +10,15 @@ from importlib.util import find_spec
 
 from fastact.runtime.threads import pool
 
-__all__ = ["backend", "reason"]
+__all__ = ["HOMES", "backend", "reason"]
 
 #: What compiles here: LLVM in llvmlite 0.45 to 0.47 aborts the process over an attribute of a function's.
 OLDEST = {"numba": (0, 66), "llvmlite": (0, 48)}
 
 CHOICES = ("auto", "numba", "numpy")
+
+#: Where the functions that a backend computes are found.
+HOMES = {"numba": "fastact", "numpy": "fastact.fallback"}
 
 
 def backend() -> str:

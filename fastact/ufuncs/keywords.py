@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastact.runtime.backends import HOMES
 from fastact.ufuncs import nested
 from fastact.ufuncs.nested import broadcast_axes
 from fastact.ufuncs.shortcut import with_shortcut
@@ -70,7 +71,7 @@ def with_keywords(call: Call, backend: str) -> Callable[..., Any]:
     exec(compile(source, f"<fastact {definition.name}>", "exec"), namespace)
     function: Callable[..., Any] = namespace[definition.name]
     function.__doc__ = definition.doc
-    function.__module__ = "fastact" if backend == "numba" else "fastact.fallback"
+    function.__module__ = HOMES[backend]
     shortcut = usual if defaults else ufunc
     return with_shortcut(function, shortcut) if shortcut and backend == "numba" else function
 

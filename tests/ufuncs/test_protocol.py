@@ -285,6 +285,14 @@ def test_pickle() -> None:
         assert copy.deepcopy(function) is function
 
 
+@pytest.mark.skipif(not hasattr(np.exp, "__module__"), reason="this machine has a NumPy whose ufuncs say nothing")
+def test_functions_say_where_they_are_found() -> None:
+    for name in fastact.ACTIVATIONS.public_names():
+        home = "fastact" if fastact.backend() == "numba" else "fastact.fallback"
+        assert getattr(fastact, name).__module__ == home
+        assert getattr(fastact.fallback, name).__module__ == "fastact.fallback"
+
+
 def test_joblib_tells_functions_apart() -> None:
     joblib = pytest.importorskip("joblib")
     names = ("sigmoid", "gelu", "gelu_backward", "leaky_relu", "prelu")
