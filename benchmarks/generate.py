@@ -1,4 +1,4 @@
-"""Write what the registry says a second time: the type stubs and the README's table of functions.
+"""Write what the registry says a second time: type stubs, the README's table of functions, the package's overview.
 
 ``python -m benchmarks.generate`` writes them; a test compares.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+from itertools import groupby
 from pathlib import Path
 
 from fastact.catalogue import ACTIVATIONS, Activation
@@ -13,8 +14,10 @@ from fastact.functions.registry import KINDS
 from fastact.names import functions
 
 ROOT = Path(__file__).parent.parent
-STUBS, README = ROOT / "fastact" / "__init__.pyi", ROOT / "README.md"
+STUBS, README, PACKAGE = ROOT / "fastact" / "__init__.pyi", ROOT / "README.md", ROOT / "fastact" / "__init__.py"
 START, END = "<!-- functions: written by benchmarks/generate.py -->\n", "<!-- end of functions -->\n"
+LINE = 119  # characters
+OVERVIEW_START, OVERVIEW_END = "All functions, as benchmarks/generate.py lists them.\n\n", "\nNetworks and settings\n"
 
 STUB_HEADER = '''"""Type stubs of the public names. Written by benchmarks/generate.py from the registry."""
 
@@ -97,12 +100,34 @@ def table() -> str:
     return "\n".join(rows) + "\n"
 
 
+def overview() -> str:
+    """What ``help(fastact)`` begins with: a line for each activation, and for each other function, by room."""
+    others = [name for name in functions() if not name.endswith("_backward")]
+    width = max(map(len, [*ACTIVATIONS, *others])) + 2
+    lines = ["Activations", "-----------", *(f"{entry.name:{width}}{entry.formula}" for entry in ACTIVATIONS.values())]
+    for title, names in groupby(sorted(others, key=home), home):
+        lines += ["", title, "-" * len(title), *(f"{name:{width}}{summary(name)}" for name in names)]
+    return "".join(f"{line}\n" if len(line) <= LINE else f"{line[: LINE - 4]} ...\n" for line in lines)
+
+
+def home(name: str) -> str:
+    """The room of a function, as a title."""
+    return str(functions()[name].__module__).split(".")[1].capitalize()
+
+
+def between(path: Path, start: str, text: str, end: str) -> str:
+    """A file's text with another one between two marks."""
+    before, _, rest = path.read_text().partition(start)
+    return before + start + text + end + rest.partition(end)[2]
+
+
 def generated() -> dict[Path, str]:
     """The files and what they should hold."""
-    text = README.read_text()
-    before, _, rest = text.partition(START)
-    _, _, after = rest.partition(END)
-    return {STUBS: stubs(), README: before + START + table() + END + after}
+    return {
+        STUBS: stubs(),
+        README: between(README, START, table(), END),
+        PACKAGE: between(PACKAGE, OVERVIEW_START, overview(), OVERVIEW_END),
+    }
 
 
 def main() -> None:

@@ -4,8 +4,85 @@
 >>> fastact.relu(np.array([-1.0, 0.0, 2.5]))
 array([0. , 0. , 2.5])
 
-Every activation NAME comes with ``NAME_derivative``, ``NAME_backward`` and ``NAME_with_derivative``;
-``fastact.ACTIVATIONS`` lists them. Names are made when they are first used, so importing is cheap.
+Every activation NAME comes with ``NAME_derivative(x)``, ``NAME_backward(grad, x)`` and ``NAME_with_derivative(x)``,
+most other functions with ``NAME_backward``. Each has a docstring of its own: ``help(fastact.gelu)``.
+
+All functions, as benchmarks/generate.py lists them.
+
+Activations
+-----------
+identity                          x
+step                              where(x > 0, 1, 0)
+relu                              maximum(x, 0)
+relu6                             minimum(maximum(x, 0), 6)
+leaky_relu                        where(x > 0, x, negative_slope * x)
+prelu                             where(x > 0, x, weight * x)
+rrelu                             where(x > 0, x, (lower + upper) / 2 * x)
+thresholded_relu                  where(x > alpha, x, 0)
+threshold                         where(x > threshold, x, value)
+hardtanh                          minimum(maximum(x, min_val), max_val)
+hardsigmoid                       minimum(maximum(x + 3, 0), 6) / 6
+hardswish                         x * minimum(maximum(x + 3, 0), 6) / 6
+hardshrink                        where(abs(x) > lambd, x, 0)
+softshrink                        where(x > lambd, x - lambd, where(x < -lambd, x + lambd, 0))
+sparse_plus                       where(x <= -1, 0, where(x >= 1, x, (x + 1)**2 / 4))
+sparse_sigmoid                    minimum(maximum((x + 1) / 2, 0), 1)
+sigmoid                           1 / (1 + exp(-x))
+tanh                              tanh(x)
+logsigmoid                        -log(1 + exp(-x))
+softsign                          x / (1 + abs(x))
+tanhshrink                        x - tanh(x)
+softplus                          logaddexp(0, beta * x) / beta
+squareplus                        (x + sqrt(x**2 + b)) / 2
+logcosh                           log(cosh(x))
+lisht                             x * tanh(x)
+elu                               where(x > 0, x, alpha * (exp(x) - 1))
+celu                              where(x > 0, x, alpha * (exp(x / alpha) - 1))
+selu                              1.0507009873554804934193349852946 * where(x > 0, x, 1.673263242354377284817042991 ...
+silu                              x / (1 + exp(-x))
+swish                             x / (1 + exp(-beta * x))
+quick_gelu                        x / (1 + exp(-1.702 * x))
+mish                              x * tanh(log(1 + exp(x)))
+gelu_tanh                         x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2
+gelu                              x * (1 + erf(x / sqrt(2))) / 2
+
+Layers
+------
+dense                             A dense layer: `activation(x @ weight.T + bias)`.
+
+Losses
+------
+binary_cross_entropy              Cross entropy of probabilities, with logarithms no lower than -100.
+binary_cross_entropy_with_logits  Cross entropy of the probabilities that belong to logits, which are never formed: ...
+cross_entropy                     Cross entropy of logits with labels or probabilities.
+huber_loss                        Squared error near zero, absolute error beyond delta.
+l1_loss                           Absolute error.
+mse_loss                          Squared error.
+
+Rows
+----
+geglu                             Gated linear unit that gelu opens, in one pass over memory.
+glu                               Gated linear unit that sigmoid opens, in one pass over memory.
+gumbel_softmax                    A draw from the distribution that logits stand for, made soft so that it has a gr ...
+hardmax                           1 at the first of the largest elements along an axis, 0 elsewhere.
+log_softmax                       Logarithm of `softmax`, right also where a probability is next to 1 or vanishes.
+logsumexp                         Logarithm of the sum of exponentials, without overflow.
+reglu                             Gated linear unit that relu opens, in one pass over memory.
+softmax                           Probabilities that belong to logits, along an axis.
+softmin                           softmax of -x: the smallest element gets the largest share.
+sparsemax                         The nearest point to x on the simplex of probabilities: softmax with true zeros.
+swiglu                            Gated linear unit that silu opens, in one pass over memory.
+
+Networks and settings
+---------------------
+MLP                small networks that train in one compiled call
+activation         make an activation of a formula of your own; an Activation has the four callables, and more
+ACTIVATIONS        the catalogue by name
+backend            which backend computes, "numba" or "numpy"
+fallback           the NumPy versions of every function
+get_num_threads    how many threads a call may use
+set_num_threads    say so
+kept_memory        a context in which memory of large arrays is used again
 """
 
 from __future__ import annotations

@@ -203,7 +203,7 @@ def _public(loss: Loss, compute: Callable[..., Any], suffix: str) -> Callable[..
         f"out: np.ndarray | None = None) -> Any:\n"
         f"    return compute(loss, backend, pred, target, reduction, ({''.join(f'{name}, ' for name in names)}), out)\n"
     )
-    namespace: dict[str, Any] = {"compute": compute, "loss": loss}
+    namespace: dict[str, Any] = {"__name__": __name__, "compute": compute, "loss": loss}
     header = "from __future__ import annotations\n"
     exec(compile(header + source, f"<fastact {loss.name}{suffix}>", "exec"), namespace)
     function: Callable[..., Any] = namespace[loss.name + suffix]
