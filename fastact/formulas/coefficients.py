@@ -196,7 +196,9 @@ EXP2_RELATIVE_ERROR = {
 
 #: tanh rounds to 1 from here on
 TANH_LIMIT = {
-    "float32": (9.0199999999999995737,),
+    "float32": (
+        9.0199999999999995737,
+    ),
 }
 
 #: tanh(c + r) = TANH_0 + TANH_1 r + ... + TANH_5 r**5 up to 16, four c to the octave; c = 0 up to 5/64
