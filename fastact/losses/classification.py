@@ -172,6 +172,8 @@ def checked(pred: Any, target: Any, reduction: str, smoothing: float, ignore_ind
     if logits.ndim == 0:
         raise ValueError("pred must have an axis of classes, but it is a scalar")
     axis = min(1, logits.ndim - 1)
+    if logits.shape[axis] == 0:
+        raise ValueError(f"pred must have at least one class; its shape is {logits.shape}")
     shape = logits.shape[:axis] + logits.shape[axis + 1 :]
     rows = as_rows(logits, (axis,))
     if target.dtype.kind in "iu":
@@ -218,7 +220,9 @@ def _losses(compute: Any, problem: Problem) -> np.ndarray:
         loss = _negative_logarithm(problem, maximum, log)
         if problem.smoothing:
             mean = x.sum(axis=1, keepdims=True, dtype=np.float64) / x.shape[1]
-            loss = (1 - problem.smoothing) * loss + problem.smoothing * ((maximum - mean) + log)
+            evenly = problem.smoothing * ((maximum - mean) + log)
+            # what does not count at all may be infinite
+            loss = evenly if problem.smoothing == 1 else (1 - problem.smoothing) * loss + evenly
         return loss if problem.counted is None else np.where(problem.counted, loss, 0.0)
 
 
@@ -239,7 +243,8 @@ def _with_probabilities(problem: Problem, maximum: np.ndarray, log: np.ndarray) 
         part = slice(start, start + step)
         negative = (maximum[part] - x[part]) + log[part]
         targets = p[part] * (1 - problem.smoothing) + problem.smoothing / classes if problem.smoothing else p[part]
-        loss[part] = (targets * negative).sum(axis=1, keepdims=True, dtype=np.float64)
+        terms = np.where(targets == 0, 0.0, targets * negative)  # an impossible class may have no finite logarithm
+        loss[part] = terms.sum(axis=1, keepdims=True, dtype=np.float64)
     return loss
 
 

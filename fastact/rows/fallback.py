@@ -95,9 +95,10 @@ def _sparsemax(x: np.ndarray, y: np.ndarray) -> None:
 
 
 def _hardmax(x: np.ndarray, y: np.ndarray) -> None:
-    where = x.argmax(axis=1, keepdims=True)
-    y[...] = 0
-    np.put_along_axis(y, where, y.dtype.type(1), axis=1)
+    first = x.argmax(axis=1, keepdims=True)  # NaN, if there is one
+    broken = np.isnan(np.take_along_axis(x, first, axis=1))
+    y[...] = np.where(broken, np.nan, 0)
+    np.put_along_axis(y, first, np.where(broken, np.nan, 1).astype(y.dtype), axis=1)
 
 
 def apply(operation: str, *arrays: np.ndarray, scale: float = 1.0) -> None:

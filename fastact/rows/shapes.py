@@ -77,8 +77,10 @@ def along(compute: Any, operation: str, axis: Any, out: Any, *inputs: np.ndarray
     axes = normalized_axes(axis, len(shape))
     if out is not None:
         check_target("out", out, shape, dtype)
-    if not axes:
-        axes = (0,)
+    if shape and not axes:  # each element is a row of its own
+        result = empty(shape, dtype) if out is None else out
+        along(compute, operation, -1, np.asarray(result)[..., np.newaxis], *(a[..., np.newaxis] for a in inputs))
+        return written(result)
     order = sorted(range(len(shape)), key=lambda i: -abs(inputs[0].strides[i]))
     if len(axes) == 1 and order != list(range(len(shape))):  # a transposed array: see it as the C-ordered one it is
         inputs = tuple(a.transpose(order) for a in inputs)

@@ -10,6 +10,7 @@ import numpy as np
 from fastact.functions.offered import offered
 from fastact.rows.direct import repeated
 from fastact.rows.shapes import along, as_floats, as_rows, engine, masked, normalized_axes
+from fastact.ufuncs.memory import empty
 
 __all__ = [
     "gumbel_softmax", "hardmax", "log_softmax", "log_softmax_backward", "logsumexp", "softmax", "softmax_backward",
@@ -38,7 +39,7 @@ def softmax(backend: str, x: Any, axis: Any = -1, *, out: Any = None, where: Any
     Returns
     -------
     ndarray or scalar
-        Of the shape of x. A row of nothing but minus infinity, or with a NaN in it, is NaN.
+        Of the shape of x. A row with NaN or plus infinity in it, or of nothing but minus infinity, is NaN.
 
     Raises
     ------
@@ -301,14 +302,21 @@ def gumbel_softmax(
     if not tau > 0:
         raise ValueError(f"tau must be positive, not {tau!r}")
     x = as_floats(logits)
-    normalized_axes(axis, x.ndim)
+    axes = normalized_axes(axis, x.ndim)
     kind: Any = np.float64 if x.dtype == np.float64 else np.float32
     noise = np.random.default_rng(rng).standard_exponential(x.shape, kind)
-    with np.errstate(all="ignore"):  # a tiny tau makes infinities
-        drawn: Any = np.asarray((x - np.log(np.maximum(noise, np.finfo(kind).tiny))) / kind(tau), x.dtype)
-    if hard:
-        return hardmax(backend, drawn, axis)
-    return softmax(backend, drawn, axis)
+    # A temperature that float32 has no full precision for; infinite differences say all there is to say in float64.
+    wide: Any = kind if float(np.finfo(kind).tiny) <= tau <= float(np.finfo(kind).max) else np.float64
+    with np.errstate(all="ignore"):
+        drawn = np.asarray(x - np.log(np.maximum(noise, np.finfo(kind).tiny)), wide)
+        # Only distances from the largest are divided: those of a tiny tau would all be infinite otherwise.
+        drawn -= drawn.max(axis=axes if x.ndim else None, keepdims=True, initial=-np.inf)
+        if not hard:
+            drawn /= wide(tau)
+    target = None if drawn.dtype == x.dtype else empty(x.shape, x.dtype)
+    operation, computing = ("hardmax", "numpy") if hard else ("softmax", backend)
+    result = along(engine(computing), operation, axis, target, drawn)
+    return result if x.ndim else result[()]
 
 
 @offered
