@@ -12,11 +12,10 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from fastact.simd.blocks import STORAGES
-from fastact.simd.conversions import from_kernel, to_kernel
-from fastact.simd.masks import mask_of_first, masked_load, masked_store
+from fastact.simd.masks import mask_of_first
+from fastact.simd.memory import first_elements, format_of
 from fastact.simd.registers import register_bytes
-from fastact.simd.vectors import LANES, Vector, llvm_call, splat
+from fastact.simd.vectors import Vector, llvm_call, splat
 
 __all__ = [
     "any_lane",
@@ -237,35 +236,7 @@ def prefetch(typing_context, address):
     return types.void(address), generate
 
 
-def _some(name: str) -> tuple[Any, Any]:
-    """``load_first`` and ``store_first`` for one type in memory: only the first lanes, side by side."""
-    memory, element = STORAGES[name]
-    lanes = LANES[str(element)]
-    vector = Vector(element, lanes)
-    kind = ir.VectorType(memory, lanes)
-
-    @intrinsic
-    def load_first(typing_context, address, count):
-        def generate(context, builder, signature, args):
-            pointer = builder.inttoptr(args[0], kind.as_pointer())
-            value = masked_load(builder, pointer, mask_of_first(builder, args[1], lanes))
-            return to_kernel(builder, value, name, context.get_value_type(vector))
-
-        return vector(address, count), generate
-
-    @intrinsic
-    def store_first(typing_context, value, address, count):
-        def generate(context, builder, signature, args):
-            pointer = builder.inttoptr(args[1], kind.as_pointer())
-            stored = from_kernel(builder, args[0], name, kind)
-            masked_store(builder, stored, pointer, mask_of_first(builder, args[2], lanes))
-            return context.get_dummy_value()
-
-        return types.void(value, address, count), generate
-
-    return load_first, store_first
-
-
 for _name in ("float16", "float32", "float64"):
-    globals()[f"load_first_{_name}"], globals()[f"store_first_{_name}"] = _some(_name)
+    _words = first_elements(format_of(_name))
+    globals()[f"load_first_{_name}"], globals()[f"store_first_{_name}"] = _words["load_first"], _words["store_first"]
     __all__ += [f"load_first_{_name}", f"store_first_{_name}"]
