@@ -8,11 +8,11 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from fastact.simd.blocks import STORAGES, kernel
-from fastact.simd.conversions import from_kernel, to_kernel
+from fastact.simd.blocks import kernel
 from fastact.simd.lanes import larger, sum_and_error
 from fastact.simd.masks import WORD, mask_of_first, masked_load, masked_store
-from fastact.simd.vectors import LANES, REGISTERS, Vector, joined
+from fastact.simd.memory import Format, format_of
+from fastact.simd.vectors import REGISTERS, Vector, joined
 
 __all__ = [
     "QUARTERS",
@@ -27,6 +27,8 @@ __all__ = [
 
 #: Every register of a vector is a quarter of it.
 QUARTERS = REGISTERS
+
+# -- what is known of each ------------------------------------------------------------------------
 
 
 @intrinsic
@@ -114,82 +116,94 @@ def repeat_each(typing_context, v, like):
     return like(v, like), generate
 
 
-def _bundles(name: str) -> tuple[Any, Any]:
-    """``load_bundle`` and ``store_bundle`` for one type in memory: a quarter of a vector from each of four rows.
+# -- four rows in memory --------------------------------------------------------------------------
 
-    ``last`` is the last row there is: beyond, it is taken again.
-    """
-    memory, element = STORAGES[name]
-    lanes = LANES[str(element)]
-    vector, quarter = Vector(element, lanes), lanes // QUARTERS
-    kind = ir.VectorType(memory, quarter)
-    undefined = ir.Constant(ir.VectorType(memory, lanes), ir.Undefined)
 
-    def rows(builder: ir.IRBuilder, address: Any, stride: Any, last: Any) -> Any:
-        for i in range(QUARTERS):
-            number = ir.Constant(ir.IntType(64), i)
-            row = builder.select(builder.icmp_signed("<", number, last), number, last)
-            yield builder.inttoptr(builder.add(address, builder.mul(row, stride)), kind.as_pointer())
+def _pointers(builder: ir.IRBuilder, kind: ir.Type, address: Any, stride: Any, last: Any) -> Any:
+    """Where four rows begin. ``last`` is the last row there is: beyond, it is taken again."""
+    for i in range(QUARTERS):
+        number = ir.Constant(ir.IntType(64), i)
+        row = builder.select(builder.icmp_signed("<", number, last), number, last)
+        yield builder.inttoptr(builder.add(address, builder.mul(row, stride)), kind.as_pointer())
 
-    def quarters(builder: ir.IRBuilder, value: Any) -> Any:
-        stored = from_kernel(builder, value, name, undefined.type)
-        for i in range(QUARTERS):
-            indices = ir.Constant(ir.VectorType(WORD, quarter), [WORD(i * quarter + j) for j in range(quarter)])
-            yield builder.shuffle_vector(stored, undefined, indices)
+
+def _quarters(builder: ir.IRBuilder, value: Any) -> Any:
+    quarter = value.type.count // QUARTERS
+    for i in range(QUARTERS):
+        indices = ir.Constant(ir.VectorType(WORD, quarter), [WORD(i * quarter + j) for j in range(quarter)])
+        yield builder.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), indices)
+
+
+def _load_bundle(form: Format) -> Any:
+    """A quarter of a vector from each of four rows, which have ``count`` elements left."""
+    quarter = form.lanes // QUARTERS
+    kind = ir.VectorType(form.element, quarter)
 
     @intrinsic
-    def load_bundle(typing_context, address, stride, last):
+    def load_whole(typing_context, address, stride, last):
         def generate(context, builder, signature, args):
-            parts = [builder.load(pointer, align=1) for pointer in rows(builder, *args)]
-            return to_kernel(builder, joined(builder, parts), name, context.get_value_type(vector))
+            parts = [builder.load(pointer, align=1) for pointer in _pointers(builder, kind, *args)]
+            return form.widened(context, builder, joined(builder, parts))
 
-        return vector(address, stride, last), generate
+        return form.vector(address, stride, last), generate
 
     @intrinsic
-    def load_bundle_some(typing_context, address, stride, last, count):
+    def load_first(typing_context, address, stride, last, count):
         def generate(context, builder, signature, args):
             mask = mask_of_first(builder, args[3], quarter)
-            parts = [masked_load(builder, pointer, mask) for pointer in rows(builder, *args[:3])]
-            return to_kernel(builder, joined(builder, parts), name, context.get_value_type(vector))
+            parts = [masked_load(builder, pointer, mask) for pointer in _pointers(builder, kind, *args[:3])]
+            return form.widened(context, builder, joined(builder, parts))
 
-        return vector(address, stride, last, count), generate
+        return form.vector(address, stride, last, count), generate
+
+    @kernel
+    def load(address, stride, last, count):
+        if count >= quarter:
+            return load_whole(address, stride, last)
+        return load_first(address, stride, last, count)
+
+    return load
+
+
+def _store_bundle(form: Format) -> Any:
+    quarter = form.lanes // QUARTERS
+    kind = ir.VectorType(form.element, quarter)
+
+    def places(builder: ir.IRBuilder, value: Any, *rows: Any) -> Any:
+        """The quarters of a vector, and where each goes."""
+        return zip(_quarters(builder, form.narrowed(builder, value)), _pointers(builder, kind, *rows))
 
     @intrinsic
-    def store_bundle(typing_context, value, address, stride, last):
+    def store_whole(typing_context, value, address, stride, last):
         def generate(context, builder, signature, args):
-            for part, pointer in zip(quarters(builder, args[0]), rows(builder, *args[1:])):
+            for part, pointer in places(builder, *args):
                 builder.store(part, pointer, align=1)
             return context.get_dummy_value()
 
         return types.void(value, address, stride, last), generate
 
     @intrinsic
-    def store_bundle_some(typing_context, value, address, stride, last, count):
+    def store_first(typing_context, value, address, stride, last, count):
         def generate(context, builder, signature, args):
             mask = mask_of_first(builder, args[4], quarter)
-            for part, pointer in zip(quarters(builder, args[0]), rows(builder, *args[1:4])):
+            for part, pointer in places(builder, *args[:4]):
                 masked_store(builder, part, pointer, mask)
             return context.get_dummy_value()
 
         return types.void(value, address, stride, last, count), generate
 
     @kernel
-    def load(address, stride, last, count):
-        if count >= quarter:
-            return load_bundle(address, stride, last)
-        return load_bundle_some(address, stride, last, count)
-
-    @kernel
     def store(value, address, stride, last, count):
         """What a masked store wrote cannot be read again before it is in the cache: they are for the end of rows."""
         if count >= quarter:
-            store_bundle(value, address, stride, last)
+            store_whole(value, address, stride, last)
         else:
-            store_bundle_some(value, address, stride, last, count)
+            store_first(value, address, stride, last, count)
 
-    return load, store
+    return store
 
 
 for _name in ("float16", "float32", "float64"):
-    globals()[f"load_bundle_{_name}"], globals()[f"store_bundle_{_name}"] = _bundles(_name)
+    globals()[f"load_bundle_{_name}"] = _load_bundle(format_of(_name))
+    globals()[f"store_bundle_{_name}"] = _store_bundle(format_of(_name))
     __all__ += [f"load_bundle_{_name}", f"store_bundle_{_name}"]
