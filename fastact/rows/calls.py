@@ -94,19 +94,47 @@ def fits(direct, out, axis, known, operand):
 
 def functions(inputs: int) -> dict[str, tuple[Any, Any]]:
     """The built-in function for one operand, or for a gradient and another."""
+    options, target, compute = _options(inputs), _target(inputs), _compute(inputs)
 
+    def call(home, arguments, count, names):
+        """What Python calls, by METH_FASTCALL | METH_KEYWORDS; ``names`` are those of the last arguments, or 0."""
+        direct = record_at(record_at(record_at(home[ROUTES])[ITEMS])[DATA])
+        axis, out, plain = options(direct, arguments, count, names)
+        if plain:
+            known, result = target(direct, arguments, axis, out)
+            if known != 0:
+                if result != 0:
+                    compute(direct, record_at(known), arguments, result)
+                return result
+        return vectorcall(direct[Direct.FUNCTION], arguments, count, names)
+
+    return {f"call_along_{inputs}": (CALL_SIGNATURE, call)}
+
+
+def _options(inputs: int) -> Any:
     @inline
-    def compute(direct, known, arguments, result):
-        context = record_at(scratch(WORK_BYTES))
-        for i in range(Axis.SIZE):
-            context[i] = known[Known.WORK + i]
-        context[Axis.X], context[Axis.Y] = record_at(arguments[inputs - 1])[DATA], record_at(result)[DATA]
-        if inputs == 2:
-            context[Axis.OTHER] = record_at(arguments[0])[DATA]
-        thread = release_interpreter()
-        call_resolve(direct[Direct.DRIVER], context)
-        acquire_interpreter(thread)
+    def options(direct, arguments, count, names):
+        """The axis, the array for the result, and whether nothing but them and operands is given. Names written in
+        source code are unique objects."""
+        axis, out = direct[Direct.USUAL], direct[Direct.NONE]
+        plain = count == inputs or count == inputs + 1
+        if count == inputs + 1:
+            axis = arguments[inputs]
+        if names != 0:
+            for i in range(record_at(names)[LENGTH]):
+                name = record_at(names)[ITEMS + i]
+                if name == direct[Direct.OUT]:
+                    out = arguments[count + i]
+                elif name == direct[Direct.AXIS] and count == inputs:
+                    axis = arguments[count + i]
+                else:
+                    plain = False
+        return axis, out, plain
 
+    return options
+
+
+def _target(inputs: int) -> Any:
     @inline
     def target(direct, arguments, axis, out):
         """What is known of the call, and the array for its result, owned; 0 if it is none of ours."""
@@ -125,29 +153,20 @@ def functions(inputs: int) -> dict[str, tuple[Any, Any]]:
         count_reference(out)
         return known, out
 
-    def call(home, arguments, count, names):
-        """What Python calls, by METH_FASTCALL | METH_KEYWORDS; ``names`` are those of the last arguments, or 0. Names
-        written in source code are unique objects."""
-        direct = record_at(record_at(record_at(home[ROUTES])[ITEMS])[DATA])
-        axis, out = direct[Direct.USUAL], direct[Direct.NONE]
-        plain = count == inputs or count == inputs + 1
-        if count == inputs + 1:
-            axis = arguments[inputs]
-        if names != 0:
-            for i in range(record_at(names)[LENGTH]):
-                name = record_at(names)[ITEMS + i]
-                if name == direct[Direct.OUT]:
-                    out = arguments[count + i]
-                elif name == direct[Direct.AXIS] and count == inputs:
-                    axis = arguments[count + i]
-                else:
-                    plain = False
-        if plain:
-            known, result = target(direct, arguments, axis, out)
-            if known != 0:
-                if result != 0:
-                    compute(direct, record_at(known), arguments, result)
-                return result
-        return vectorcall(direct[Direct.FUNCTION], arguments, count, names)
+    return target
 
-    return {f"call_along_{inputs}": (CALL_SIGNATURE, call)}
+
+def _compute(inputs: int) -> Any:
+    @inline
+    def compute(direct, known, arguments, result):
+        context = record_at(scratch(WORK_BYTES))
+        for i in range(Axis.SIZE):
+            context[i] = known[Known.WORK + i]
+        context[Axis.X], context[Axis.Y] = record_at(arguments[inputs - 1])[DATA], record_at(result)[DATA]
+        if inputs == 2:
+            context[Axis.OTHER] = record_at(arguments[0])[DATA]
+        thread = release_interpreter()
+        call_resolve(direct[Direct.DRIVER], context)
+        acquire_interpreter(thread)
+
+    return compute
