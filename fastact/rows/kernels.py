@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from fastact.rows import tasks
-from fastact.rows.moves import bundles, columns, panels, rows, words_for
+from fastact.rows.moves import Mode, bundles, columns, panels, rows
+from fastact.rows.words import words_for
 from fastact.runtime.pool import TASK_SIGNATURE
 from fastact.simd.blocks import kernel
 from fastact.simd.lanes import any_lane, float_at, spread, widen
@@ -41,13 +42,13 @@ def functions(operation: str, storage: str) -> dict[str, tuple[Any, Any]]:
 # -- softmax and log_softmax ----------------------------------------------------------------------
 
 
-def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) -> SimpleNamespace:
+def _exponential(operation: str, words: SimpleNamespace, mode: Mode) -> SimpleNamespace:
     load, store, positions = mode.load, mode.store, mode.positions
     prefetch_next, prefetch_ahead = mode.prefetch_next, mode.prefetch_ahead
     fold, across_max, across_sum, across_total = mode.fold, mode.across_max, mode.across_sum, mode.across_total
     number_of, vector_of, few_of, every = mode.number_of, mode.vector_of, mode.few_of, mode.every
     parts, shift_of, log_total, add = words.parts, words.shift, words.log_total, words.add
-    load_first, get, put = words.load_first, getattr(mode, "get", None), getattr(mode, "put", None)
+    load_first, get, put = words.load_first, mode.get, mode.put
     opposite, careful = operation == "softmin", words.work == 8
     set_apart = not opposite and operation != "softmax"  # the logarithm wants the sum without its largest terms
 
@@ -190,12 +191,12 @@ def _exponential(operation: str, words: SimpleNamespace, mode: SimpleNamespace) 
 # -- gradients ------------------------------------------------------------------------------------
 
 
-def _gradient(operation: str, words: SimpleNamespace, mode: SimpleNamespace) -> SimpleNamespace:
+def _gradient(operation: str, words: SimpleNamespace, mode: Mode) -> SimpleNamespace:
     """With y the forward's output (X in the record) and grad the gradient with respect to it (OTHER)."""
     load, store, positions, prefetch_bundle = mode.load, mode.store, mode.positions, mode.prefetch_bundle
     fold, across_total, vector_of, number_of = mode.fold, mode.across_total, mode.vector_of, mode.number_of
     parts, add, load_first = words.parts, words.add, words.load_first
-    get, put = getattr(mode, "get", None), getattr(mode, "put", None)
+    get, put = mode.get, mode.put
 
     @kernel
     def softmax_term(y, grad):
@@ -256,7 +257,7 @@ def _gradient(operation: str, words: SimpleNamespace, mode: SimpleNamespace) -> 
 # -- sparsemax ------------------------------------------------------------------------------------
 
 
-def _sparsemax(operation: str, words: SimpleNamespace, mode: SimpleNamespace) -> SimpleNamespace:
+def _sparsemax(operation: str, words: SimpleNamespace, mode: Mode) -> SimpleNamespace:
     """The threshold t with sum of max(x - t, 0) = 1, by C. Michelot's method (1986): of the entries above t, the
     mean excess gives the next t, which only rises; it stops when none falls out. A few passes instead of a sort."""
     load, store, positions, fold = mode.load, mode.store, mode.positions, mode.fold
