@@ -6,6 +6,7 @@ longer than the cache is cut into *parts*: all are summarised first, then finish
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from fastact.rows import tasks
@@ -17,6 +18,8 @@ from fastact.rows.words import words_for
 from fastact.runtime.pool import TASK_SIGNATURE
 
 __all__ = ["functions"]
+
+MODES = {"row": rows, "bundle": bundles, "panel": panels, "column": columns}
 
 OPERATIONS = {
     "softmax": exponential,
@@ -32,9 +35,9 @@ OPERATIONS = {
 def functions(operation: str, storage: str) -> dict[str, tuple[Any, Any]]:
     """The compiled tasks of an operation: on rows, bundles and panels, and those on parts of long rows."""
     words, make = words_for(storage), OPERATIONS[operation]
-    modes = [make(operation, words, mode(words)) for mode in (rows, bundles, panels, columns)]
+    by = SimpleNamespace(**{name: make(operation, words, mode(words)) for name, mode in MODES.items()})
     if operation == "statistics":
-        made = tasks.statistics(words, *modes)
+        made = tasks.statistics(words, by)
     else:
-        made = tasks.transformations(2 if make is gradient else 1, words, *modes)
+        made = tasks.transformations(2 if make is gradient else 1, words, by)
     return {name: (TASK_SIGNATURE, task) for name, task in made.items()}

@@ -25,30 +25,46 @@ malloc = types.ExternalFunction("malloc", types.intp(types.intp))
 free = types.ExternalFunction("free", types.void(types.intp))
 
 
-def transformations(
-    inputs: int,
-    words: SimpleNamespace,
-    by_row: SimpleNamespace,
-    by_bundle: SimpleNamespace,
-    by_panel: SimpleNamespace,
-    by_column: SimpleNamespace,
-) -> dict[str, Callable[..., None]]:
+def transformations(inputs: int, words: SimpleNamespace, by: SimpleNamespace) -> dict[str, Callable[..., None]]:
     """Tasks that give rows of as many inputs their result, in Y."""
-    place, copy = places(words), copies(words)
-    row_of, bundle_of = place.row_of, place.bundle_of
-    block_of, panel, fetch, deliver, bytes_of = copy.block_of, copy.panel, copy.fetch, copy.deliver, copy.bytes_of
-    following = copy.following
-    apply_row, apply_bundle, apply_panel, lanes = by_row.apply, by_bundle.apply, by_panel.apply, words.lanes
+    place = places(words)
+    tasks = {
+        "rows": _transformed(place.row_of, by.row.apply),
+        "bundles": _transformed(place.bundle_of, by.bundle.apply),
+        "panels": _transformed_panels(inputs, words, by.panel.apply),
+    }
+    if not hasattr(by.row, "summary"):
+        return tasks
+    return tasks | _summaries(words, by) | _completions(words, by)
 
-    def on_rows(begin, end, context):
-        for item in range(begin, end):
-            x, other = row_of(context, Axis.X, item), row_of(context, Axis.OTHER, item)
-            apply_row(context, x, other, row_of(context, Axis.Y, item))
 
-    def on_bundles(begin, end, context):
+def statistics(words: SimpleNamespace, by: SimpleNamespace) -> dict[str, Callable[..., None]]:
+    """Tasks that give each row's maximum to Y and the logarithm of the sum of exp(x - maximum) to OTHER."""
+    place = places(words)
+    tasks = {
+        "rows": _described(place.row_of, _single, by.row.statistics),
+        "bundles": _described(place.bundle_of, _single_of_each, by.bundle.statistics),
+        "panels": _described_panels(words, by.panel.statistics),
+    }
+    return tasks | _summaries(words, by)
+
+
+# -- whole rows -----------------------------------------------------------------------------------
+
+
+def _transformed(operand_of: Any, apply: Any) -> Callable[..., None]:
+    def on_items(begin, end, context):
         for item in range(begin, end):
-            x, other = bundle_of(context, Axis.X, item), bundle_of(context, Axis.OTHER, item)
-            apply_bundle(context, x, other, bundle_of(context, Axis.Y, item))
+            x, other = operand_of(context, Axis.X, item), operand_of(context, Axis.OTHER, item)
+            apply(context, x, other, operand_of(context, Axis.Y, item))
+
+    return on_items
+
+
+def _transformed_panels(inputs: int, words: SimpleNamespace, apply: Any) -> Callable[..., None]:
+    copy, lanes = copies(words), words.lanes
+    block_of, following, panel, bytes_of = copy.block_of, copy.following, copy.panel, copy.bytes_of
+    fetch, deliver = copy.fetch, copy.deliver
 
     def on_panels(begin, end, context):
         length = context[Axis.LENGTH]
@@ -63,36 +79,80 @@ def transformations(
             for number in range((block[2] + lanes - 1) // lanes):
                 x = panel(context, memory, number, length, Axis.X, after)
                 other = panel(context, second, number, length, Axis.OTHER if inputs == 2 else Axis.X, after)
-                apply_panel(context, x, other, panel(context, memory, number, length, Axis.Y, block))
+                apply(context, x, other, panel(context, memory, number, length, Axis.Y, block))
             deliver(context, Axis.Y, block, memory, length)
         free(memory)
 
-    tasks = {"rows": on_rows, "bundles": on_bundles, "panels": on_panels}
-    if not hasattr(by_row, "summary"):
-        return tasks
-    return tasks | _summaries(words, by_row, by_column) | _completions(words, by_row, by_column)
+    return on_panels
 
 
-def _summaries(words: SimpleNamespace, by_row: SimpleNamespace, by_column: SimpleNamespace) -> dict[str, Any]:
-    part_of, columns_of = places(words).part_of, places(words).columns_of
-    summary, column_summary, lanes = by_row.summary, by_column.summary, words.lanes
+@kernel
+def _single(row):
+    """A row's first element alone."""
+    return row[0], row[1], 1
 
-    def summarise_parts(begin, end, context):
+
+@kernel
+def _single_of_each(bundle):
+    return bundle[0], bundle[1], 1, bundle[3]
+
+
+def _described(operand_of: Any, single_of: Any, statistics: Any) -> Callable[..., None]:
+    def on_items(begin, end, context):
         for item in range(begin, end):
-            x, other = part_of(context, Axis.X, item), part_of(context, Axis.OTHER, item)
-            summary(context, x, other, record_at(context[Axis.PARTS] + 8 * Axis.SUMMARY * item))
+            y, other = operand_of(context, Axis.Y, item), operand_of(context, Axis.OTHER, item)
+            statistics(context, operand_of(context, Axis.X, item), single_of(y), single_of(other))
 
-    def summarise_columns(begin, end, context):
+    return on_items
+
+
+def _described_panels(words: SimpleNamespace, statistics: Any) -> Callable[..., None]:
+    copy, lanes = copies(words), words.lanes
+    block_of, following, panel, bytes_of = copy.block_of, copy.following, copy.panel, copy.bytes_of
+    fetch, deliver = copy.fetch, copy.deliver
+
+    def on_panels(begin, end, context):
+        length = context[Axis.LENGTH]
+        memory = malloc(bytes_of(context, length + 2))
+        maxima, logs = memory + bytes_of(context, length), memory + bytes_of(context, length + 1)
         for item in range(begin, end):
-            x, other = columns_of(context, Axis.X, item), columns_of(context, Axis.OTHER, item)
-            column_summary(context, x, other, record_at(context[Axis.PARTS] + 8 * Axis.SUMMARY * lanes * item))
+            block = block_of(context, item)
+            fetch(context, Axis.X, block, memory, length)
+            after = following(context, item)
+            for number in range((block[2] + lanes - 1) // lanes):
+                x = panel(context, memory, number, length, Axis.X, after)
+                y = panel(context, maxima, number, 1, Axis.Y, block)
+                statistics(context, x, y, panel(context, logs, number, 1, Axis.OTHER, block))
+            deliver(context, Axis.Y, block, maxima, 1)
+            deliver(context, Axis.OTHER, block, logs, 1)
+        free(memory)
 
-    return {"summarise_parts": summarise_parts, "summarise_columns": summarise_columns}
+    return on_panels
 
 
-def _completions(words: SimpleNamespace, by_row: SimpleNamespace, by_column: SimpleNamespace) -> dict[str, Any]:
+# -- parts of rows --------------------------------------------------------------------------------
+
+
+def _summaries(words: SimpleNamespace, by: SimpleNamespace) -> dict[str, Callable[..., None]]:
+    place = places(words)
+
+    def summarise(operand_of: Any, lanes: int, summary: Any) -> Callable[..., None]:
+        def on_items(begin, end, context):
+            for item in range(begin, end):
+                x, other = operand_of(context, Axis.X, item), operand_of(context, Axis.OTHER, item)
+                summary(context, x, other, record_at(context[Axis.PARTS] + 8 * Axis.SUMMARY * lanes * item))
+
+        return on_items
+
+    return {
+        "summarise_parts": summarise(place.part_of, 1, by.row.summary),
+        "summarise_columns": summarise(place.columns_of, words.lanes, by.column.summary),
+    }
+
+
+def _completions(words: SimpleNamespace, by: SimpleNamespace) -> dict[str, Callable[..., None]]:
     part_of, columns_of = places(words).part_of, places(words).columns_of
-    complete, column_complete, lanes = by_row.complete, by_column.complete, words.lanes
+    complete, column_complete, lanes = by.row.complete, by.column.complete, words.lanes
 
     def finish_parts(begin, end, context):
         known = record_at(context[Axis.PARTS])
@@ -110,54 +170,3 @@ def _completions(words: SimpleNamespace, by_row: SimpleNamespace, by_column: Sim
             column_complete(context, known, x, other, columns_of(context, Axis.Y, item))
 
     return {"finish_parts": finish_parts, "finish_columns": finish_columns}
-
-
-def statistics(
-    words: SimpleNamespace,
-    by_row: SimpleNamespace,
-    by_bundle: SimpleNamespace,
-    by_panel: SimpleNamespace,
-    by_column: SimpleNamespace,
-) -> dict[str, Callable[..., None]]:
-    """Tasks that give each row's maximum to Y and the logarithm of the sum of exp(x - maximum) to OTHER."""
-    place, copy = places(words), copies(words)
-    row_of, bundle_of = place.row_of, place.bundle_of
-    block_of, panel, fetch, deliver, bytes_of = copy.block_of, copy.panel, copy.fetch, copy.deliver, copy.bytes_of
-    following = copy.following
-    row_statistics, bundle_statistics, panel_statistics = by_row.statistics, by_bundle.statistics, by_panel.statistics
-    lanes = words.lanes
-
-    @kernel
-    def single(operand):
-        """The operand's first element alone."""
-        return operand[0], operand[1], 1
-
-    def on_rows(begin, end, context):
-        for item in range(begin, end):
-            y, other = row_of(context, Axis.Y, item), row_of(context, Axis.OTHER, item)
-            row_statistics(context, row_of(context, Axis.X, item), single(y), single(other))
-
-    def on_bundles(begin, end, context):
-        for item in range(begin, end):
-            y, other = bundle_of(context, Axis.Y, item), bundle_of(context, Axis.OTHER, item)
-            y, other = (y[0], y[1], 1, y[3]), (other[0], other[1], 1, other[3])
-            bundle_statistics(context, bundle_of(context, Axis.X, item), y, other)
-
-    def on_panels(begin, end, context):
-        length = context[Axis.LENGTH]
-        memory = malloc(bytes_of(context, length + 2))
-        maxima, logs = memory + bytes_of(context, length), memory + bytes_of(context, length + 1)
-        for item in range(begin, end):
-            block = block_of(context, item)
-            fetch(context, Axis.X, block, memory, length)
-            after = following(context, item)
-            for number in range((block[2] + lanes - 1) // lanes):
-                x = panel(context, memory, number, length, Axis.X, after)
-                y = panel(context, maxima, number, 1, Axis.Y, block)
-                panel_statistics(context, x, y, panel(context, logs, number, 1, Axis.OTHER, block))
-            deliver(context, Axis.Y, block, maxima, 1)
-            deliver(context, Axis.OTHER, block, logs, 1)
-        free(memory)
-
-    tasks = {"rows": on_rows, "bundles": on_bundles, "panels": on_panels}
-    return tasks | _summaries(words, by_row, by_column)
