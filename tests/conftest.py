@@ -11,8 +11,9 @@ import fastact
 from fastact.catalogue import ACTIVATIONS, Activation
 from fastact.commands.bench import sample_parameters as parameters
 from fastact.functions.registry import KINDS
+from fastact.names import functions
 
-__all__ = ["BACKENDS", "Network", "callable_of", "parameters"]
+__all__ = ["BACKENDS", "Network", "callable_of", "offered", "parameters"]
 
 Network = Any  # a class: fastact.MLP or fastact.fallback.MLP
 
@@ -23,6 +24,12 @@ def callable_of(entry: Activation, kind: str, backend: str) -> Callable[..., Any
     return entry.callable(kind, "numpy" if backend == "fallback" else "numba")
 
 
+def offered(name: str, backend: str) -> Callable[..., Any]:
+    """A function of another family than activations."""
+    function: Callable[..., Any] = functions().callable(name, "numpy" if backend == "fallback" else "numba")
+    return function
+
+
 @pytest.fixture(params=list(ACTIVATIONS))
 def entry(request: pytest.FixtureRequest) -> Activation:
     return ACTIVATIONS[request.param]
@@ -31,6 +38,12 @@ def entry(request: pytest.FixtureRequest) -> Activation:
 @pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture
+def gradient(name: str, backend: str) -> Callable[..., Any]:
+    """The backward of the function that a module's own fixture names."""
+    return offered(f"{name}_backward", backend)
 
 
 @pytest.fixture

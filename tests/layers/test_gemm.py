@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,6 +13,7 @@ from fastact.layers import matmul
 from fastact.simd.layout import Gemm
 from tests.runtime.test_cache import run
 from tests.runtime.test_threads import PRELUDE, needs_posix
+from tests.threads import at_once
 
 pytestmark = pytest.mark.skipif(fastact.backend() == "numpy", reason="the NumPy backend multiplies with NumPy")
 
@@ -154,11 +154,7 @@ def test_python_threads_at_once() -> None:
             if c.tobytes() != expected.tobytes():
                 wrong.append(c.copy())
 
-    workers = [threading.Thread(target=many_times) for _ in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    at_once(4, many_times)
     assert not wrong
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -11,18 +10,18 @@ import pytest
 
 import fastact
 from fastact.catalogue import Activation
-from fastact.names import functions
-from tests.conftest import callable_of
+from tests.conftest import callable_of, offered
+from tests.threads import at_once
 
 
 @pytest.fixture
 def dense(backend: str) -> Callable[..., Any]:
-    return functions().callable("dense", "numpy" if backend == "fallback" else "numba")
+    return offered("dense", backend)
 
 
 @pytest.fixture
 def dense_backward(backend: str) -> Callable[..., Any]:
-    return functions().callable("dense_backward", "numpy" if backend == "fallback" else "numba")
+    return offered("dense_backward", backend)
 
 
 def operands(*shape: int, n_out: int = 5, dtype: Any = "float64") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -341,9 +340,5 @@ def test_two_python_threads_at_once(dense: Callable[..., Any], dense_backward: C
             found = dense(x, weight, bias, "gelu"), *dense_backward(z, x, weight, z, "gelu")
             wrong.extend("different" for a, b in zip(found, expected) if a.tobytes() != b.tobytes())
 
-    workers = [threading.Thread(target=many_times) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    at_once(2, many_times)
     assert not wrong

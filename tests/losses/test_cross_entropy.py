@@ -9,11 +9,7 @@ import numpy as np
 import pytest
 
 import fastact
-from fastact.names import functions
-
-
-def offered(name: str, backend: str) -> Any:
-    return functions().callable(name, "numpy" if backend == "fallback" else "numba")
+from tests.conftest import offered
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fastact
-from fastact.names import functions
+from tests.conftest import offered
 from tests.reference import LOSS_TERMS, ulp_distance
 
 NAMES = list(LOSS_TERMS)
@@ -31,12 +31,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def value(name: str, backend: str) -> Call:
-    return functions().callable(name, "numpy" if backend == "fallback" else "numba")
-
-
-@pytest.fixture
-def gradient(name: str, backend: str) -> Call:
-    return functions().callable(f"{name}_backward", "numpy" if backend == "fallback" else "numba")
+    return offered(name, backend)
 
 
 @pytest.fixture
@@ -103,9 +98,8 @@ def test_gradient_is_the_slope(name: str, value: Call, gradient: Call) -> None:
 
 def test_logits_in_the_tails(backend: str) -> None:
     """Neither the loss nor its gradient may vanish before exp does."""
-    chosen = "numpy" if backend == "fallback" else "numba"
-    loss = functions().callable("binary_cross_entropy_with_logits", chosen)
-    slope = functions().callable("binary_cross_entropy_with_logits_backward", chosen)
+    loss = offered("binary_cross_entropy_with_logits", backend)
+    slope = offered("binary_cross_entropy_with_logits_backward", backend)
     x = np.array([40.0, 100.0, 700.0])
     assert np.allclose(loss(x, 1.0, "none"), np.exp(-x), rtol=1e-14, atol=0)
     assert np.allclose(slope(x, 1.0, "sum"), -np.exp(-x), rtol=1e-14, atol=0)
@@ -116,8 +110,7 @@ def test_logits_in_the_tails(backend: str) -> None:
 
 @pytest.mark.parametrize("delta", [0.5, 1.0, 3.25])
 def test_delta(backend: str, delta: float) -> None:
-    chosen = "numpy" if backend == "fallback" else "numba"
-    huber, slope = functions().callable("huber_loss", chosen), functions().callable("huber_loss_backward", chosen)
+    huber, slope = offered("huber_loss", backend), offered("huber_loss_backward", backend)
     d = np.linspace(-5, 5, 81)
     expected = np.where(abs(d) < delta, d * d / 2, delta * (abs(d) - delta / 2))
     assert np.allclose(huber(d, 0.0, "none", delta), expected, rtol=1e-14)
@@ -148,11 +141,10 @@ def test_sums_round_once(name: str, value: Call) -> None:
 
 
 def test_float64_sums_are_compensated(backend: str) -> None:
-    chosen = "numpy" if backend == "fallback" else "numba"
     rng = np.random.default_rng(4)
     pred = rng.standard_normal(200_001) * 10.0 ** rng.integers(-3, 4, 200_001)
     for loss, terms in (("l1_loss", abs(pred)), ("mse_loss", pred * pred)):
-        total = functions().callable(loss, chosen)(pred, np.zeros_like(pred), "sum")
+        total = offered(loss, backend)(pred, np.zeros_like(pred), "sum")
         assert abs(total - math.fsum(terms)) <= 2 * np.spacing(total)
 
 
@@ -170,7 +162,7 @@ def test_same_bits_for_any_number_of_threads(
 
 
 def test_infinities_and_nan(backend: str) -> None:
-    mse = functions().callable("mse_loss", "numpy" if backend == "fallback" else "numba")
+    mse = offered("mse_loss", backend)
     x = np.zeros(40_000)
     for i in (0, 39_999):
         for bad, expected in ((np.inf, np.inf), (-np.inf, np.inf), (np.nan, np.nan), (1e200, np.inf)):

@@ -6,7 +6,6 @@ import inspect
 import os
 import pickle
 import sys
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +20,7 @@ if fastact.backend() != "numba" or inspect.isfunction(fastact.softmax):  # the l
 from fastact.names import functions
 from fastact.rows import direct
 from fastact.simd.layout import Direct
+from tests.threads import at_once
 
 NAMES = ["softmax", "softmin", "log_softmax", "sparsemax", "softmax_backward", "log_softmax_backward"]
 
@@ -150,11 +150,7 @@ def test_many_python_threads() -> None:
             if not np.array_equal(fastact.softmax(x), y):
                 wrong.append(i)
 
-    workers = [threading.Thread(target=run) for _ in range(16)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    at_once(16, run)
     assert not wrong
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import fastact
-from fastact.names import functions
 from fastact.rows.gates import GATES
+from tests.conftest import offered
 from tests.reference import GATE_FACTORS, ulp_distance
 
 Gate = Callable[..., Any]
@@ -24,12 +24,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def gate(name: str, backend: str) -> Gate:
-    return functions().callable(name, "numpy" if backend == "fallback" else "numba")
-
-
-@pytest.fixture
-def gradient(name: str, backend: str) -> Gate:
-    return functions().callable(f"{name}_backward", "numpy" if backend == "fallback" else "numba")
+    return offered(name, backend)
 
 
 def sample(*shape: int, dtype: Any = np.float32) -> np.ndarray:

@@ -12,12 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastact
-from fastact.names import functions
+from tests.conftest import offered
 from tests.reference import ulp_distance
-
-
-def offered(name: str, backend: str) -> Any:
-    return functions().callable(name, "numpy" if backend == "fallback" else "numba")
 
 
 def exact(row: np.ndarray) -> tuple[list[Any], list[Any], Any]:
