@@ -187,12 +187,8 @@ def sparsemax(backend: str, x: Any, axis: int = -1, *, out: Any = None) -> Any:
 
     Parameters
     ----------
-    x : array_like
-        float16 is computed in float32, integers and bools give float64.
-    axis : int, tuple of int or None, default -1
-        Along which results add up to 1.
-    out : ndarray, optional
-        Where the result goes; it may be x itself.
+    x, axis, out
+        As for `softmax`.
 
     Returns
     -------
@@ -223,12 +219,8 @@ def hardmax(backend: str, x: Any, axis: int = -1, *, out: Any = None) -> Any:
 
     Parameters
     ----------
-    x : array_like
-        Integers and bools give float64.
-    axis : int, tuple of int or None, default -1
-        Along which there is a single 1.
-    out : ndarray, optional
-        Where the result goes; it may be x itself.
+    x, axis, out
+        As for `softmax`; along the axis there is a single 1.
 
     Returns
     -------
