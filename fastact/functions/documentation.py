@@ -1,4 +1,4 @@
-"""Docstrings of the public callables, written from the registry."""
+"""Docstrings of the public callables, written from what is known of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from fastact.ufuncs.keywords import REQUIRED
 
-__all__ = ["docstring"]
+__all__ = ["docstring", "numpydoc"]
 
 HEADLINES = {
     "value": "{summary}",
@@ -33,13 +33,32 @@ EXAMPLES = {
 }
 
 
+def numpydoc(introduction: str, **sections: str) -> str:
+    """A docstring as numpydoc reads it: an introduction, and sections under their titles, unless they are empty."""
+    titled = (f"{title}\n{'-' * len(title)}\n{text}" for title, text in sections.items() if text)
+    return "\n\n".join([introduction, *titled]) + "\n"
+
+
 def docstring(entry: Any, kind: str) -> str:
     """The docstring of one of an activation's callables."""
-    name, backward = entry.name, kind == "backward"
-    lines = [HEADLINES[kind].format(name=name, summary=entry.summary), ""]
-    lines += [f"    {name}(x) = {entry.formula}", "", "Parameters", "----------"]
-    if backward:
-        lines += ["grad : array_like", f"    Gradient with respect to {name}(x); broadcasts against x."]
+    headline = HEADLINES[kind].format(name=entry.name, summary=entry.summary)
+    raised = ["TypeError", "    If x is complex, an object, a string or a date."]
+    if entry.choice:
+        raised += ["ValueError", "    For another value of ``approximate``."]
+    return numpydoc(
+        f"{headline}\n\n    {entry.name}(x) = {entry.formula}",
+        Parameters="\n".join(_parameters(entry, kind)),
+        Returns="\n".join(_returned(entry, kind)),
+        Raises="\n".join(raised),
+        References=entry.reference,
+        Examples="\n".join(_example(entry, kind)),
+    )
+
+
+def _parameters(entry: Any, kind: str) -> list[str]:
+    lines = []
+    if kind == "backward":
+        lines += ["grad : array_like", f"    Gradient with respect to {entry.name}(x); broadcasts against x."]
     lines += ["x : array_like", "    float16 is computed in float32, integers and bools give float64."]
     for parameter, default in entry.parameters.items():
         required = default is REQUIRED
@@ -53,30 +72,25 @@ def docstring(entry: Any, kind: str) -> str:
         lines += ["rng : None, int or numpy.random.Generator, default None"]
         lines += ["    Where slopes come from; the same seed gives value and derivative the same slopes."]
     lines += ["**keywords", "    ``out``, ``where``, ``dtype``, ``casting``, ``order``: as for every NumPy ufunc."]
-    lines += ["", "Returns", "-------"]
+    return lines
+
+
+def _returned(entry: Any, kind: str) -> list[str]:
     if kind == "with_derivative":
-        lines += ["value, derivative : ndarray or scalar", "    Each of the shape of the inputs broadcast together."]
-    elif backward and entry.learned:
-        lines += [
-            f"dx, d{entry.learned} : ndarray or scalar",
-            f"    The second is summed to the shape of {entry.learned}.",
-        ]
-    else:
-        lines += ["ndarray or scalar", "    Of the shape of the inputs broadcast together."]
-        if kind == "value" and entry.range:
-            lines[-1] += f" Values in {entry.range}."
-    lines += ["", "Raises", "------", "TypeError", "    If x is complex, an object, a string or a date."]
-    if entry.choice:
-        lines += ["ValueError", "    For another value of ``approximate``."]
-    if entry.reference:
-        lines += ["", "References", "----------", entry.reference]
-    lines += ["", "Examples", "--------", ">>> import numpy as np, fastact"]
-    lines += [">>> x = np.array([-2.25, -0.25, 0.25, 2.25], np.float32)"]
+        return ["value, derivative : ndarray or scalar", "    Each of the shape of the inputs broadcast together."]
+    if kind == "backward" and entry.learned:
+        second = f"    The second is summed to the shape of {entry.learned}."
+        return [f"dx, d{entry.learned} : ndarray or scalar", second]
+    bounds = f" Values in {entry.range}." if kind == "value" and entry.range else ""
+    return ["ndarray or scalar", f"    Of the shape of the inputs broadcast together.{bounds}"]
+
+
+def _example(entry: Any, kind: str) -> list[str]:
+    lines = [">>> import numpy as np, fastact", ">>> x = np.array([-2.25, -0.25, 0.25, 2.25], np.float32)"]
     given = "".join(f", {_sample(p)}" for p, default in entry.parameters.items() if default is REQUIRED)
     first = "[0]" if entry.learned else ""
-    example = EXAMPLES[kind].format(name=name, given=given, first=first)
-    lines += [line[4:] for line in example.split("\n")]
-    return "\n".join(lines) + "\n"
+    example = EXAMPLES[kind].format(name=entry.name, given=given, first=first)
+    return lines + [line[4:] for line in example.split("\n")]
 
 
 def _sample(parameter: str) -> float:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from fastact.formulas.expressions import variable
+from fastact.functions.documentation import numpydoc
 from fastact.functions.offered import offered
 from fastact.ufuncs.memory import empty, from_kept
 from fastact.ufuncs.nested import broadcast_axes
@@ -28,42 +29,32 @@ __all__ = ["Loss", "check_reduction", "loss"]
 
 REDUCTIONS = ("mean", "sum", "none")
 
-DOCUMENTATION = """{headline}
-
-    {formula}
-
-Parameters
-----------
-pred : array_like
+PARAMETERS = """pred : array_like
     {pred} float16, float32 or float64; integers and bools count as float64.
 target : array_like
     {target} Broadcasts against pred; the result has the dtype of both promoted.
 reduction : {{"mean", "sum", "none"}}, default "mean"
     {reduction}
 {parameters}out : ndarray, optional
-    Where to put {out}.
+    Where to put {out}."""
 
-Returns
--------
-{returned}
-
-Raises
-------
-TypeError
+RAISED = """TypeError
     If an argument is complex, an object, a string or a date.
 ValueError
-    For another reduction{refused}, or if shapes do not fit; nothing has been written then.
+    For another reduction{refused}, or if shapes do not fit; nothing has been written then."""
 
-References
-----------
-{reference}
-
-Examples
---------
->>> import numpy as np, fastact
+EXAMPLES = """>>> import numpy as np, fastact
 >>> pred, target = np.array([0.25, 0.5, 0.75]), np.array([0.0, 1.0, 1.0])
-{example}
-"""
+{example}"""
+
+VALUE_EXAMPLE = """>>> values = fastact.{name}(pred, target, reduction="none")
+>>> bool(np.isclose(fastact.{name}(pred, target), values.mean()))
+True"""
+
+GRADIENT_EXAMPLE = """>>> step = np.array([0, 1e-6, 0])
+>>> rise = fastact.{name}(pred + step, target) - fastact.{name}(pred - step, target)
+>>> bool(np.isclose(fastact.{name}_backward(pred, target)[1], rise / 2e-6))
+True"""
 
 
 class Loss:
@@ -212,36 +203,25 @@ def _public(loss: Loss, compute: Callable[..., Any], suffix: str) -> Callable[..
 
 
 def _documentation(loss: Loss, backward: bool) -> str:
-    described = "".join(f"{name} : float, default {value}\n    Positive.\n" for name, value in loss.parameters.items())
+    formula = f"    {loss.formula}"
     if backward:
-        example = (
-            f">>> step = np.array([0, 1e-6, 0])\n"
-            f">>> rise = fastact.{loss.name}(pred + step, target) - fastact.{loss.name}(pred - step, target)\n"
-            f">>> bool(np.isclose(fastact.{loss.name}_backward(pred, target)[1], rise / 2e-6))\n"
-            "True"
-        )
+        headline = f"Gradient of {loss.name} with respect to pred, in one pass over memory."
+        formula += f"\n\n{loss.kink}" if loss.kink else ""
+        reduction = 'Of the value that is differentiated; "none" counts as "sum".'
+        out, returned = "the gradient; of the shape of pred", "ndarray or scalar\n    Of the shape of pred."
     else:
-        example = (
-            f'>>> values = fastact.{loss.name}(pred, target, reduction="none")\n'
-            f">>> bool(np.isclose(fastact.{loss.name}(pred, target), values.mean()))\n"
-            "True"
-        )
-    return DOCUMENTATION.format(
-        headline=f"Gradient of {loss.name} with respect to pred, in one pass over memory."
-        if backward
-        else loss.summary,
-        formula=loss.formula + (f"\n\n{loss.kink}" if backward and loss.kink else ""),
-        pred=loss.pred,
-        target=loss.target,
-        reduction='Of the value that is differentiated; "none" counts as "sum".'
-        if backward
-        else "What becomes of the terms. Sums are accurate to the last bit; the mean of nothing is NaN.",
-        parameters=described,
-        out="the gradient; of the shape of pred" if backward else 'the values, with reduction "none"',
-        returned="ndarray or scalar\n    Of the shape of pred."
-        if backward
-        else 'scalar, or ndarray with reduction "none"',
-        refused=" or a parameter that is not positive" if loss.parameters else "",
-        reference=loss.reference,
-        example=example,
+        headline = loss.summary
+        reduction = "What becomes of the terms. Sums are accurate to the last bit; the mean of nothing is NaN."
+        out, returned = 'the values, with reduction "none"', 'scalar, or ndarray with reduction "none"'
+    described = "".join(f"{name} : float, default {value}\n    Positive.\n" for name, value in loss.parameters.items())
+    example = (GRADIENT_EXAMPLE if backward else VALUE_EXAMPLE).format(name=loss.name)
+    return numpydoc(
+        f"{headline}\n\n{formula}",
+        Parameters=PARAMETERS.format(
+            pred=loss.pred, target=loss.target, reduction=reduction, parameters=described, out=out
+        ),
+        Returns=returned,
+        Raises=RAISED.format(refused=" or a parameter that is not positive" if loss.parameters else ""),
+        References=loss.reference,
+        Examples=EXAMPLES.format(example=example),
     )

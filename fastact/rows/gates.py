@@ -15,6 +15,7 @@ import numpy as np
 from fastact.catalogue import ACTIVATIONS
 from fastact.formulas.expressions import Expression, constant, substitute, variable
 from fastact.formulas.primitives import exp_times, gauss_times, quotient, where
+from fastact.functions.documentation import numpydoc
 from fastact.functions.offered import offered
 from fastact.simd.layout import Loop
 from fastact.ufuncs import nested
@@ -36,43 +37,17 @@ MANY = 4096
 
 REFERENCE = {"glu": "Dauphin et al., Language modeling with gated convolutional networks, arXiv:1612.08083"}
 
-DOCUMENTATION = """{headline}
-
-    {formula}
-
-a and b are the first and the second half of x along an axis.{precision}
-
-Parameters
-----------
-{grad}x : array_like
+PARAMETERS = """x : array_like
     Its size along the axis is even. float16 is computed in float32, integers and bools give float64.
 axis : int, default -1
     The axis to halve.
 out : ndarray, optional
-    Where to put the result; {shape}.
+    Where to put the result; {shape}."""
 
-Returns
--------
-ndarray
-    {returned}
-
-Raises
-------
-TypeError
+RAISED = """TypeError
     If an argument is complex, an object, a string or a date.
 ValueError
-    If there is no such axis, if its size is odd, or if a shape does not fit; nothing has been written then.
-
-References
-----------
-{reference}
-
-Examples
---------
->>> import numpy as np, fastact
->>> x = np.array([[1.0, 2.0, 0.0, 3.0]])
-{example}
-"""
+    If there is no such axis, if its size is odd, or if a shape does not fit; nothing has been written then."""
 
 
 # -- what a gate computes -------------------------------------------------------------------------
@@ -186,26 +161,26 @@ def _backward(backend: str, name: str, grad: Any, x: Any, axis: int, out: Any) -
 
 def _documentation(name: str, backward: bool) -> str:
     activation = GATES[name]
-    value = f"{name}(x) = a * {activation}(b)"
+    parts = "a and b are the first and the second half of x along an axis."
     if backward:
+        headline = f"Gradient of {name} with respect to x, in one pass over memory."
         formula = f"dx = (grad * {activation}(b), grad * a * {activation}_derivative(b))"
+        grad = "grad : array_like\n    Gradient with respect to the gate's value; broadcasts to its shape.\n"
+        parameters = grad + PARAMETERS.format(shape="of the shape of x; it may be x itself")
         example = f">>> fastact.{name}_backward(np.ones((1, 2)), x).shape\n(1, 4)"
     else:
-        formula = value
+        headline = f"Gated linear unit that {activation} opens, in one pass over memory."
+        formula = f"{name}(x) = a * {activation}(b)"
+        parameters = PARAMETERS.format(shape="of the shape of a half")
+        parts += f" The product is rounded once where {activation}(b) alone is too small for a float of full precision."
         example = f">>> bool(np.all(fastact.{name}(x) == [1, 2] * fastact.{activation}(np.array([[0.0, 3.0]]))))\nTrue"
-    return DOCUMENTATION.format(
-        headline=f"Gradient of {name} with respect to x, in one pass over memory."
-        if backward
-        else f"Gated linear unit that {activation} opens, in one pass over memory.",
-        formula=formula,
-        precision=""
-        if backward
-        else f" The product is rounded once where {activation}(b) alone is too small for a float of full precision.",
-        grad="grad : array_like\n    Gradient with respect to the gate's value; broadcasts to its shape.\n" * backward,
-        shape="of the shape of x; it may be x itself" if backward else "of the shape of a half",
-        returned=f"Of the shape of {'x' if backward else 'a half'}.",
-        reference=REFERENCE.get(name, "Shazeer, GLU variants improve transformer, arXiv:2002.05202"),
-        example=example,
+    return numpydoc(
+        f"{headline}\n\n    {formula}\n\n{parts}",
+        Parameters=parameters,
+        Returns=f"ndarray\n    Of the shape of {'x' if backward else 'a half'}.",
+        Raises=RAISED,
+        References=REFERENCE.get(name, "Shazeer, GLU variants improve transformer, arXiv:2002.05202"),
+        Examples=f">>> import numpy as np, fastact\n>>> x = np.array([[1.0, 2.0, 0.0, 3.0]])\n{example}",
     )
 
 
