@@ -1,4 +1,4 @@
-"""The mathematics of the softmax family, as expression graphs that :mod:`fastact.rows.kernels` strings together.
+"""The mathematics of the softmax family, as expression graphs that :mod:`fastact.rows.exponential` strings together.
 
 Nothing is subtracted from x before it is exponentiated. With ``exp(x) = 2**k * p`` for a whole number k
 (:mod:`fastact.kernels.exponentials`) the exponentials of a row are brought to a common scale by taking the k of its
