@@ -223,7 +223,7 @@ class _Gemm(NamedTuple):
     LOOP_DATA: int = 14  # what that loop is given as data
     OUT: int = 15  # where its results go; 0: to C
     OUT_ROW: int = 16
-    WORKSPACE: int = 17  # address of as many bytes as fastact.layers.matmul.workspace_bytes says
+    WORKSPACE: int = 17  # address of as many bytes as fastact.layers.blocking.workspace_bytes says
     POOL: int = 18
     PACK: int = 19  # filled in by fastact.layers.matmul.new_record: addresses of tasks and of what works in registers
     MULTIPLY: int = 20

@@ -10,6 +10,7 @@ import pytest
 
 import fastact
 from fastact.layers import matmul
+from fastact.layers.blocking import workspace_bytes
 from fastact.simd.layout import Gemm
 from tests.runtime.test_cache import run
 from tests.runtime.test_threads import PRELUDE, needs_posix
@@ -59,7 +60,7 @@ def multiply(
 ) -> None:
     """``c = a @ b + bias``, or ``c += a @ b``, in a workspace of its own."""
     name, (m, k), n = c.dtype.name, a.shape, b.shape[1]
-    workspace = np.empty(matmul.workspace_bytes(n, k, c.itemsize), np.uint8)
+    workspace = np.empty(workspace_bytes(n, k, c.itemsize), np.uint8)
     record = matmul.new_record(name)
     for slot, value in {
         "A": a.ctypes.data, "A_ROW": a.strides[0], "A_COLUMN": a.strides[1],
