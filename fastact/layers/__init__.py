@@ -1,5 +1,6 @@
 """Dense layers, and the matrix product under them.
 
 Uses the catalogue, functions, ufuncs and below. Begin with :mod:`.dense`, what is public; :mod:`.matmul` chooses who
-multiplies, :mod:`.gemm` is the product compiled here, of the tiles in :mod:`.tiles`.
+multiplies, :mod:`.gemm` is the product compiled here: of packed matrices (:mod:`.packing`), strip by strip
+(:mod:`.macrokernel`), of the tiles in :mod:`.tiles`.
 """
