@@ -11,7 +11,7 @@ Their arguments are addresses, sizes and steps in bytes, all 64-bit integers.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from llvmlite import ir
@@ -127,8 +127,8 @@ class _Element:
         self.bytes = self.size * self.lanes
         self.zero = ir.Constant(self.vector, None)
 
-    def call(self, builder: ir.IRBuilder, name: str, *arguments: Any) -> Any:
-        function_type = ir.FunctionType(self.vector, [argument.type for argument in arguments])
+    def call(self, builder: ir.IRBuilder, name: str, *arguments: Any, result: ir.Type | None = None) -> Any:
+        function_type = ir.FunctionType(result or self.vector, [argument.type for argument in arguments])
         function = self.module.globals.get(name) or ir.Function(self.module, function_type, name)
         return builder.call(function, arguments)
 
@@ -140,10 +140,9 @@ class _Element:
 
     def prefetch(self, builder: ir.IRBuilder, address: Any) -> None:
         """Have a cache line fetched that is to be written."""
-        pointer, writing, closest, data = ir.IntType(8).as_pointer(), INDEX(1), INDEX(3), INDEX(1)
-        name, kind = "llvm.prefetch.p0", ir.FunctionType(ir.VoidType(), [pointer, INDEX, INDEX, INDEX])
-        function = self.module.globals.get(name) or ir.Function(self.module, kind, name)
-        builder.call(function, [builder.inttoptr(address, pointer), writing, closest, data])
+        pointer = builder.inttoptr(address, ir.IntType(8).as_pointer())
+        writing, closest, data = INDEX(1), INDEX(3), INDEX(1)
+        self.call(builder, "llvm.prefetch.p0", pointer, writing, closest, data, result=ir.VoidType())
 
     def spread(self, builder: ir.IRBuilder, value: Any) -> Any:
         """A number in every lane."""
@@ -154,6 +153,10 @@ class _Element:
     def multiply_add(self, builder: ir.IRBuilder, a: Any, b: Any, c: Any) -> Any:
         """Fused where the processor can: elsewhere a library would be called for each element."""
         return self.call(builder, f"llvm.fmuladd.v{self.lanes}{self.suffix}", a, b, c)
+
+    def add_products(self, builder: ir.IRBuilder, pairs: Iterable[tuple[Any, Any]], sums: list[Any]) -> list[Any]:
+        """The product of each pair added to its sum; what is still to be loaded is loaded where it is needed."""
+        return [self.multiply_add(builder, a, b, total) for (a, b), total in zip(pairs, sums)]
 
     def masked_load(self, builder: ir.IRBuilder, count: Any) -> Callable[[Any], Any]:
         """Loads of the first ``count`` elements, and zeros."""
@@ -206,10 +209,7 @@ class _Element:
     ) -> list[Any]:
         """Vectors that start at zero and pass through ``step(addresses, sums)`` so many times, while each address
         advances by its step."""
-        before = builder.block
-        body, after = builder.append_basic_block(), builder.append_basic_block()
-        builder.cbranch(builder.icmp_signed(">", turns, _number(0)), body, after)
-        builder.position_at_end(body)
+        before, body, after = _if_positive(builder, turns)
         turn = builder.phi(INTEGER)
         addresses = [builder.phi(INTEGER) for _ in advancing]
         totals = [builder.phi(self.vector) for _ in range(sums)]
@@ -222,17 +222,29 @@ class _Element:
             phi.add_incoming(start, before)
             phi.add_incoming(value, builder.block)
         builder.cbranch(builder.icmp_signed("<", next_turn, turns), body, after)
-        end = builder.block
-        builder.position_at_end(after)
-        return [_either(builder, self.zero, before, value, end) for value in new]
+        return _meet(builder, after, before, [self.zero] * sums, new)
 
 
-def _either(builder: ir.IRBuilder, a: Any, from_a: Any, b: Any, from_b: Any) -> Any:
-    """One value or the other, depending on where control came from."""
-    phi = builder.phi(a.type)
-    phi.add_incoming(a, from_a)
-    phi.add_incoming(b, from_b)
-    return phi
+def _if_positive(builder: ir.IRBuilder, count: Any) -> tuple[Any, Any, Any]:
+    """Blocks before, for and after what is done only if a number is positive; writing goes on there."""
+    before = builder.block
+    body, after = builder.append_basic_block(), builder.append_basic_block()
+    builder.cbranch(builder.icmp_signed(">", count, _number(0)), body, after)
+    builder.position_at_end(body)
+    return before, body, after
+
+
+def _meet(builder: ir.IRBuilder, after: Any, before: Any, old: list[Any], new: list[Any]) -> list[Any]:
+    """Go on after a block that may have been left out: with its new values or, from before it, the old ones."""
+    body = builder.block
+    builder.position_at_end(after)
+    values = []
+    for left_out, done in zip(old, new):
+        value = builder.phi(done.type)
+        value.add_incoming(left_out, before)
+        value.add_incoming(done, body)
+        values.append(value)
+    return values
 
 
 class _Tile:
@@ -243,29 +255,17 @@ class _Tile:
         """The addresses of a row's vectors."""
         return [builder.add(address, _number(v * self.element.bytes)) for v in range(self.vectors)]
 
-    def write(
-        self,
-        builder: ir.IRBuilder,
-        a: Any,
-        a_step: Any,
-        b: Any,
-        b_step: Any,
-        depth: Any,
-        c: Any,
-        c_step: Any,
-        start: Any,
-    ) -> None:
+    def write(self, builder: ir.IRBuilder, *operands: Any) -> None:
+        a, a_step, b, b_step, depth, c, c_step, start = operands
         e = self.element
         down, along = (a_step, _number(e.size)) if self.by_row else (_number(e.size), a_step)
 
         def step(addresses: list[Any], sums: list[Any]) -> list[Any]:
             left, right = addresses
             b_vectors = [e.load(builder, place) for place in self.across(builder, right)]
-            new: list[Any] = []
-            for i in range(self.rows):
-                a_vector = e.spread(builder, e.load(builder, _advance(builder, left, down, i), e.scalar))
-                new += [e.multiply_add(builder, a_vector, b, sums[len(new) + v]) for v, b in enumerate(b_vectors)]
-            return new
+            places = (_advance(builder, left, down, i) for i in range(self.rows))
+            a_vectors = (e.spread(builder, e.load(builder, place, e.scalar)) for place in places)
+            return e.add_products(builder, ((a, b) for a in a_vectors for b in b_vectors), sums)
 
         places = [p for i in range(self.rows) for p in self.across(builder, _advance(builder, c, c_step, i))]
         # C is wanted when all sums are there: what it takes to come from a far cache would then be waited for.
@@ -279,30 +279,15 @@ class _Dots:
     def __init__(self, element: _Element, rows: int) -> None:
         self.element, self.rows = element, rows
 
-    def write(
-        self,
-        builder: ir.IRBuilder,
-        a: Any,
-        a_step: Any,
-        b: Any,
-        b_step: Any,
-        last: Any,
-        depth: Any,
-        c: Any,
-        c_step: Any,
-        start: Any,
-    ) -> None:
+    def write(self, builder: ir.IRBuilder, *operands: Any) -> None:
+        a, a_step, b, b_step, last, depth, c, c_step, start = operands
         e = self.element
         lefts = [_advance(builder, a, a_step, i) for i in range(self.rows)]
         rights = [_up_to(builder, b, b_step, j, last) for j in range(DOT_COLUMNS)]
 
         def products(load: Callable[[Any], Any], sums: list[Any]) -> list[Any]:
             a_vectors = [load(address) for address in lefts]
-            new: list[Any] = []
-            for address in rights:
-                b_vector = load(address)
-                new += [e.multiply_add(builder, a, b_vector, sums[len(new) + i]) for i, a in enumerate(a_vectors)]
-            return new
+            return e.add_products(builder, ((a, b) for b in map(load, rights) for a in a_vectors), sums)
 
         def step(offsets: list[Any], sums: list[Any]) -> list[Any]:
             return products(lambda address: e.load(builder, builder.add(address, offsets[0])), sums)
@@ -310,20 +295,20 @@ class _Dots:
         whole, rest = builder.sdiv(depth, _number(e.lanes)), builder.srem(depth, _number(e.lanes))
         width = _number(e.bytes)
         sums = e.accumulate(builder, whole, self.rows * DOT_COLUMNS, [(_number(0), width)], step)
-        before = builder.block
-        more, done = builder.append_basic_block(), builder.append_basic_block()
-        builder.cbranch(builder.icmp_signed(">", rest, _number(0)), more, done)
-        builder.position_at_end(more)
+        before, _, after = _if_positive(builder, rest)
         masked, offset = e.masked_load(builder, rest), builder.mul(whole, width)
         ended = products(lambda address: masked(builder.add(address, offset)), sums)
-        builder.branch(done)
-        builder.position_at_end(done)
-        totals = [_either(builder, value, before, other, more) for value, other in zip(sums, ended)]
+        builder.branch(after)
+        self.put(builder, _meet(builder, after, before, sums, ended), c, c_step, start)
+
+    def put(self, builder: ir.IRBuilder, sums: list[Any], c: Any, c_step: Any, start: Any) -> None:
+        """What each vector's elements add up to, in its place in C."""
+        e = self.element
         results: list[Any] = []
         offsets: list[tuple[int, int]] = []  # the row of C that each vector of results belongs to, and where in it
         for i in range(self.rows):
             done = 0
-            for part in e.totals(builder, totals[i :: self.rows]):
+            for part in e.totals(builder, sums[i :: self.rows]):
                 results.append(part)
                 offsets.append((i, done))
                 done += part.type.count * e.size
