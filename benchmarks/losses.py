@@ -93,7 +93,7 @@ def gate_peers(name: str, x: np.ndarray, half: int) -> Iterator[tuple[str, Call]
     else:
         torch.set_num_threads(fastact.get_num_threads())
         given = torch.from_numpy(x)
-        activation = getattr(torch.nn.functional, GATES[name])
+        activation = getattr(torch.nn.functional, GATES[name].activation)
         if name == "glu":
             yield "torch", lambda: torch.nn.functional.glu(given)
         else:
@@ -102,7 +102,7 @@ def gate_peers(name: str, x: np.ndarray, half: int) -> Iterator[tuple[str, Call]
         import jax
     except ImportError:
         return
-    opened = getattr(jax.nn, GATES[name])
+    opened = getattr(jax.nn, GATES[name].activation)
     compiled = jax.jit(lambda x: x[:, :half] * opened(x[:, half:]))
     there = jax.numpy.asarray(x)
     yield "jax", lambda: compiled(there).block_until_ready()

@@ -181,7 +181,7 @@ def gate(x: Any, z: Any, distance: Any, low: Any, slope: Any, slope_low: Any) ->
     """
     e, e_low = exp_times(1, -distance, -low), exp_error(-distance, -low)
     one_and_e, its_error = 1 + e, quick_sum_error(1, e)
-    extreme = distance >= 800  # the value is x or zero there, and not inf * 0
+    extreme = distance >= 1500  # the value is x or zero there, and not inf * 0
     near = where(extreme, 0, x)
     product = quotient(near, 0, one_and_e, its_error)
     below = z < 0
@@ -195,7 +195,7 @@ def gate(x: Any, z: Any, distance: Any, low: Any, slope: Any, slope_low: Any) ->
 @catalogued(formula="x / (1 + exp(-x))", range="[-0.2785, inf)", reference="Elfwing et al., 2017, arXiv:1702.03118")
 def silu(x: Any) -> Values:
     """Sigmoid-weighted linear unit."""
-    return gate(x, x, abs(x), 0.0, minimum(abs(x), 1000), 0.0)
+    return gate(x, x, abs(x), 0.0, minimum(abs(x), 1500), 0.0)
 
 
 @catalogued(
@@ -276,7 +276,7 @@ def gelu_tanh(x: Any) -> Values:
 )
 def gelu(x: Any) -> Values:
     """Gaussian error linear unit; ``approximate="tanh"`` computes gelu_tanh instead."""
-    z = minimum(abs(x), 45)  # where even the largest float64 times exp(-z * z / 2) vanishes
+    z = minimum(abs(x), 54)  # where even the largest float64 times exp(-z * z / 2) vanishes
     slope = gauss_times(gelu_slope(z), z)
     tail = gauss_times(normal_tail(z, where(x < 0, -z, 1)), z)
     value = where(x < 0, tail, x * (1 - tail))

@@ -21,9 +21,10 @@ from fastact.formulas.expressions import DERIVATIVES, Expression, apply, constan
 from fastact.formulas.operations import ARITY, FITTED
 
 __all__ = [
-    "absolute", "arctan", "cos", "exp", "exp_error", "exp_times", "expm1", "expm1_error", "fitted", "fma",
-    "gauss_times", "gelu_slope", "log", "log1p", "log1p_exp", "maximum", "minimum", "normal_tail", "product_error",
-    "quick_sum_error", "quotient", "sin", "sqrt", "square", "sum_error", "tanh", "two_parts", "where",
+    "absolute", "arctan", "cos", "exp", "exp_error", "exp_times", "exp_times_raised", "expm1", "expm1_error",
+    "fitted", "fma", "gauss_times", "gelu_slope", "log", "log1p", "log1p_exp", "maximum", "minimum", "normal_tail",
+    "product_error", "quick_sum_error", "quotient", "sin", "sqrt", "square", "sum_error", "tanh", "two_parts",
+    "where",
 ]  # fmt: skip
 
 
@@ -76,6 +77,11 @@ def exp_times(factor: Any, x: Any, low: Any = 0.0) -> Any:
     ``low`` is the rounding error of x: exp amplifies it by x.
     """
     return apply("exp_times", factor, x, low)
+
+
+def exp_times_raised(factor: Any, x: Any, low: Any, raised: Any) -> Any:
+    """The same times ``2**20`` where that is asked for: of factors too large to be multiplied, 2**20 is taken away."""
+    return apply("exp_times_raised", factor, x, low, raised)
 
 
 def exp_error(x: Any, low: Any = 0.0) -> Any:
@@ -168,6 +174,14 @@ def _exp_times_numpy(factor: Expression, x: Expression, low: Expression) -> Expr
     return product if low is constant(0.0) else product + product * low
 
 
+def _exp_times_raised_numpy(factor: Expression, x: Expression, low: Expression, raised: Expression) -> Expression:
+    """exp(x / 2) twice or exp(x / 4) four times: the largest factors bring back what is 1e-640."""
+    deep, deeper = x < -700.0, x < -1400.0
+    e = exp(where(deeper, 0.25 * x, where(deep, 0.5 * x, x)))
+    product = factor * (e * where(raised, 2.0**20, 1.0)) * where(deep, e, 1.0) * where(deeper, e * e, 1.0)
+    return product if low is constant(0.0) else product + product * low
+
+
 def _product_error_numpy(a: Expression, b: Expression) -> Expression:
     """T. J. Dekker's product, Numerische Mathematik 18, 1971: halves of 26 bits multiply exactly."""
 
@@ -230,6 +244,7 @@ NUMPY_FORMULAS |= {
     "log1p_exp": lambda x: log1p(exp(x)),
     "constant_error": lambda digits: constant_error_in(np.float64, digits),
     "exp_times": _exp_times_numpy,
+    "exp_times_raised": _exp_times_raised_numpy,
     "gauss_times": _gauss_times_numpy,
     "gelu_slope": _gelu_slope_numpy,
     "normal_tail": _normal_tail_numpy,

@@ -17,8 +17,10 @@ from fastact.kernels.instructions import bits, clip, ldexp, lookup, polynomial
 from fastact.kernels.precision import Precision
 from fastact.simd.registers import has_avx512
 
-__all__ = ["exp_error_kernel", "exp_of_remainder", "exp_times_kernel", "expm1_and_error", "gauss_times_kernel",
-           "reduce_exp"]  # fmt: skip
+__all__ = [
+    "exp_error_kernel", "exp_of_remainder", "exp_times_kernel", "exp_times_raised_kernel", "expm1_and_error",
+    "gauss_times_kernel", "reduce_exp",
+]  # fmt: skip
 
 LOG2_E = 1.4426950408889634
 
@@ -86,6 +88,14 @@ def exp_times_kernel(precision: Precision, factor: Expression, x: Expression, lo
     if factor is constant(1.0) or not precision.careful:
         return factor * ldexp(p, k)
     return ldexp(fma(factor, p, factor * error), k)
+
+
+def exp_times_raised_kernel(
+    precision: Precision, factor: Expression, x: Expression, low: Expression, raised: Expression
+) -> Expression:
+    p, error, k = exp_parts(precision, x, low)
+    product = factor * p if not precision.careful else fma(factor, p, factor * error)
+    return ldexp(product, k + where(raised, 20.0, 0.0))
 
 
 def exp_error_kernel(precision: Precision, x: Expression, low: Expression) -> Expression:

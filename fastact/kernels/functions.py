@@ -28,7 +28,13 @@ from fastact.formulas.primitives import (
     sum_error_of,
     where,
 )
-from fastact.kernels.exponentials import exp_error_kernel, exp_times_kernel, expm1_and_error, gauss_times_kernel
+from fastact.kernels.exponentials import (
+    exp_error_kernel,
+    exp_times_kernel,
+    exp_times_raised_kernel,
+    expm1_and_error,
+    gauss_times_kernel,
+)
 from fastact.kernels.instructions import (
     about_reciprocal,
     bits,
@@ -190,6 +196,7 @@ KERNELS |= {
     "exp": lambda precision, x: exp_times_kernel(precision, constant(1.0), x, constant(0.0)),
     "exp_error": exp_error_kernel,
     "exp_times": exp_times_kernel,
+    "exp_times_raised": exp_times_raised_kernel,
     "expm1": lambda precision, x: expm1_and_error(precision, x)[0],
     "expm1_error": lambda precision, x: expm1_and_error(precision, x)[1] if precision.careful else constant(0.0),
     "gauss_times": gauss_times_kernel,

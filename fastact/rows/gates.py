@@ -6,15 +6,15 @@ is tiny: :func:`times` takes the factor inside, to where the exponential is scal
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from fastact.catalogue import ACTIVATIONS
 from fastact.formulas.expressions import Expression, constant, substitute, variable
-from fastact.formulas.primitives import exp_times, gauss_times, quotient, where
+from fastact.formulas.primitives import exp_times_raised, maximum, product_error, quotient, where
 from fastact.functions.documentation import numpydoc
 from fastact.functions.offered import offered
 from fastact.simd.layout import Loop
@@ -29,8 +29,27 @@ if TYPE_CHECKING:
 
 __all__ = ["GATES", "times"]
 
-#: Which activation opens each gate.
-GATES = {"glu": "sigmoid", "reglu": "relu", "geglu": "gelu", "swiglu": "silu"}
+
+class Gate(NamedTuple):
+    """What opens it: an activation; and numbers that have the sign of its value and of its derivative, or are 0 where
+    those are, but do not vanish: an infinite factor times what is merely small is infinite. NaN where that is NaN."""
+
+    activation: str
+    sign: Callable[[Expression], Any]
+    slope_sign: Callable[[Expression], Any]
+
+    @staticmethod
+    def from_below(root: float) -> Callable[[Expression], Any]:
+        """The sign of what changes it at a root, and goes to 0 below."""
+        return lambda b: where(b > -np.inf, b - root, np.nan)
+
+
+GATES = {
+    "glu": Gate("sigmoid", lambda b: where(b > -np.inf, 1, np.nan), lambda b: where(abs(b) < np.inf, 1, np.nan)),
+    "reglu": Gate("relu", lambda b: maximum(b, 0), lambda b: where(b > 0, 1, where(b <= 0, 0, b))),
+    "geglu": Gate("gelu", Gate.from_below(0), Gate.from_below(-0.7517915242)),
+    "swiglu": Gate("silu", Gate.from_below(0), Gate.from_below(-1.2784645428)),
+}
 
 #: Elements from which rows are worth the driver of all rows; below, NumPy's call per row is cheaper.
 MANY = 4096
@@ -59,32 +78,47 @@ def times(factor: Expression, node: Expression) -> Expression:
     if node.operation == "where":
         return where(operands[0], times(factor, operands[1]), times(factor, operands[2]))
     if node.operation == "gauss_times":
-        return gauss_times(factor * operands[0], operands[1])
-    if node.operation in ("exp", "exp_times"):
-        before, *exponent = operands if node.operation == "exp_times" else (constant(1.0), *operands)
-        # What exp is multiplied by may be beyond all floats though the result is not: unless it starts lower.
-        huge = abs(factor) > 2.0**100
-        lowered = where(huge, factor * 2.0**-20, factor)
-        return exp_times(lowered * before, *exponent) * where(huge, 2.0**20, 1.0)
+        multiple, z = operands
+        return _exp_times(factor, multiple, -0.5 * z * z, product_error(-0.5 * z, z))
+    if node.operation == "exp_times":
+        return _exp_times(factor, *operands)
+    if node.operation == "exp":
+        return _exp_times(factor, constant(1.0), operands[0], constant(0.0))
     if node.operation == "quotient" and operands[1] is constant(0.0) and _may_vanish(operands[0]):
         return times(factor * quotient(1.0, 0.0, *operands[2:]), operands[0])
     return factor * node
+
+
+def _exp_times(factor: Expression, multiple: Expression, x: Expression, low: Expression) -> Expression:
+    """``factor * multiple * exp(x + low)``. The two may be beyond all floats though the result is not: unless the
+    factor starts lower, and the exponential higher."""
+    huge = abs(factor) > 2.0**100
+    return exp_times_raised(where(huge, factor * 2.0**-20, factor) * multiple, x, low, huge)
 
 
 def _may_vanish(node: Expression) -> bool:
     return node.operation == "exp" or (node.operation == "where" and any(map(_may_vanish, node.operands[1:])))
 
 
+def opened(factor: Expression, node: Expression, sign: Expression) -> Expression:
+    """``factor * node``, also where the factor is infinite and node has become 0 though it is not."""
+    return where(abs(factor) == np.inf, factor * sign, times(factor, node))
+
+
 @cache
 def _ufunc(name: str, backward: bool, backend: str) -> np.ufunc:
     grad, a, b = map(variable, ("grad", "a", "b"))
-    value, derivative = substitute(ACTIVATIONS[GATES[name]].expressions, {variable("x"): b})
-    if backward:
-        results = times(grad, value), grad * times(a, derivative)
-        definition = Definition(f"{name}_backward", ["grad", "a", "b"], results, "")
-    else:
-        definition = Definition(name, ["a", "b"], (times(a, value),), "")
-    return make_ufunc(definition, backend)
+    gate = GATES[name]
+    value, derivative = substitute(ACTIVATIONS[gate.activation].expressions, {variable("x"): b})
+    if not backward:
+        definition = Definition(name, ["a", "b"], (opened(a, value, gate.sign(b)),), "")
+        return make_ufunc(definition, backend)
+    # The product of grad and a, where floats have it, or the larger one of them first.
+    both, larger = grad * a, abs(grad) > abs(a)
+    moderate = (abs(both) > 2.0**-100) & (abs(both) < np.inf)
+    factor, rest = where(moderate, both, where(larger, grad, a)), where(moderate, 1, where(larger, a, grad))
+    results = opened(grad, value, gate.sign(b)), rest * opened(factor, derivative, gate.slope_sign(b))
+    return make_ufunc(Definition(f"{name}_backward", ["grad", "a", "b"], results, ""), backend)
 
 
 # -- halves of arrays -----------------------------------------------------------------------------
@@ -160,7 +194,7 @@ def _backward(backend: str, name: str, grad: Any, x: Any, axis: int, out: Any) -
 
 
 def _documentation(name: str, backward: bool) -> str:
-    activation = GATES[name]
+    activation = GATES[name].activation
     parts = "a and b are the first and the second half of x along an axis."
     if backward:
         headline = f"Gradient of {name} with respect to x, in one pass over memory."

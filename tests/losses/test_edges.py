@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import pytest
 
-from fastact.names import functions
+from tests.conftest import offered
 
 DTYPES = ["float16", "float32", "float64"]
-
-
-def callable_of(name: str, backend: str) -> Callable[..., Any]:
-    return functions().callable(name, "numpy" if backend == "fallback" else "numba")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("smoothing", [0.0, 1.0])
 def test_an_impossible_class_costs_nothing_where_it_is_not_wanted(dtype: str, smoothing: float, backend: str) -> None:
-    loss = callable_of("cross_entropy", backend)
+    loss = offered("cross_entropy", backend)
     logits = np.array([[-np.inf, 0, 1], [2, -np.inf, -np.inf]], dtype)
     labels, probabilities = np.array([2, 0]), np.array([[0, 0, 1], [1, 0, 0]], dtype)
     exact = [np.log1p(np.exp(-1.0)), 0.0]
@@ -35,16 +28,16 @@ def test_an_impossible_class_costs_nothing_where_it_is_not_wanted(dtype: str, sm
 def test_gradients_where_a_class_is_impossible(dtype: str, backend: str) -> None:
     logits, target = np.array([[-np.inf, 0]], dtype), np.array([[0, 1]], dtype)
     for wanted in (target, np.array([1])):
-        assert (callable_of("cross_entropy_backward", backend)(logits, wanted) == 0).all()
+        assert (offered("cross_entropy_backward", backend)(logits, wanted) == 0).all()
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
 def test_ignored_rows_may_hold_anything(smoothing: float, backend: str) -> None:
     logits = np.array([[np.nan, 1.0], [-np.inf, -np.inf], [0.0, 0.0]])
     labels = np.array([-100, -100, 1])
-    value = callable_of("cross_entropy", backend)(logits, labels, label_smoothing=smoothing)
+    value = offered("cross_entropy", backend)(logits, labels, label_smoothing=smoothing)
     assert value == pytest.approx(np.log(2), rel=1e-15)
-    gradient = callable_of("cross_entropy_backward", backend)(logits, labels, label_smoothing=smoothing)
+    gradient = offered("cross_entropy_backward", backend)(logits, labels, label_smoothing=smoothing)
     assert (gradient[:2] == 0).all()
     assert np.allclose(gradient[2], [0.5 - smoothing / 2, smoothing / 2 - 0.5])
 
@@ -54,20 +47,20 @@ def test_without_classes_there_is_no_loss(reduction: str, backend: str) -> None:
     for name in ("cross_entropy", "cross_entropy_backward"):
         for target in (np.zeros((3, 0)), np.zeros(3, int)):
             with pytest.raises(ValueError, match="at least one class"):
-                callable_of(name, backend)(np.zeros((3, 0)), target, reduction)
+                offered(name, backend)(np.zeros((3, 0)), target, reduction)
 
 
 def test_of_no_rows(backend: str) -> None:
     logits, labels = np.zeros((0, 4)), np.zeros(0, int)
-    assert np.isnan(callable_of("cross_entropy", backend)(logits, labels))
-    assert callable_of("cross_entropy", backend)(logits, labels, "sum") == 0
-    assert callable_of("cross_entropy_backward", backend)(logits, labels).shape == (0, 4)
+    assert np.isnan(offered("cross_entropy", backend)(logits, labels))
+    assert offered("cross_entropy", backend)(logits, labels, "sum") == 0
+    assert offered("cross_entropy_backward", backend)(logits, labels).shape == (0, 4)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_certain_logits(dtype: str, backend: str) -> None:
-    loss = callable_of("binary_cross_entropy_with_logits", backend)
+    loss = offered("binary_cross_entropy_with_logits", backend)
     logits, target = np.array([np.inf, -np.inf, np.inf, -np.inf], dtype), np.array([1, 0, 0, 1], dtype)
     assert loss(logits, target, "none").tolist() == [0, 0, np.inf, np.inf]
-    slope = callable_of("binary_cross_entropy_with_logits_backward", backend)
+    slope = offered("binary_cross_entropy_with_logits_backward", backend)
     assert slope(logits, target, "sum").tolist() == [0, 0, 1, -1]

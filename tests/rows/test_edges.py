@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import pytest
 
-from fastact.names import functions
+from tests.conftest import offered
 
 DTYPES = ["float16", "float32", "float64"]
 
@@ -16,14 +13,10 @@ DTYPES = ["float16", "float32", "float64"]
 ALONE = {"softmax": 1.0, "softmin": 1.0, "log_softmax": 0.0, "sparsemax": 1.0, "hardmax": 1.0, "gumbel_softmax": 1.0}
 
 
-def callable_of(name: str, backend: str) -> Callable[..., Any]:
-    return functions().callable(name, "numpy" if backend == "fallback" else "numba")
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ALONE)
 def test_without_an_axis_every_element_is_a_row(name: str, dtype: str, backend: str) -> None:
-    function, x = callable_of(name, backend), np.linspace(-9, 9, 24).astype(dtype).reshape(2, 3, 4)
+    function, x = offered(name, backend), np.linspace(-9, 9, 24).astype(dtype).reshape(2, 3, 4)
     for given in (x, x.T, x[:, ::-1], x[:, :, ::2], x[:0]):
         y = function(given, axis=())
         assert y.shape == given.shape
@@ -34,7 +27,7 @@ def test_without_an_axis_every_element_is_a_row(name: str, dtype: str, backend: 
 
 @pytest.mark.parametrize("name", sorted(ALONE.keys() - {"gumbel_softmax"}))
 def test_without_an_axis_results_go_where_they_are_wanted(name: str, backend: str) -> None:
-    function, x = callable_of(name, backend), np.ones((3, 4), np.float32)
+    function, x = offered(name, backend), np.ones((3, 4), np.float32)
     for out in (np.empty_like(x), np.empty((4, 3), np.float32).T, np.empty((3, 4)), x):
         assert function(x, axis=(), out=out) is out
         assert (abs(out - ALONE[name]) <= np.finfo(np.float32).eps).all()
@@ -44,16 +37,16 @@ def test_without_an_axis_results_go_where_they_are_wanted(name: str, backend: st
 
 def test_gradients_without_an_axis(backend: str) -> None:
     grad, y = np.random.default_rng(0).standard_normal((2, 5, 3))
-    assert (callable_of("softmax_backward", backend)(grad, np.ones_like(y), axis=()) == 0).all()
-    assert (callable_of("log_softmax_backward", backend)(grad, np.zeros_like(y), axis=()) == 0).all()
-    assert np.allclose(callable_of("softmax_backward", backend)(grad, y, axis=()), y * (grad - grad * y))
+    assert (offered("softmax_backward", backend)(grad, np.ones_like(y), axis=()) == 0).all()
+    assert (offered("log_softmax_backward", backend)(grad, np.zeros_like(y), axis=()) == 0).all()
+    assert np.allclose(offered("softmax_backward", backend)(grad, y, axis=()), y * (grad - grad * y))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ALONE)
 def test_infinities_and_nan(name: str, dtype: str, backend: str) -> None:
     rows = np.array([[np.nan, 3, 3], [3, np.nan, 1], [1, 2, np.nan], [np.inf, np.nan, 0]], dtype)
-    function = callable_of(name, backend)
+    function = offered(name, backend)
     assert np.isnan(function(rows)).all()
     assert np.isnan(function(rows.T, axis=0)).all()
     assert np.isnan(function(np.array([np.nan], dtype))).all()
@@ -67,7 +60,7 @@ def test_infinities_and_nan(name: str, dtype: str, backend: str) -> None:
 
 
 def test_hardmax_of_infinities(backend: str) -> None:
-    hardmax = callable_of("hardmax", backend)
+    hardmax = offered("hardmax", backend)
     assert hardmax(np.array([[1, np.inf, np.inf], [-np.inf] * 3])).tolist() == [[0, 1, 0], [1, 0, 0]]
 
 
@@ -77,7 +70,7 @@ def test_hardmax_of_infinities(backend: str) -> None:
 def test_gumbel_softmax_at_any_temperature(tau: float, dtype: str, hard: bool, backend: str) -> None:
     """Towards 0 draws become the one-hot vectors of the largest, towards infinity even shares."""
     logits = np.random.default_rng(0).standard_normal((500, 100)).astype(dtype)
-    draw = callable_of("gumbel_softmax", backend)
+    draw = offered("gumbel_softmax", backend)
     y = draw(logits, tau, hard, rng=1)
     assert y.dtype == dtype
     assert np.allclose(y.sum(axis=1, dtype=float), 1, atol=2e-2)
@@ -91,7 +84,7 @@ def test_gumbel_softmax_at_any_temperature(tau: float, dtype: str, hard: bool, b
 def test_gumbel_softmax_keeps_what_cannot_be_drawn(dtype: str, backend: str) -> None:
     logits = np.array([[0, -np.inf, 0], [-np.inf, 1, -np.inf]], dtype)
     for tau in (1e-300, 1e-5, 1.0, 100.0):
-        y = callable_of("gumbel_softmax", backend)(logits, tau, rng=0)
+        y = offered("gumbel_softmax", backend)(logits, tau, rng=0)
         assert (y[logits == -np.inf] == 0).all()
         assert y[1, 1] == 1
 
@@ -103,4 +96,4 @@ def test_gumbel_softmax_is_softmax_of_the_same_draw(backend: str) -> None:
         z = (logits + noise) / tau
         expected = np.exp(z - z.max(axis=1, keepdims=True))
         expected /= expected.sum(axis=1, keepdims=True)
-        assert np.allclose(callable_of("gumbel_softmax", backend)(logits, tau, rng=3), expected, rtol=1e-13, atol=0)
+        assert np.allclose(offered("gumbel_softmax", backend)(logits, tau, rng=3), expected, rtol=1e-13, atol=0)

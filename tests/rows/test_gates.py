@@ -33,7 +33,7 @@ def sample(*shape: int, dtype: Any = np.float32) -> np.ndarray:
 
 def parts(name: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The gate of two halves that lie apart."""
-    return np.asarray(a * getattr(fastact, GATES[name])(b.astype(np.float64)))
+    return np.asarray(a * getattr(fastact, GATES[name].activation)(b.astype(np.float64)))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -61,7 +61,9 @@ def test_finite_limits_do_not_overflow(name: str, gate: Gate, dtype: type) -> No
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
 def test_gradients_as_torchs(name: str, gradient: Gate, dtype: str) -> None:
     torch = pytest.importorskip("torch")
-    activation = {"sigmoid": torch.sigmoid}.get(GATES[name]) or getattr(torch.nn.functional, GATES[name])
+    activation = {"sigmoid": torch.sigmoid}.get(GATES[name].activation) or getattr(
+        torch.nn.functional, GATES[name].activation
+    )
     x, grad = sample(7, 30, dtype=dtype), sample(7, 15, dtype=dtype)
     x[0, 15:18] = 0  # the kink
     leaf = torch.tensor(x.astype(float), requires_grad=True)
@@ -83,8 +85,8 @@ def test_axes_and_layouts(name: str, gate: Gate, gradient: Gate, axis: int, orde
         strided = np.repeat(x, 2, axis=1)[:, ::-2]
         assert gate(strided, axis).tobytes() == gate(np.ascontiguousarray(strided), axis).tobytes()
         dx = gradient(np.ones_like(a), x, axis)
-        slope = getattr(fastact, f"{GATES[name]}_derivative")(b)
-        expected = np.concatenate([getattr(fastact, GATES[name])(b), a * slope], axis)
+        slope = getattr(fastact, f"{GATES[name].activation}_derivative")(b)
+        expected = np.concatenate([getattr(fastact, GATES[name].activation)(b), a * slope], axis)
         assert np.allclose(dx, expected, rtol=2e-6, atol=1e-7)
 
 
