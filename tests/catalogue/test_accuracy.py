@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import mpmath as mp
 import numpy as np
 import pytest
 
 from benchmarks import wide
-from fastact.catalogue import Activation
+from fastact.catalogue import ACTIVATIONS, Activation
 from tests.conftest import callable_of, parameters
 from tests.reference import every_exponent, exact, ulp_distance
 
@@ -64,16 +67,22 @@ def points(dtype: type) -> np.ndarray:
     return np.concatenate([every_exponent(dtype)[:: 2 if dtype is np.float32 else 12], around.astype(dtype)])
 
 
+@cache
+def truths(name: str, kind: str, dtype: type) -> list[Any]:
+    """The exact values at these points, with parameters as the dtype rounds them."""
+    entry = ACTIVATIONS[name]
+    given = {parameter: float(dtype(value)) for parameter, value in parameters(entry).items()}
+    return [exact(entry, x, kind, **given) for x in points(dtype)]
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kind", ["value", "derivative"])
 def test_within_bound(entry: Activation, kind: str, dtype: type, backend: str) -> None:
     x = points(dtype)
     given = parameters(entry)
     results = callable_of(entry, kind, backend)(x, **{name: dtype(value) for name, value in given.items()})
-    rounded = {name: float(dtype(value)) for name, value in given.items()}
     worst = (0.0, 0.0, 0.0, "")
-    for value, result in zip(x, results):
-        truth = exact(entry, value, kind, **rounded)
+    for value, result, truth in zip(x, results, truths(entry.name, kind, dtype)):
         near_zero = kind == "derivative" and 1e-9 < abs(truth) < 0.04 and -4 < value < 0
         if near_zero and abs(float(result) - truth) <= (1.2e-7 if dtype is np.float32 else 2.3e-16):
             continue
@@ -105,11 +114,10 @@ def test_limits(entry: Activation, dtype: type, backend: str) -> None:
 def test_the_wide_reference_is_exact_enough(entry: Activation, kind: str) -> None:
     """A million points are compared with it by benchmarks.accuracy, so it must be right to a fraction of an ulp."""
     x = points(np.float64)[::7]
-    given = parameters(entry)
+    results = wide.exact_enough(entry, kind, x, **parameters(entry))
     # selu's product of two constants and hardsigmoid's sixth are rounded to float64 in their formulas
     bound = 0.6 if entry.name in ("selu", "hardsigmoid") else 0.02
-    for value, result in zip(x, wide.exact_enough(entry, kind, x, **given)):
-        truth = exact(entry, value, kind, **given)
+    for value, result, truth in zip(x, results, truths(entry.name, kind, np.float64)[::7]):
         with mp.workdps(50):
             if not np.isfinite(result) or abs(truth) < 1e-307 or abs(truth) > 1e308:
                 continue
