@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import fastact
 from fastact.catalogue import ACTIVATIONS, Activation
@@ -13,11 +15,18 @@ from fastact.commands.bench import sample_parameters as parameters
 from fastact.functions.registry import KINDS
 from fastact.names import functions
 
-__all__ = ["BACKENDS", "Network", "callable_of", "offered", "parameters"]
+__all__ = ["BACKENDS", "Network", "callable_of", "compiled_only", "needs_posix", "offered", "parameters"]
 
 Network = Any  # a class: fastact.MLP or fastact.fallback.MLP
 
 BACKENDS = ["fallback"] if fastact.backend() == "numpy" else ["compiled", "fallback"]
+
+# An example that compiles takes long, and any may on a busy machine.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
+
+compiled_only = pytest.mark.skipif(fastact.backend() == "numpy", reason="the NumPy backend compiles nothing")
+needs_posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="this machine has other forks and signals")
 
 
 def callable_of(entry: Activation, kind: str, backend: str) -> Callable[..., Any]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import doctest
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +11,19 @@ import pytest
 import fastact
 from benchmarks import coefficients, generate
 from fastact.runtime import backends
+from tests.processes import ROOT, run
 
-ROOT = Path(__file__).parent.parent
 
-
-def run(code: str) -> str:
-    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+def printed_by(code: str) -> str:
+    done = run(code)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 def test_importing_loads_no_compiler() -> None:
     heavy = "{'numba', 'llvmlite', 'inspect', 'ctypes.util', 'scipy', 'tqdm', 'filelock'}"
     before = "import numpy, sys; before = set(sys.modules)"
-    assert run(f"{before}; import fastact; print((set(sys.modules) - before) & {heavy})") == "set()"
+    assert printed_by(f"{before}; import fastact; print((set(sys.modules) - before) & {heavy})") == "set()"
 
 
 def test_an_old_compiler_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,7 +35,7 @@ def test_an_old_compiler_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_registry_needs_no_compiler() -> None:
     code = "import fastact, sys; fastact.ACTIVATIONS['gelu'].source(); fastact.__all__; print('numba' in sys.modules)"
-    assert run(code) == "False"
+    assert printed_by(code) == "False"
 
 
 @pytest.mark.parametrize("name", fastact.__all__)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +13,8 @@ import pytest
 
 import fastact
 from fastact.commands.parser import main
-from tests.runtime.test_cache import finish, start
-from tests.runtime.test_threads import PRELUDE, needs_posix
+from tests.conftest import needs_posix
+from tests.processes import PATIENCE, PRELUDE, finish, interrupted, start
 
 Capture = pytest.CaptureFixture[str]
 
@@ -36,7 +34,7 @@ def test_a_reader_that_stops_is_no_error() -> None:
     read, write = os.pipe()
     os.close(read)
     command = [sys.executable, "-m", "fastact", "info"]
-    run = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=120)
+    run = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
     os.close(write)
     assert (run.returncode, run.stderr) == (1, "")
 
@@ -280,14 +278,17 @@ def test_interrupted_apply_leaves_nothing(tmp_path: Path) -> None:
     with source.open("wb") as file:
         np.lib.format.write_array_header_2_0(file, {"descr": "<f8", "fortran_order": False, "shape": (1 << 28,)})
         file.truncate(file.tell() + (8 << 28))
-    code = f"{PRELUDE}\nfastact.gelu(x)\nfrom fastact.commands.parser import main\nsys.exit(main(sys.argv[1:]))"
-    process = start("-c", code, "apply", "gelu", str(source), str(target))
-    patience = time.monotonic() + 30
-    while not list(tmp_path.glob(".*.part")) and time.monotonic() < patience:
-        time.sleep(0.01)
-    time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    result = finish(process, timeout=30)
+    code = f"""{PRELUDE}
+from pathlib import Path
+from fastact.commands.parser import main
+def say_when_it_is_written():
+    while not list(Path(sys.argv[3]).parent.glob(".*.part")): time.sleep(0.001)
+    print("ready", flush=True)
+fastact.gelu(x)
+threading.Thread(target=say_when_it_is_written).start()
+sys.exit(main(sys.argv[1:]))
+"""
+    result = interrupted(start("-c", code, "apply", "gelu", str(source), str(target)))
     assert result.returncode == 130
     assert result.stderr.splitlines()[-1] == "fastact: interrupted"
     assert "Traceback" not in result.stderr

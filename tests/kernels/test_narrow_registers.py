@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 import fastact
 from fastact.simd.registers import has_avx512
+from tests.processes import run
 
 NARROW = """
 import numpy as np
@@ -64,21 +61,17 @@ print("right")
 
 
 @pytest.mark.skipif(fastact.backend() == "numpy" or not has_avx512(), reason="nothing wider than this to compile for")
-def test_float32_is_as_accurate_without_avx512(tmp_path: Path) -> None:
-    assert said_by(NARROW, tmp_path) == "within bounds\n"
+def test_float32_is_as_accurate_without_avx512() -> None:
+    assert said_by(NARROW) == "within bounds\n"
 
 
 @pytest.mark.skipif(
     fastact.backend() == "numpy" or platform.machine() not in ("x86_64", "AMD64"), reason="of x86-64 before 2012"
 )
-def test_float16_needs_no_instructions_for_it(tmp_path: Path) -> None:
-    assert said_by(WITHOUT_HALF, tmp_path) == "right\n"
+def test_float16_needs_no_instructions_for_it() -> None:
+    assert said_by(WITHOUT_HALF) == "right\n"
 
 
-def said_by(program: str, cache: Path) -> str:
-    environment = os.environ | {"FASTACT_CACHE_DIR": str(cache)}
-    root = Path(__file__).parent.parent.parent
-    run = subprocess.run(
-        [sys.executable, "-c", program], cwd=root, env=environment, capture_output=True, text=True, timeout=300
-    )
-    return run.stdout or f"{run.returncode}: {run.stderr[-2000:]}"
+def said_by(program: str) -> str:
+    done = run(program)
+    return done.stdout or f"{done.returncode}: {done.stderr[-2000:]}"

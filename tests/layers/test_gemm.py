@@ -12,8 +12,8 @@ import fastact
 from fastact.layers import matmul
 from fastact.layers.blocking import workspace_bytes
 from fastact.simd.layout import Gemm
-from tests.runtime.test_cache import run
-from tests.runtime.test_threads import PRELUDE, needs_posix
+from tests.conftest import needs_posix
+from tests.processes import PRELUDE, run
 from tests.threads import at_once
 
 pytestmark = pytest.mark.skipif(fastact.backend() == "numpy", reason="the NumPy backend multiplies with NumPy")

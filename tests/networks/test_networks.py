@@ -11,8 +11,7 @@ import pytest
 import fastact
 from fastact.catalogue import ACTIVATIONS
 from fastact.ufuncs.keywords import REQUIRED
-from tests.conftest import Network
-from tests.runtime.test_threads import compiled_only
+from tests.conftest import Network, compiled_only
 from tests.samples import data, parts, step_of
 
 #: Activations that torch has no function for, in its terms.

@@ -212,7 +212,7 @@ def test_overlapping_output(backend: str) -> None:
     assert np.allclose(memory[1:], expected, rtol=1e-14)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 9), min_size=0, max_size=4), st.data())
 def test_any_shape_like_scipy(shape: list[int], data: Any) -> None:
     x = np.random.default_rng(0).standard_normal(shape)

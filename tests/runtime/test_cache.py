@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +10,7 @@ from typing import NamedTuple
 import pytest
 
 import fastact
+from tests.processes import PATIENCE, finish, run, start
 
 pytestmark = pytest.mark.skipif(fastact.backend() == "numpy", reason="the NumPy backend compiles nothing")
 
@@ -26,26 +24,12 @@ print("numba" in sys.modules, result.tobytes().hex())
 """
 
 
-def start(*arguments: str, **env: str) -> subprocess.Popen[str]:
-    """Another Python, in more threads than there may be cores."""
-    environment = os.environ | {"FASTACT_NUM_THREADS": "4"} | env
-    pipe = subprocess.PIPE
-    return subprocess.Popen([sys.executable, *arguments], env=environment, stdout=pipe, stderr=pipe, text=True)
-
-
-def finish(process: subprocess.Popen[str], timeout: float = 60) -> subprocess.CompletedProcess[str]:
-    """Its exit code and output; one that hangs is killed and fails the test."""
-    with process:
-        try:
-            output, errors = process.communicate(timeout=timeout)
-        except BaseException:
-            process.kill()
-            raise
-    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
-
-
-def run(code: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return finish(start("-c", code, **env))
+#: Waits for another process that compiles, however long that takes on a busy machine.
+WAITING = f"""
+import filelock
+acquire = filelock.FileLock.acquire
+filelock.FileLock.acquire = lambda lock, timeout: acquire(lock, timeout={PATIENCE})
+"""
 
 
 class Outcome(NamedTuple):
@@ -158,7 +142,7 @@ print(bent(2.0), bent.derivative(2.0), "numba" in sys.modules)
 
 
 def test_processes_starting_at_once_on_a_cold_cache(warm: Warm, tmp_path: Path) -> None:
-    processes = [start("-c", COMPUTE, FASTACT_CACHE_DIR=str(tmp_path)) for _ in range(8)]
+    processes = [start("-c", WAITING + COMPUTE, FASTACT_CACHE_DIR=str(tmp_path)) for _ in range(8)]
     results = [finish(process) for process in processes]
     assert [(result.returncode, result.stderr) for result in results] == [(0, "")] * 8
     found = [outcome(result.stdout) for result in results]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +17,8 @@ import fastact
 from fastact.layers import matmul
 from fastact.simd.layout import Kept
 from fastact.ufuncs import memory
+from tests import processes
+from tests.conftest import needs_posix
 
 compiled = pytest.mark.skipif(memory._handler() is None, reason="nothing is kept here")
 LARGE = 3_000_000  # elements of 4 bytes
@@ -217,7 +217,7 @@ def test_threads() -> None:
         assert all(threads.map(work, range(8)))
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@needs_posix
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_fork() -> None:
     x = np.random.default_rng(0).standard_normal((1500, 1000))
@@ -232,9 +232,9 @@ def test_fork() -> None:
     assert np.array_equal(kept, expected)
 
 
-def run(code: str, **settings: str) -> subprocess.CompletedProcess[str]:
+def run(code: str, **settings: str) -> Any:
     lines = "import numpy as np, fastact, sys\nfrom numpy._core.multiarray import get_handler_name as name\n" + code
-    return subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, env=os.environ | settings)
+    return processes.run(lines, **settings)
 
 
 def test_arrays_may_outlive_everything() -> None:
