@@ -1,0 +1,103 @@
+"""What is published: built here without the network, installed into fresh environments, and tried there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import fastact
+from tests.processes import PATIENCE, ROOT
+
+NAME = f"fastact-{fastact.__version__}"
+
+
+#: Tests that compile nothing, of a few folders.
+QUICK = "cannot_be_compiled or common_subexpressions or module_to_read or registry or generated or make_no_sense"
+
+
+class Published(NamedTuple):
+    sdist: Path
+    wheel: Path
+
+
+def said_by(python: str, *arguments: str | Path, folder: Path) -> str:
+    """What a Python prints that runs in a folder and finds nothing of this run there."""
+    env = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTEST_ADDOPTS")}
+    pipe = subprocess.PIPE
+    done = subprocess.run(
+        [python, *arguments], cwd=folder, env=env, stdout=pipe, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
+    """The wheel is built from the source distribution."""
+    folder = tmp_path_factory.mktemp("published")
+    said_by(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT, folder=folder)
+    return Published(folder / f"{NAME}.tar.gz", folder / f"{NAME}-py3-none-any.whl")
+
+
+def files_in(*folders: str) -> set[str]:
+    """What the project holds there, as an archive names it."""
+    paths = [path for folder in folders for path in (ROOT / folder).rglob("*")]
+    return {path.relative_to(ROOT).as_posix() for path in paths if path.is_file() and path.suffix != ".pyc"}
+
+
+def test_the_wheel_is_the_package_and_no_more(published: Published) -> None:
+    with zipfile.ZipFile(published.wheel) as archive:
+        held = set(archive.namelist())
+    about = {name for name in held if name.startswith(f"{NAME}.dist-info/")}
+    assert held - about == files_in("fastact")
+    assert {"fastact/py.typed", "fastact/__init__.pyi"} <= held
+    assert f"{NAME}.dist-info/licenses/fastact/LICENSE" in about
+
+
+def test_the_source_distribution_is_the_whole_tree(published: Published) -> None:
+    with tarfile.open(published.sdist) as archive:
+        held = {name.removeprefix(f"{NAME}/") for name in archive.getnames()}
+    expected = files_in("fastact", "benchmarks", "tests") | {"README.md", "pyproject.toml", "PKG-INFO"}
+    assert {"tests/conftest.py", "tests/reference.py", "benchmarks/wide.py"} <= expected
+    assert {name for name in held if not name.startswith(".")} == expected
+
+
+def environment(folder: Path) -> str:
+    """The Python of a new environment, which finds what this one has installed after what is installed there."""
+    builder = venv.EnvBuilder()
+    context = builder.ensure_directories(folder)
+    builder.create(folder)
+    python = str(context.env_exe)
+    place = said_by(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", folder=folder)
+    Path(place.strip(), "others.pth").write_text("{purelib}\n{platlib}\n".format(**sysconfig.get_paths()))
+    return python
+
+
+@pytest.mark.parametrize("kind", Published._fields)
+def test_it_can_be_installed(kind: str, published: Published, tmp_path: Path) -> None:
+    python = environment(tmp_path)
+    offline = ["--no-index", "--no-deps", "--no-build-isolation", "--ignore-installed"]
+    said_by(python, "-m", "pip", "install", *offline, getattr(published, kind), folder=tmp_path)
+    assert said_by(python, "-m", "fastact", "info", folder=tmp_path).split()[:2] == ["fastact", fastact.__version__]
+    code = "import fastact; print(fastact.__file__, fastact.relu(3.0))"
+    place, result = said_by(python, "-c", code, folder=tmp_path).split()
+    assert Path(place).is_relative_to(tmp_path)
+    assert result == "3.0"
+
+
+def test_the_source_distribution_can_be_tested(published: Published, tmp_path: Path) -> None:
+    """All tests are found, and a few of those that take no time pass."""
+    with tarfile.open(published.sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    said = said_by(sys.executable, "-m", "pytest", "-q", "-k", QUICK, folder=tmp_path / NAME)
+    assert " passed" in said.splitlines()[-1]
+    assert "skipped" not in said.splitlines()[-1]
