@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -10,23 +11,47 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import fastact
+from benchmarks import wide
 from fastact.catalogue import ACTIVATIONS, Activation
 from fastact.commands.bench import sample_parameters as parameters
 from fastact.functions.registry import KINDS
 from fastact.names import functions
+from fastact.ufuncs.keywords import REQUIRED
 
-__all__ = ["BACKENDS", "Network", "callable_of", "compiled_only", "needs_posix", "offered", "parameters"]
+__all__ = [
+    "BACKENDS",
+    "WITHOUT_REQUIRED",
+    "Network",
+    "callable_of",
+    "compiled_only",
+    "needs_built_in_functions",
+    "needs_posix",
+    "needs_wide_longdouble",
+    "offered",
+    "parameters",
+]
 
 Network = Any  # a class: fastact.MLP or fastact.fallback.MLP
 
 BACKENDS = ["fallback"] if fastact.backend() == "numpy" else ["compiled", "fallback"]
+
+#: Activations all of whose parameters have defaults.
+WITHOUT_REQUIRED = [entry.name for entry in ACTIVATIONS.values() if REQUIRED not in entry.parameters.values()]
 
 # An example that compiles takes long, and any may on a busy machine.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
 compiled_only = pytest.mark.skipif(fastact.backend() == "numpy", reason="the NumPy backend compiles nothing")
-needs_posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="this machine has other forks and signals")
+
+# What the machine cannot do has a reason that begins with "this machine": .ci/ran_nowhere.py excuses it.
+needs_posix = pytest.mark.skipif(os.name != "posix", reason="this machine has other forks and signals")
+needs_wide_longdouble = pytest.mark.skipif(
+    not wide.available(), reason="this machine's longdouble is no wider than float64"
+)
+needs_built_in_functions = pytest.mark.skipif(
+    sys.version_info < (3, 11), reason="this machine's Python, 3.10, cannot be asked to make functions of C"
+)
 
 
 def callable_of(entry: Activation, kind: str, backend: str) -> Callable[..., Any]:
@@ -41,6 +66,12 @@ def offered(name: str, backend: str) -> Callable[..., Any]:
 
 @pytest.fixture(params=list(ACTIVATIONS))
 def entry(request: pytest.FixtureRequest) -> Activation:
+    return ACTIVATIONS[request.param]
+
+
+@pytest.fixture(params=WITHOUT_REQUIRED)
+def usual(request: pytest.FixtureRequest) -> Activation:
+    """An activation that needs no parameters."""
     return ACTIVATIONS[request.param]
 
 

@@ -11,6 +11,7 @@ import pytest
 import fastact
 from benchmarks import coefficients, generate
 from fastact.runtime import backends
+from tests.conftest import compiled_only
 from tests.processes import ROOT, run
 
 
@@ -26,9 +27,9 @@ def test_importing_loads_no_compiler() -> None:
     assert printed_by(f"{before}; import fastact; print((set(sys.modules) - before) & {heavy})") == "set()"
 
 
+@compiled_only
 def test_an_old_compiler_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     """LLVM would abort the process."""
-    pytest.importorskip("numba")
     monkeypatch.setattr(backends, "version", lambda package: "0.62.1")
     assert backends._problem_with_numba() == "numba 0.62.1 is older than 0.66"
 

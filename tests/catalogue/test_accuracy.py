@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import wide
 from fastact.catalogue import ACTIVATIONS, Activation
-from tests.conftest import callable_of, parameters
+from tests.conftest import callable_of, needs_wide_longdouble, parameters
 from tests.reference import every_exponent, exact, ulp_distance
 
 #: Where most functions bend, where exp overflows, vanishes or becomes subnormal, and where exhaustive runs found
@@ -109,7 +109,7 @@ def test_limits(entry: Activation, dtype: type, backend: str) -> None:
     assert np.isnan(slope(dtype(np.nan), **given))
 
 
-@pytest.mark.skipif(not wide.available(), reason="longdouble is no wider than float64 here")
+@needs_wide_longdouble
 @pytest.mark.parametrize("kind", ["value", "derivative"])
 def test_the_wide_reference_is_exact_enough(entry: Activation, kind: str) -> None:
     """A million points are compared with it by benchmarks.accuracy, so it must be right to a fraction of an ulp."""

@@ -6,8 +6,8 @@ import platform
 
 import pytest
 
-import fastact
 from fastact.simd.registers import has_avx512
+from tests.conftest import compiled_only
 from tests.processes import run
 
 NARROW = """
@@ -60,14 +60,14 @@ print("right")
 """
 
 
-@pytest.mark.skipif(fastact.backend() == "numpy" or not has_avx512(), reason="nothing wider than this to compile for")
+@compiled_only
+@pytest.mark.skipif(not has_avx512(), reason="this machine has no AVX-512 to do without")
 def test_float32_is_as_accurate_without_avx512() -> None:
     assert said_by(NARROW) == "within bounds\n"
 
 
-@pytest.mark.skipif(
-    fastact.backend() == "numpy" or platform.machine() not in ("x86_64", "AMD64"), reason="of x86-64 before 2012"
-)
+@compiled_only
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="this machine is no x86-64")
 def test_float16_needs_no_instructions_for_it() -> None:
     assert said_by(WITHOUT_HALF) == "right\n"
 

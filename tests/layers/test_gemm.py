@@ -12,11 +12,11 @@ import fastact
 from fastact.layers import matmul
 from fastact.layers.blocking import workspace_bytes
 from fastact.simd.layout import Gemm
-from tests.conftest import needs_posix
+from tests.conftest import compiled_only, needs_posix
 from tests.processes import PRELUDE, run
 from tests.threads import at_once
 
-pytestmark = pytest.mark.skipif(fastact.backend() == "numpy", reason="the NumPy backend multiplies with NumPy")
+pytestmark = compiled_only
 
 ROWS = (1, 2, 3, 6, 7, 13, 14, 15, 25, 33, 34, 43)
 COLUMNS = (1, 2, 7, 8, 10, 15, 16, 17, 31, 32, 33, 64, 65)

@@ -30,10 +30,6 @@ def operands(*shape: int, n_out: int = 5, dtype: Any = "float64") -> tuple[np.nd
     return tuple((3 * array).astype(dtype) for array in made)  # type: ignore[return-value]
 
 
-def has_defaults(entry: Activation) -> bool:
-    return all(isinstance(default, float) for default in entry.parameters.values())
-
-
 # -- values ---------------------------------------------------------------------------------------
 
 SHAPES = [(7, 4), (4,), (2, 3, 4), (2, 1, 3, 4), (33, 70), (1, 1), (130, 64)]
@@ -53,16 +49,14 @@ def test_matches_numpy(dense: Callable[..., Any], shape: tuple[int, ...], dtype:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_every_activation(entry: Activation, backend: str, dense: Callable[..., Any], dtype: str) -> None:
+def test_every_activation(usual: Activation, backend: str, dense: Callable[..., Any], dtype: str) -> None:
     """The same bits as the activation gives for the same preactivation."""
-    if not has_defaults(entry):
-        pytest.skip("a parameter has no default")
     for rows, n_out in ((3, 5), (40, 70), (90, 64)):
         x, weight, bias = operands(rows, 6, n_out=n_out, dtype=dtype)
         z, y = np.empty((rows, n_out), dtype), np.empty((rows, n_out), dtype)
-        assert dense(x, weight, bias, entry.name, out=y, preactivation=z) is y
-        assert y.tobytes() == callable_of(entry, "value", backend)(z).tobytes()
-        assert dense(x, weight, bias, entry).tobytes() == y.tobytes()
+        assert dense(x, weight, bias, usual.name, out=y, preactivation=z) is y
+        assert y.tobytes() == callable_of(usual, "value", backend)(z).tobytes()
+        assert dense(x, weight, bias, usual).tobytes() == y.tobytes()
         assert z.tobytes() == dense(x, weight, bias).tobytes()
 
 
@@ -208,25 +202,23 @@ def torch_function(torch: Any, name: str) -> Callable[..., Any] | None:
 
 
 def test_gradients_match_torch(
-    entry: Activation, dense: Callable[..., Any], dense_backward: Callable[..., Any]
+    usual: Activation, dense: Callable[..., Any], dense_backward: Callable[..., Any]
 ) -> None:
     """torch's autograd through the product, and the activation's own derivative (tested elsewhere) at z."""
     torch = pytest.importorskip("torch")
-    if not has_defaults(entry):
-        pytest.skip("a parameter has no default")
     for shape, n_out in (((9, 4), 5), ((2, 3, 7), 70), ((300, 65), 40)):
         x, weight, bias = operands(*shape, n_out=n_out)
         z = np.empty((*shape[:-1], n_out))
-        dense(x, weight, bias, entry, preactivation=z)
+        dense(x, weight, bias, usual, preactivation=z)
         grad = np.random.default_rng(3).standard_normal(z.shape)
         tensors = [torch.from_numpy(a).requires_grad_() for a in (x, weight, bias)]
         linear = torch.nn.functional.linear(*tensors)
-        named = torch_function(torch, entry.name)
+        named = torch_function(torch, usual.name)
         if named:
             named(linear).backward(torch.from_numpy(grad))
         else:
-            linear.backward(torch.from_numpy(grad * entry.derivative(z)))
-        for ours, theirs in zip(dense_backward(grad, x, weight, z, entry), tensors):
+            linear.backward(torch.from_numpy(grad * usual.derivative(z)))
+        for ours, theirs in zip(dense_backward(grad, x, weight, z, usual), tensors):
             theirs = theirs.grad.numpy()
             np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12 * np.abs(theirs).max())
 

@@ -13,14 +13,13 @@ import numpy as np
 import pytest
 
 import fastact
-
-if fastact.backend() != "numba" or inspect.isfunction(fastact.softmax):  # the latter before Python 3.11
-    pytest.skip("compiled code only", allow_module_level=True)
-
 from fastact.names import functions
 from fastact.rows import direct
 from fastact.simd.layout import Direct
+from tests.conftest import compiled_only, needs_built_in_functions, needs_posix
 from tests.threads import at_once
+
+pytestmark = [compiled_only, needs_built_in_functions]
 
 NAMES = ["softmax", "softmin", "log_softmax", "sparsemax", "softmax_backward", "log_softmax_backward"]
 
@@ -154,7 +153,7 @@ def test_many_python_threads() -> None:
     assert not wrong
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@needs_posix
 @pytest.mark.filterwarnings("ignore:.*fork")
 def test_in_a_forked_child() -> None:
     x = operands("softmax", (100, 1000), np.float32)[0]

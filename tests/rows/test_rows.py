@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastact
-from tests.conftest import offered
+from tests.conftest import needs_wide_longdouble, offered
 from tests.reference import ulp_distance
 
 
@@ -54,7 +54,7 @@ def test_within_four_ulp(dtype: type, backend: str) -> None:
                 assert worst <= 4, (function, row[:4], columns, worst)
 
 
-@pytest.mark.skipif(np.finfo(np.longdouble).nmant <= 52, reason="longdouble is no wider than float64")
+@needs_wide_longdouble
 def test_softmin_within_four_ulp_on_many_rows(backend: str) -> None:
     """A sum that is rounded once: with each halving of its lanes rounded, it was 4.2 ulp."""
     for seed in range(6):

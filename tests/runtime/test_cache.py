@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import pytest
 
-import fastact
+from tests.conftest import compiled_only
 from tests.processes import PATIENCE, finish, run, start
 
-pytestmark = pytest.mark.skipif(fastact.backend() == "numpy", reason="the NumPy backend compiles nothing")
+pytestmark = compiled_only
 
 #: Prints whether Numba was needed, and the bits of a result.
 COMPUTE = """

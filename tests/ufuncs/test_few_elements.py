@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 
 import fastact
 from fastact.ufuncs.ufunc import bfloat16
+from tests.conftest import needs_posix
 
 FUNCTIONS: list[Callable[..., Any]] = [
     fastact.relu,
@@ -64,7 +64,7 @@ def array_before_forbidden_memory(size: int, dtype: np.dtype) -> np.ndarray:
     return np.frombuffer(memory, dtype, size, page - size * dtype.itemsize)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="protects memory the POSIX way")
+@needs_posix
 @every_function
 @every_dtype
 def test_nothing_behind_the_end_is_touched(function: Callable[..., Any], dtype: str) -> None:

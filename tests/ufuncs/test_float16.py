@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import fastact
 from benchmarks import wide
 from fastact.catalogue import ACTIVATIONS, Activation
 from fastact.commands.bench import sample_parameters
+from tests.conftest import compiled_only, needs_wide_longdouble
 
 
-@pytest.mark.skipif(fastact.backend() == "numpy", reason="the NumPy backend computes in float64")
-@pytest.mark.skipif(not wide.available(), reason="longdouble is no wider than float64 here")
+@compiled_only
+@needs_wide_longdouble
 @pytest.mark.parametrize("kind", ["value", "derivative"])
 @pytest.mark.parametrize("entry", ACTIVATIONS.values(), ids=lambda entry: entry.name)
 def test_all_values(entry: Activation, kind: str) -> None:

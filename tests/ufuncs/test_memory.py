@@ -18,10 +18,14 @@ from fastact.layers import matmul
 from fastact.simd.layout import Kept
 from fastact.ufuncs import memory
 from tests import processes
-from tests.conftest import needs_posix
+from tests.conftest import compiled_only, needs_posix
 
-compiled = pytest.mark.skipif(memory._handler() is None, reason="nothing is kept here")
+needs_madvise = pytest.mark.skipif(memory._record() is None, reason="this machine's system keeps no memory on request")
 LARGE = 3_000_000  # elements of 4 bytes
+
+
+def compiled(test: Callable[..., None]) -> Callable[..., None]:
+    return compiled_only(needs_madvise(test))
 
 
 @pytest.fixture(autouse=True)

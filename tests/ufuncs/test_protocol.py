@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as hnp
 import fastact
 from fastact.catalogue import ACTIVATIONS, Activation
 from fastact.functions.registry import KINDS
-from tests.conftest import callable_of, parameters
+from tests.conftest import callable_of, compiled_only, needs_built_in_functions, parameters
 
 Call = Callable[..., tuple[Any, ...]]
 
@@ -230,11 +230,10 @@ def test_a_signature_that_cannot_be_written_down() -> None:
     assert bounded(3.0, top=2.0) == 2.0
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 has no function to call for it")
+@compiled_only
+@needs_built_in_functions
 def test_defaults_do_not_pass_through_python() -> None:
     """A Python function in between costs more than half as much as the ufunc."""
-    if fastact.backend() == "numpy":
-        pytest.skip("the shortcut is compiled")
     x, out, frames = sample(1), np.empty(1, np.float32), []
     calls = [
         lambda: fastact.leaky_relu(x),

@@ -12,8 +12,8 @@ import pytest
 import fastact
 from fastact.runtime import threads
 from fastact.simd.layout import Pool
+from tests.conftest import compiled_only
 
-compiled_only = pytest.mark.skipif(fastact.backend() == "numpy", reason="NumPy decides by itself what it writes how")
 SIZE = 1_000_003
 
 
