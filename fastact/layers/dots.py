@@ -27,21 +27,22 @@ def dot_task(name: str, copy: SimpleNamespace) -> Callable[..., None]:
         results, zeros = scratch(result_bytes), scratch(result_row)
         for column in range(DOT_COLUMNS):
             put(0, zeros + column * size)
+        M, N = record[Gemm.M], record[Gemm.N]
         for part in range(begin, end):
-            first = min(record[Gemm.N], part * record[Gemm.COLUMNS])
-            last = min(record[Gemm.N], first + record[Gemm.COLUMNS])
+            first = min(N, part * record[Gemm.COLUMNS])
+            last = min(N, first + record[Gemm.COLUMNS])
             for j in range(first, last, DOT_COLUMNS):
-                few_columns(record, j, min(DOT_COLUMNS, last - j), results, zeros)
-            finish(record, 0, record[Gemm.M], first, last - first, size)
+                few_columns(record, M, j, min(DOT_COLUMNS, last - j), results, zeros)
+            finish(record, 0, M, first, last - first, size)
 
     @inline
-    def few_columns(record, j, columns, results, zeros):
+    def few_columns(record, M, j, columns, results, zeros):
         """Up to DOT_COLUMNS of C; of fewer, the results pass through memory of their own."""
         b, c_step = record[Gemm.B] + j * record[Gemm.B_COLUMN], record[Gemm.C_ROW]
         bias = record[Gemm.BIAS] + j * size if record[Gemm.BIAS] != 0 else zeros
         start = 0 if record[Gemm.ACCUMULATE] == 1 else bias
-        for i in range(0, record[Gemm.M], DOT_ROWS):
-            rows = min(DOT_ROWS, record[Gemm.M] - i)
+        for i in range(0, M, DOT_ROWS):
+            rows = min(DOT_ROWS, M - i)
             a, c = record[Gemm.A] + i * record[Gemm.A_ROW], record[Gemm.C] + i * c_step + j * size
             if columns == DOT_COLUMNS:
                 dots(record, rows, a, b, columns, c, c_step, start)
