@@ -17,6 +17,21 @@ DIGITS = 400
 #: The same for sqrt(x**2 + 4) + x at -1e308.
 HUGE_DIGITS = 1300
 
+#: Functions whose results have exponents of as many digits as their arguments have, and what they go to: exp(exp(1e30))
+#: would take all memory there is.
+LIMITS: dict[str, Callable[[Any], Any]] = {
+    "exp": lambda a: mp.inf if a > 0 else mp.mpf(0),
+    "expm1": lambda a: mp.inf if a > 0 else mp.mpf(-1),
+    "cosh": lambda a: mp.inf,
+    "tanh": mp.sign,
+    "erf": mp.sign,
+}
+
+
+def limited(name: str) -> Callable[[Any], Any]:
+    return lambda a: getattr(mp, name)(a) if mp.mag(a) < 2000 else LIMITS[name](a)
+
+
 #: What a formula's words mean to mpmath.
 WORDS: dict[str, Any] = {
     "abs": abs,
@@ -25,7 +40,9 @@ WORDS: dict[str, Any] = {
     "minimum": lambda a, b: mp.mpf(min(a, b)),
     "logaddexp": lambda a, b: mp.log(mp.exp(a) + mp.exp(b)),
     "log2": lambda a: mp.log(a, 2),
-} | {name: getattr(mp, name) for name in ["mpf", "exp", "log", "log1p", "expm1", "sqrt", "tanh", "cosh", "erf", "pi"]}
+}
+WORDS |= {name: getattr(mp, name) for name in ["mpf", "log", "log1p", "sqrt", "pi"]}
+WORDS |= {name: limited(name) for name in LIMITS}
 
 
 def formula(entry: Activation, **parameters: float) -> Callable[[Any], Any]:
