@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -52,6 +53,12 @@ needs_wide_longdouble = pytest.mark.skipif(
 needs_built_in_functions = pytest.mark.skipif(
     sys.version_info < (3, 11), reason="this machine's Python, 3.10, cannot be asked to make functions of C"
 )
+
+
+def pytest_collection_finish() -> None:
+    """Compiling makes millions of objects; to look for cycles among them as often as usual takes a twentieth longer."""
+    gc.freeze()
+    gc.set_threshold(100_000)
 
 
 def callable_of(entry: Activation, kind: str, backend: str) -> Callable[..., Any]:

@@ -11,6 +11,7 @@ import pytest
 
 import fastact
 from fastact.runtime import sources
+from tests.conftest import compiled_only
 
 PACKAGE = Path(fastact.__file__).parent
 
@@ -21,8 +22,6 @@ COMPILED = sorted(
     if "\ndef functions(" in path.read_text()
     and "import numba" in path.read_text().replace("from numba", "import numba")
 )
-
-compiled_only = pytest.mark.skipif(fastact.backend() == "numpy", reason="the NumPy backend compiles nothing")
 
 
 def test_imports_are_found_as_another_reader_of_python_finds_them() -> None:
