@@ -1,18 +1,40 @@
-"""What compiled training is made of: numbers at addresses, records of layers, loops run over buffers."""
+"""What compiled training is made of: numbers and vectors at addresses, records of layers, loops run over buffers."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
 from fastact.runtime.pool import call_loop, record_at, stack_record
+from fastact.simd import blocks
 from fastact.simd.blocks import LANES, inline
 from fastact.simd.layout import Layer, Loop, Network, Optimizer, Setting
+from fastact.simd.vectors import suffix
 
-__all__ = ["apply_for", "gradient_scale", "layer_at", "numbers_at", "order_at", "real_at"]
+__all__ = ["ONE", "ZERO", "gradient_scale", "last_layer", "layer_at", "order_at", "real_at", "total", "words_for"]
+
+#: Arguments that are no literals: for each literal Numba compiles what is called with it once more.
+ZERO, ONE = np.int64(0), np.int64(1)
+
+
+def words_for(name: str) -> SimpleNamespace:
+    """What depends on the type of a network's numbers: what is at an address, loops run over buffers, vectors."""
+    size, lanes = np.int64(np.dtype(name).itemsize), LANES[name]
+    return SimpleNamespace(
+        number=getattr(np, name),
+        size=size,
+        at=numbers_at(name),
+        apply=apply_for(name),
+        lanes=lanes,
+        vector=size * lanes,
+        load=getattr(blocks, f"load_whole_{name}"),
+        store=getattr(blocks, f"store_whole_{name}"),
+    )
 
 
 def numbers_at(name: str) -> Any:
@@ -33,10 +55,31 @@ def numbers_at(name: str) -> Any:
 real_at = numbers_at("float64")
 
 
+@intrinsic
+def total(typing_context, vector):
+    """The sum of a vector's elements: halves are added to halves."""
+
+    def generate(context, builder, signature, args):
+        (value,) = args
+        kind = value.type
+        zero = ir.Constant(kind.element, -0.0)
+        name = f"llvm.vector.reduce.fadd.{suffix(kind)}"
+        function_type = ir.FunctionType(kind.element, [kind.element, kind])
+        function = builder.module.globals.get(name) or ir.Function(builder.module, function_type, name)
+        return builder.call(function, [zero, value], fastmath=("reassoc",))
+
+    return vector.element(vector), generate
+
+
 @inline
 def layer_at(network, index):
     """The record of a layer."""
     return record_at(network[Network.TABLE] + 8 * Layer.SIZE * index)
+
+
+@inline
+def last_layer(network):
+    return layer_at(network, network[Network.LAYERS] - 1)
 
 
 @inline

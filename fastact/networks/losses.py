@@ -1,27 +1,61 @@
 """Losses of networks in training: the sum over rows, and ``scale`` times its gradient by the last preactivation.
 
-Compiled by Numba as part of fastact.networks.training. Elementwise losses are loops found by address
+In Numba's language. Elementwise losses are loops found by address
 (:mod:`fastact.networks.objectives`), the cross-entropy couples a row's outputs and is written here.
 """
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numba import njit
 
-from fastact.networks.loops import layer_at
+from fastact.networks.loops import last_layer
 from fastact.runtime.pool import record_at
 from fastact.simd.blocks import inline
 from fastact.simd.layout import Layer, Network
 
-__all__ = ["losses_for"]
+__all__ = ["loss_for", "output_slope_for"]
 
 
-def losses_for(number: Any, size: int, at: Any, apply: Any) -> tuple[Any, Any]:
-    """The two for one type: of each outputs, and of cross-entropy. ``at`` finds numbers of that type at an address,
-    ``apply`` runs a loop."""
+def loss_for(words: SimpleNamespace) -> Any:
+    """Loss and gradient of some rows, by whichever loss the network has."""
+    elementwise, cross_entropy = elementwise_for(words), cross_entropy_for(words)
+
+    @inline
+    def loss(network, predicted, y, rows, scale):
+        if network[Network.LOSS]:
+            return elementwise(network, predicted, y, rows, scale)
+        return cross_entropy(network, predicted, y, rows, scale)
+
+    return loss
+
+
+def elementwise_for(words: SimpleNamespace) -> Any:
+    """Of each row the mean over outputs."""
+    number, at, apply = words.number, words.at, words.apply
+
+    @inline
+    def elementwise(network, predicted, y, rows, scale):
+        count = rows * network[Network.TARGETS]
+        values = network[Network.LOSS_VALUES]
+        apply(network, network[Network.LOSS], count, predicted, y, values, network[Network.GRADIENT])
+        scale_gradient(network, count, number(scale / network[Network.TARGETS]))
+        return total(values, count) / network[Network.TARGETS]
+
+    @inline
+    def scale_gradient(network, count, factor):
+        """By a number, and the output activation's derivative."""
+        last = last_layer(network)
+        gradient, slope = at(network[Network.GRADIENT]), at(last[Layer.PREACTIVATION])
+        if last[Layer.LOOP]:
+            for i in range(count):
+                gradient[i] = gradient[i] * factor * slope[i]
+        else:
+            for i in range(count):
+                gradient[i] *= factor
 
     @njit(error_model="numpy", fastmath={"reassoc"})
     def total(values, count):
@@ -31,22 +65,64 @@ def losses_for(number: Any, size: int, at: Any, apply: Any) -> tuple[Any, Any]:
             result += np.float64(numbers[i])
         return result
 
+    return elementwise
+
+
+def cross_entropy_for(words: SimpleNamespace) -> Any:
+    """Of each row the logarithm of the sum of exponentials, less the logits that the targets pick out of it. Rows are
+    shifted by their largest logit."""
+    number, size, at, apply = words.number, words.size, words.at, words.apply
+    shift, finish, times_output_slope = shift_for(words), finish_for(words), output_slope_for(words)
+
     @inline
-    def elementwise_loss(network, predicted, y, rows, scale):
-        """Of each row the mean over outputs."""
-        count = rows * network[Network.TARGETS]
-        values = network[Network.LOSS_VALUES]
-        apply(network, network[Network.LOSS], count, predicted, y, values, network[Network.GRADIENT])
-        last = layer_at(network, network[Network.LAYERS] - 1)
-        gradient, slope = at(network[Network.GRADIENT]), at(last[Layer.PREACTIVATION])
-        factor = number(scale / network[Network.TARGETS])
-        if last[Layer.LOOP]:
-            for i in range(count):
-                gradient[i] = gradient[i] * factor * slope[i]
-        else:
-            for i in range(count):
-                gradient[i] *= factor
-        return total(values, count) / network[Network.TARGETS]
+    def cross_entropy(network, logits, y, rows, scale):
+        n, gradient = network[Network.TARGETS], network[Network.GRADIENT]
+        loss = shift(network, logits, y, rows)
+        apply(network, network[Network.EXPONENTIAL], rows * n, gradient, gradient)
+        finish(network, y, rows, number(scale))
+        loss = add_logarithms(network, rows, loss)
+        times_output_slope(network, rows * n)
+        return loss
+
+    @inline
+    def add_logarithms(network, rows, loss):
+        """Of each row's sum, as often as the weight of its targets says."""
+        sums, logarithms = network[Network.LOSS_VALUES], network[Network.OTHER_GRADIENT]
+        # The loop writes whole vectors: its results go where the weights are not.
+        apply(network, network[Network.LOGARITHM], rows, sums, logarithms)
+        weights, values = at(sums + rows * size), at(logarithms)
+        for i in range(rows):
+            loss += np.float64(weights[i] * values[i])
+        return loss
+
+    return cross_entropy
+
+
+def shift_for(words: SimpleNamespace) -> Any:
+    """What comes before the exponentials."""
+    number, size, at = words.number, words.size, words.at
+
+    @inline
+    def shift(network, logits, y, rows):
+        """Leave logits less the row's largest in the gradient's place, and behind the rows' sums the weights of their
+        targets; the part of the loss that is known then."""
+        n, gradient, loss = network[Network.TARGETS], network[Network.GRADIENT], 0.0
+        weights = at(network[Network.LOSS_VALUES] + rows * size)
+        for i in range(rows):
+            shifted = at(gradient + i * n * size)
+            shift_row(at(logits + i * n * size), shifted, n)
+            weight, product = row_of_targets(network, y, i, shifted, n)
+            weights[i] = weight
+            loss -= np.float64(product)
+        return loss
+
+    @inline
+    def shift_row(z, shifted, n):
+        top = z[0]
+        for j in range(1, n):
+            top = z[j] if z[j] > top else top
+        for j in range(n):
+            shifted[j] = z[j] - top
 
     @inline
     def row_of_targets(network, y, i, shifted, n):
@@ -60,48 +136,48 @@ def losses_for(number: Any, size: int, at: Any, apply: Any) -> tuple[Any, Any]:
             product += targets[j] * shifted[j]
         return weight, product
 
+    return shift
+
+
+def finish_for(words: SimpleNamespace) -> Any:
+    """What comes after the exponentials."""
+    number, size, at = words.number, words.size, words.at
+
     @inline
-    def cross_entropy(network, logits, y, rows, scale):
-        n = network[Network.TARGETS]
-        gradient, values = network[Network.GRADIENT], at(network[Network.LOSS_VALUES])
-        loss, factor = 0.0, number(scale)
-        for i in range(rows):
-            z, shifted = at(logits + i * n * size), at(gradient + i * n * size)
-            top = z[0]
-            for j in range(1, n):
-                top = z[j] if z[j] > top else top
-            for j in range(n):
-                shifted[j] = z[j] - top
-            weight, product = row_of_targets(network, y, i, shifted, n)
-            values[rows + i] = weight
-            loss -= np.float64(product)
-        apply(network, network[Network.EXPONENTIAL], rows * n, gradient, gradient)
+    def finish(network, y, rows, factor):
+        """Turn exponentials into the gradient, the row's share of each less its target, and leave the rows' sums."""
+        n, gradient, sums = network[Network.TARGETS], network[Network.GRADIENT], at(network[Network.LOSS_VALUES])
         for i in range(rows):
             e = at(gradient + i * n * size)
             row_sum = number(0)
             for j in range(n):
                 row_sum += e[j]
-            values[i] = row_sum
-            share = factor * values[rows + i] / row_sum
+            sums[i] = row_sum
+            share = factor * sums[rows + i] / row_sum
             for j in range(n):
                 e[j] *= share
-            if network[Network.LABELS]:
-                e[record_at(y)[i]] -= factor
-            else:
-                targets = at(y + i * n * size)
-                for j in range(n):
-                    e[j] -= factor * targets[j]
-        weights = network[Network.LOSS_VALUES] + rows * size
-        # The loop writes whole vectors: its results go where the weights are not.
-        apply(
-            network, network[Network.LOGARITHM], rows, network[Network.LOSS_VALUES], network[Network.OTHER_GRADIENT], 0
-        )
-        logarithms, weights_of = at(network[Network.OTHER_GRADIENT]), at(weights)
-        for i in range(rows):
-            loss += np.float64(weights_of[i] * logarithms[i])
-        last = layer_at(network, network[Network.LAYERS] - 1)
-        if last[Layer.LOOP]:
-            apply(network, network[Network.PRODUCT], rows * n, gradient, last[Layer.PREACTIVATION], gradient)
-        return loss
+            subtract_targets(network, y, i, e, n, factor)
 
-    return elementwise_loss, cross_entropy
+    @inline
+    def subtract_targets(network, y, i, e, n, factor):
+        if network[Network.LABELS]:
+            e[record_at(y)[i]] -= factor
+        else:
+            targets = at(y + i * n * size)
+            for j in range(n):
+                e[j] -= factor * targets[j]
+
+    return finish
+
+
+def output_slope_for(words: SimpleNamespace) -> Any:
+    """From the gradient with respect to the outputs to that with respect to the last preactivation."""
+    apply = words.apply
+
+    @inline
+    def times_output_slope(network, count):
+        last, gradient = last_layer(network), network[Network.GRADIENT]
+        if last[Layer.LOOP]:
+            apply(network, network[Network.PRODUCT], count, gradient, last[Layer.PREACTIVATION], gradient)
+
+    return times_output_slope

@@ -9,65 +9,83 @@ A block is filled up to whole vectors by repeating its last row, with zeros as t
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-from llvmlite import ir
-from numba.extending import intrinsic
-
-from fastact.networks.loops import apply_for, gradient_scale, layer_at, numbers_at, order_at, real_at
+from fastact.networks.loops import gradient_scale, layer_at, order_at, total, words_for
+from fastact.networks.narrow_losses import loss_for
+from fastact.networks.parts import part_task
 from fastact.runtime.pool import TASK_SIGNATURE, record_at
-from fastact.simd import blocks
-from fastact.simd.blocks import LANES, fma, inline, select
+from fastact.simd.blocks import fma, inline
 from fastact.simd.layout import Layer, Network
-from fastact.simd.vectors import suffix
 
 __all__ = ["functions"]
 
 
-@intrinsic
-def total(typing_context, vector):
-    """The sum of a vector's elements: halves are added to halves."""
-
-    def generate(context, builder, signature, args):
-        (value,) = args
-        kind = value.type
-        zero = ir.Constant(kind.element, -0.0)
-        name = f"llvm.vector.reduce.fadd.{suffix(kind)}"
-        function_type = ir.FunctionType(kind.element, [kind.element, kind])
-        function = builder.module.globals.get(name) or ir.Function(builder.module, function_type, name)
-        return builder.call(function, [zero, value], fastmath=("reassoc",))
-
-    return vector.element(vector), generate
-
-
 def functions(name: str) -> dict[str, tuple[Any, Any]]:
     """The compiled function for ``"float32"`` or ``"float64"``: ``part``, as in fastact.networks.training."""
-    at, apply = numbers_at(name), apply_for(name)
-    number, size, lanes = getattr(np, name), np.dtype(name).itemsize, LANES[name]
-    load, store = getattr(blocks, f"load_whole_{name}"), getattr(blocks, f"store_whole_{name}")
-    vector = size * lanes
+    return {"part": (TASK_SIGNATURE, part_task(gradients_for(words_for(name))))}
 
-    # -- a block of rows, transposed ----------------------------------------------------------------
+
+def gradients_for(words: SimpleNamespace) -> Any:
+    """What a part of a step is: forward, loss, backward, a block of rows at a time."""
+    number, size, at, lanes = words.number, words.size, words.at, words.lanes
+    gather, forward, loss_of, backward = gather_for(words), forward_for(words), loss_for(words), backward_for(words)
 
     @inline
-    def gather(step, source, columns, begin, count, width, target, repeat):
-        """Rows of a matrix; beyond them, either the last again or zeros."""
-        numbers, result = at(source), at(target)
-        if step[Network.ORDER] == 0:
-            first = (step[Network.POSITION] + begin) * columns
-            for j in range(columns):
-                for i in range(count):
-                    result[j * width + i] = numbers[first + i * columns + j]
+    def gradients(network, step, begin, end):
+        """The loss of some of a step's rows; their gradients where the network's layers say. A step of all rows finds
+        blocks where the step before has left them."""
+        loss, scale = 0.0, gradient_scale(step)
+        clear(network, step[Network.COUNT])
+        network[Network.BLOCK_X], network[Network.BLOCK_Y] = network[Network.BATCH_X], network[Network.BATCH_Y]
+        while begin < end:
+            count = min(network[Network.BLOCK_ROWS], end - begin)
+            width = (count + lanes - 1) // lanes * lanes
+            if network[Network.GATHERED] == 0:
+                gather(network, step, begin, count, width)
+            loss += gradients_of_block(network, count, width, scale)
+            begin += count
+            if step[Network.BATCH] == step[Network.ROWS]:
+                network[Network.BLOCK_X] += width * layer_at(network, 0)[Layer.INPUTS] * size
+                network[Network.BLOCK_Y] += width * network[Network.TARGETS] * size
+        network[Network.GATHERED] = 1 if step[Network.BATCH] == step[Network.ROWS] else 0
+        return loss
+
+    @inline
+    def gradients_of_block(network, count, width, scale):
+        predicted = forward(network, width)
+        loss = loss_of(network, predicted, count, width, scale)
+        backward(network, width)
+        return loss
+
+    @inline
+    def clear(network, count):
+        flat = at(network[Network.GRADIENTS])
+        for i in range(count):
+            flat[i] = number(0)
+
+    return gradients
+
+
+# -- a block of rows, transposed ------------------------------------------------------------------
+
+
+def gather_for(words: SimpleNamespace) -> Any:
+    """Inputs and targets of a block."""
+    number, at = words.number, words.at
+    gather_matrix = gather_matrix_for(words)
+
+    @inline
+    def gather(network, step, begin, count, width):
+        inputs, targets = layer_at(network, 0)[Layer.INPUTS], network[Network.TARGETS]
+        gather_matrix(step, step[Network.X], inputs, begin, count, width, network[Network.BLOCK_X])
+        repeat_last(inputs, count, width, network[Network.BLOCK_X])
+        if network[Network.LABELS]:
+            gather_labels(step, targets, begin, count, width, network[Network.BLOCK_Y])
         else:
-            rows = record_at(order_at(step, begin))
-            for j in range(columns):
-                for i in range(count):
-                    result[j * width + i] = numbers[rows[i] * columns + j]
-        for j in range(columns):
-            last = result[j * width + count - 1] if repeat else number(0)
-            for i in range(count, width):
-                result[j * width + i] = last
+            gather_matrix(step, step[Network.Y], targets, begin, count, width, network[Network.BLOCK_Y])
+            clear_rest(targets, count, width, network[Network.BLOCK_Y])
 
     @inline
     def gather_labels(step, classes, begin, count, width, target):
@@ -80,16 +98,50 @@ def functions(name: str) -> dict[str, tuple[Any, Any]]:
             result[labels[row] * width + i] = number(1)
 
     @inline
-    def gather_block(network, step, begin, count, width):
-        """Inputs and targets; a step of all rows finds them where the step before has left them."""
-        inputs, targets = layer_at(network, 0)[Layer.INPUTS], network[Network.TARGETS]
-        gather(step, step[Network.X], inputs, begin, count, width, network[Network.BLOCK_X], True)
-        if network[Network.LABELS]:
-            gather_labels(step, targets, begin, count, width, network[Network.BLOCK_Y])
-        else:
-            gather(step, step[Network.Y], targets, begin, count, width, network[Network.BLOCK_Y], False)
+    def repeat_last(columns, count, width, target):
+        result = at(target)
+        for j in range(columns):
+            last = result[j * width + count - 1]
+            for i in range(count, width):
+                result[j * width + i] = last
 
-    # -- forward ------------------------------------------------------------------------------------
+    @inline
+    def clear_rest(columns, count, width, target):
+        result = at(target)
+        for j in range(columns):
+            for i in range(count, width):
+                result[j * width + i] = number(0)
+
+    return gather
+
+
+def gather_matrix_for(words: SimpleNamespace) -> Any:
+    at = words.at
+
+    @inline
+    def gather_matrix(step, source, columns, begin, count, width, target):
+        """Rows of a matrix, where they lie or in the epoch's order."""
+        numbers, result = at(source), at(target)
+        if step[Network.ORDER] == 0:
+            first = (step[Network.POSITION] + begin) * columns
+            for j in range(columns):
+                for i in range(count):
+                    result[j * width + i] = numbers[first + i * columns + j]
+        else:
+            rows = record_at(order_at(step, begin))
+            for j in range(columns):
+                for i in range(count):
+                    result[j * width + i] = numbers[rows[i] * columns + j]
+
+    return gather_matrix
+
+
+# -- passes ---------------------------------------------------------------------------------------
+
+
+def forward_for(words: SimpleNamespace) -> Any:
+    size, at, apply = words.size, words.at, words.apply
+    vector, load, store = words.vector, words.load, words.store
 
     @inline
     def forward(network, width):
@@ -97,84 +149,60 @@ def functions(name: str) -> dict[str, tuple[Any, Any]]:
         row, below = width * size, network[Network.BLOCK_X]
         for index in range(network[Network.LAYERS]):
             layer = layer_at(network, index)
-            inputs, outputs = layer[Layer.INPUTS], layer[Layer.OUTPUTS]
-            weight, bias, z = at(layer[Layer.WEIGHT]), at(layer[Layer.BIAS]), layer[Layer.PREACTIVATION]
+            z = layer[Layer.PREACTIVATION]
             for place in range(0, row, vector):
-                for o in range(outputs):
-                    value = fma(load(below + place), weight[o], bias[o])
-                    for i in range(1, inputs):
-                        value = fma(load(below + i * row + place), weight[i * outputs + o], value)
-                    store(value, z + o * row + place)
+                preactivations(layer, below + place, row, z + place)
             below = layer[Layer.ACTIVATION]
             if layer[Layer.LOOP]:
-                apply(network, layer[Layer.LOOP], outputs * width, z, below, z)
+                apply(network, layer[Layer.LOOP], layer[Layer.OUTPUTS] * width, z, below, z)
         return below
 
-    # -- losses -------------------------------------------------------------------------------------
+    @inline
+    def preactivations(layer, below, row, z):
+        """Of a vector of rows."""
+        inputs, outputs = layer[Layer.INPUTS], layer[Layer.OUTPUTS]
+        weight, bias = at(layer[Layer.WEIGHT]), at(layer[Layer.BIAS])
+        for o in range(outputs):
+            value = fma(load(below), weight[o], bias[o])
+            for i in range(1, inputs):
+                value = fma(load(below + i * row), weight[i * outputs + o], value)
+            store(value, z + o * row)
+
+    return forward
+
+
+def backward_for(words: SimpleNamespace) -> Any:
+    size, at, input_gradient = words.size, words.at, input_gradient_for(words)
+    sum_of_products, sum_of = sum_of_products_for(words), sum_for(words)
 
     @inline
-    def elementwise_loss(network, predicted, count, width, scale):
-        n, row = network[Network.TARGETS], width * size
-        gradient, losses = network[Network.GRADIENT], network[Network.LOSS_VALUES]
-        apply(network, network[Network.LOSS], n * width, predicted, network[Network.BLOCK_Y], losses, gradient)
-        last = layer_at(network, network[Network.LAYERS] - 1)
-        slope, factor, loss = last[Layer.PREACTIVATION], number(scale / n), 0.0
-        for place in range(0, n * row, vector):
-            value = load(gradient + place) * factor
-            if last[Layer.LOOP]:
-                value = value * load(slope + place)
-            store(value, gradient + place)
-        for j in range(n):
-            for i in range(count, width):
-                at(gradient)[j * width + i] = at(losses)[j * width + i] = number(0)
-            for place in range(0, row, vector):
-                loss += np.float64(total(load(losses + j * row + place)))
-        return loss / n
+    def backward(network, width):
+        """Add the block's gradients to those that stand there."""
+        row, gradient, other = width * size, network[Network.GRADIENT], network[Network.OTHER_GRADIENT]
+        for index in range(network[Network.LAYERS] - 1, -1, -1):
+            layer, below = layer_at(network, index), network[Network.BLOCK_X]
+            if index > 0:
+                previous = layer_at(network, index - 1)
+                below = previous[Layer.ACTIVATION]
+                input_gradient(layer, previous, gradient, other, row)
+            parameter_gradients(layer, below, gradient, row)
+            gradient, other = other, gradient
 
     @inline
-    def shift(logits, top, targets, result):
-        """The targets, and their products with logits less the largest; minus infinity is none where none is wanted."""
-        shifted, target = load(logits) - top, load(targets)
-        store(shifted, result)
-        return target, select(target == number(0), target, target * shifted)
+    def parameter_gradients(layer, below, gradient, row):
+        inputs, outputs = layer[Layer.INPUTS], layer[Layer.OUTPUTS]
+        weights, biases = at(layer[Layer.WEIGHT_GRADIENT]), at(layer[Layer.BIAS_GRADIENT])
+        for i in range(inputs):
+            for o in range(outputs):
+                weights[i * outputs + o] += sum_of_products(below + i * row, gradient + o * row, row)
+        for o in range(outputs):
+            biases[o] += sum_of(gradient + o * row, row)
 
-    @inline
-    def cross_entropy(network, logits, width, scale):
-        """Rows that repeat the last have no target: their weight is zero."""
-        n, row, factor = network[Network.TARGETS], width * size, number(scale)
-        gradient, targets, sums = network[Network.GRADIENT], network[Network.BLOCK_Y], network[Network.LOSS_VALUES]
-        weights, products, loss = sums + row, sums + 2 * row, 0.0
-        for place in range(0, row, vector):
-            top = load(logits + place)
-            for j in range(1, n):
-                z = load(logits + j * row + place)
-                top = select(z > top, z, top)
-            weight, product = shift(logits + place, top, targets + place, gradient + place)
-            for j in range(1, n):
-                at_j = j * row + place
-                target, part = shift(logits + at_j, top, targets + at_j, gradient + at_j)
-                weight, product = weight + target, product + part
-            store(weight, weights + place)
-            store(product, products + place)
-        apply(network, network[Network.EXPONENTIAL], n * width, gradient, gradient)
-        for place in range(0, row, vector):
-            value = load(gradient + place)
-            for j in range(1, n):
-                value = value + load(gradient + j * row + place)
-            store(value, sums + place)
-            share = factor * load(weights + place) / value
-            for j in range(n):
-                here = gradient + j * row + place
-                store(load(here) * share - factor * load(targets + j * row + place), here)
-        apply(network, network[Network.LOGARITHM], width, sums, sums)
-        for place in range(0, row, vector):
-            loss += np.float64(total(load(weights + place) * load(sums + place) - load(products + place)))
-        last = layer_at(network, network[Network.LAYERS] - 1)
-        if last[Layer.LOOP]:
-            apply(network, network[Network.PRODUCT], n * width, gradient, last[Layer.PREACTIVATION], gradient)
-        return loss
+    return backward
 
-    # -- backward -----------------------------------------------------------------------------------
+
+def sum_of_products_for(words: SimpleNamespace) -> Any:
+    vector, load = words.vector, words.load
 
     @inline
     def sum_of_products(a, b, row):
@@ -183,6 +211,12 @@ def functions(name: str) -> dict[str, tuple[Any, Any]]:
             value = fma(load(a + place), load(b + place), value)
         return total(value)
 
+    return sum_of_products
+
+
+def sum_for(words: SimpleNamespace) -> Any:
+    vector, load = words.vector, words.load
+
     @inline
     def sum_of(a, row):
         value = load(a)
@@ -190,24 +224,11 @@ def functions(name: str) -> dict[str, tuple[Any, Any]]:
             value = value + load(a + place)
         return total(value)
 
-    @inline
-    def backward(network, width):
-        """Add the block's gradients to those that stand there."""
-        row, gradient, other = width * size, network[Network.GRADIENT], network[Network.OTHER_GRADIENT]
-        for index in range(network[Network.LAYERS] - 1, -1, -1):
-            layer = layer_at(network, index)
-            inputs, outputs, below = layer[Layer.INPUTS], layer[Layer.OUTPUTS], network[Network.BLOCK_X]
-            if index > 0:
-                previous = layer_at(network, index - 1)
-                below = previous[Layer.ACTIVATION]
-                input_gradient(layer, previous, gradient, other, row)
-            weights, biases = at(layer[Layer.WEIGHT_GRADIENT]), at(layer[Layer.BIAS_GRADIENT])
-            for i in range(inputs):
-                for o in range(outputs):
-                    weights[i * outputs + o] += sum_of_products(below + i * row, gradient + o * row, row)
-            for o in range(outputs):
-                biases[o] += sum_of(gradient + o * row, row)
-            gradient, other = other, gradient
+    return sum_of
+
+
+def input_gradient_for(words: SimpleNamespace) -> Any:
+    at, vector, load, store = words.at, words.vector, words.load, words.store
 
     @inline
     def input_gradient(layer, previous, gradient, target, row):
@@ -222,37 +243,4 @@ def functions(name: str) -> dict[str, tuple[Any, Any]]:
                     value = value * load(slope + i * row + place)
                 store(value, target + i * row + place)
 
-    @inline
-    def gradients(network, step, begin, end, scale):
-        """The loss of some of a step's rows; their gradients where the network's layers say."""
-        flat, loss, all_rows = at(network[Network.GRADIENTS]), 0.0, step[Network.BATCH] == step[Network.ROWS]
-        for i in range(step[Network.COUNT]):
-            flat[i] = number(0)
-        network[Network.BLOCK_X], network[Network.BLOCK_Y] = network[Network.BATCH_X], network[Network.BATCH_Y]
-        while begin < end:
-            count = min(network[Network.BLOCK_ROWS], end - begin)
-            width = (count + lanes - 1) // lanes * lanes
-            if network[Network.GATHERED] == 0:
-                gather_block(network, step, begin, count, width)
-            predicted = forward(network, width)
-            if network[Network.LOSS]:
-                loss += elementwise_loss(network, predicted, count, width, scale)
-            else:
-                loss += cross_entropy(network, predicted, width, scale)
-            backward(network, width)
-            begin += count
-            if all_rows:
-                network[Network.BLOCK_X] += width * layer_at(network, 0)[Layer.INPUTS] * size
-                network[Network.BLOCK_Y] += width * network[Network.TARGETS] * size
-        network[Network.GATHERED] = 1 if all_rows else 0
-        return loss
-
-    def part(begin, end, context):
-        """Loss and gradients of some parts of a step's rows; a task for threads."""
-        parts, rows, scale = context[Network.PARTS], context[Network.STEP_ROWS], gradient_scale(context)
-        for i in range(begin, end):
-            network = record_at(context[Network.PART] + 8 * Network.SIZE * i)
-            loss = gradients(network, context, rows * i // parts, rows * (i + 1) // parts, scale)
-            real_at(network[Network.LOSS_SUM])[0] = loss
-
-    return {"part": (TASK_SIGNATURE, part)}
+    return input_gradient

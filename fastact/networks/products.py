@@ -1,25 +1,81 @@
-"""Small matrix products for networks, without packing: each tile of the result stays in vector registers.
+"""Matrix products for networks: tiny ones in scalar code, small ones without packing, large ones packed and shared.
 
-All of them add up ``A[m, k] * B[k, n]`` where B and the result have their last axis contiguous: A's
-elements are spread over all lanes, so A may lie in memory in any way, transposed included. The result is cut into tiles
-(:mod:`fastact.networks.tiles`, which says what the *mode* does with another matrix).
+All of them add up ``A[m, k] * B[k, n]``, and the *mode* says what becomes of the sums: they are stored, added to
+another matrix or multiplied by it. Of a small product each tile of the result stays in vector registers
+(:mod:`fastact.networks.tiles`); B and the result have their last axis contiguous there, and A's elements are spread
+over all lanes, so A may lie in memory in any way, transposed included.
 """
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from numba import types
 
 from fastact.networks.tiles import Dots, Numbers, Tile, chosen
+from fastact.runtime.pool import call_resolve, record_at
 from fastact.simd.blocks import Address, inline
-from fastact.simd.layout import Gemm
+from fastact.simd.layout import LARGE_PRODUCT, Gemm, Mode, Network
 
-__all__ = ["products"]
+__all__ = ["product_for", "products"]
+
+#: Multiplications that scalar code has done before a call has begun.
+TINY = 16
 
 #: Tiles by rows and vectors, and rows of dot products: an odd row or the last vectors take a smaller one.
 TILES = (1, 8), (1, 4), (1, 2), (1, 1), (4, 2), (4, 1), (8, 2), (8, 1)
 DOTS = 8, 1
+
+
+def product_for(words: SimpleNamespace) -> Any:
+    """A product of any size, in whichever way suits it."""
+    number, size, at, apply = words.number, words.size, words.at, words.apply
+
+    @inline
+    def product(network, sizes, a, b, c, other, mode):
+        """``C[m, n]`` in one run, of m, n and depth. A and B are addresses and the bytes from row to row and from
+        column to column; B's columns must be contiguous unless the product is large. What is added is C itself, or one
+        row to each of C's."""
+        m, n, depth = sizes
+        other_row = 0 if mode == Mode.ADD and other != c else n * size
+        if m * n * depth <= TINY and mode != Mode.SCALE:
+            multiply_tiny(sizes, a, b, c, other, other_row, mode)
+            return
+        record = record_at(network[Network.GEMM])
+        record[Gemm.M], record[Gemm.N], record[Gemm.K] = sizes
+        record[Gemm.A], record[Gemm.A_ROW], record[Gemm.A_COLUMN] = a
+        record[Gemm.B], record[Gemm.B_ROW], record[Gemm.B_COLUMN] = b
+        record[Gemm.C], record[Gemm.C_ROW] = c, n * size
+        if m * n * depth < LARGE_PRODUCT:
+            record[Gemm.BIAS], record[Gemm.OUT_ROW], record[Gemm.ACCUMULATE] = other, other_row, mode
+            call_resolve(network[Network.MULTIPLY_SMALL], record)
+        else:
+            multiply_large(network, record, m * n, c, other, mode)
+
+    @inline
+    def multiply_tiny(sizes, a, b, c, other, other_row, mode):
+        m, n, depth = sizes
+        for i in range(m):
+            for j in range(n):
+                total = at(other + i * other_row)[j] if mode != Mode.STORE else number(0)
+                left, right = a[0] + i * a[1], b[0] + j * size
+                for _ in range(depth):
+                    total += at(left)[0] * at(right)[0]
+                    left += a[2]
+                    right += b[1]
+                at(c + i * n * size)[j] = total
+
+    @inline
+    def multiply_large(network, record, count, c, other, mode):
+        record[Gemm.OUT_ROW] = 0
+        record[Gemm.ACCUMULATE] = 1 if mode == Mode.ADD and other == c else 0
+        record[Gemm.BIAS] = other if mode == Mode.ADD and other != c else 0
+        call_resolve(network[Network.MULTIPLY], record)
+        if mode == Mode.SCALE:
+            apply(network, network[Network.PRODUCT], count, c, other, c)
+
+    return product
 
 
 def products(name: str) -> dict[str, tuple[Any, Any]]:

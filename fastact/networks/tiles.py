@@ -296,13 +296,14 @@ def _call_one(builder: ir.IRBuilder, key: list[Any], functions: Mapping[tuple[in
     if not key:
         builder.call(functions[()], operands)
         return
-    done = builder.append_basic_block()
-    switch = builder.switch(key[0], done)
-    for first in dict.fromkeys(numbers[0] for numbers in functions):
-        block = builder.append_basic_block()
-        switch.add_case(WORD(first), block)
-        builder.position_at_end(block)
-        rest = {numbers[1:]: function for numbers, function in functions.items() if numbers[0] == first}
-        _call_one(builder, key[1:], rest, operands)
-        builder.branch(done)
-    builder.position_at_end(done)
+    first = next(iter(functions))[0]
+    same = {numbers[1:]: function for numbers, function in functions.items() if numbers[0] == first}
+    others = {numbers: function for numbers, function in functions.items() if numbers[0] != first}
+    if not others:
+        _call_one(builder, key[1:], same, operands)
+        return
+    with builder.if_else(builder.icmp_signed("==", key[0], WORD(first))) as (is_first, is_other):
+        with is_first:
+            _call_one(builder, key[1:], same, operands)
+        with is_other:
+            _call_one(builder, key, others, operands)

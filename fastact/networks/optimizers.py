@@ -1,0 +1,75 @@
+"""What happens to all parameters after a step's gradients have been computed, in Numba's language."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from fastact.networks.loops import real_at
+from fastact.runtime.pool import call_task, parallel_for, record_at
+from fastact.simd.blocks import inline
+from fastact.simd.layout import Network, Optimizer, Setting
+
+__all__ = ["optimize", "share", "update_for"]
+
+#: Parameters from which threads share the optimizer's work, and how many each takes at a time.
+WORTH_SHARING, GRAIN = 32_768, np.int64(8_192)
+
+
+@inline
+def share(network, task):
+    """Have threads go through the parameters, if there are enough of them."""
+    if network[Network.COUNT] < WORTH_SHARING:
+        call_task(task, 0, network[Network.COUNT], network)
+    else:
+        parallel_for(record_at(network[Network.POOL]), task, network, network[Network.COUNT], GRAIN)
+
+
+@inline
+def optimize(network):
+    settings = real_at(network[Network.SETTINGS])
+    settings[Setting.POWER1] *= settings[Setting.BETA1]
+    settings[Setting.POWER2] *= settings[Setting.BETA2]
+    share(network, network[Network.UPDATE])
+
+
+def update_for(words: SimpleNamespace) -> Any:
+    """The optimizer on some of the parameters; a task for threads."""
+    number, at = words.number, words.at
+
+    def update(begin, end, context):
+        if context[Network.OPTIMIZER] == Optimizer.SGD:
+            descend(context, begin, end)
+        else:
+            adam(context, begin, end)
+
+    @inline
+    def descend(network, begin, end):
+        settings = real_at(network[Network.SETTINGS])
+        rate, decay = number(settings[Setting.LEARNING_RATE]), number(settings[Setting.WEIGHT_DECAY])
+        momentum, nesterov = number(settings[Setting.MOMENTUM]), settings[Setting.NESTEROV] != 0
+        p, g, m = at(network[Network.PARAMETERS]), at(network[Network.GRADIENTS]), at(network[Network.MOMENTS])
+        for i in range(begin, end):
+            slope = g[i] + decay * p[i]
+            m[i] = momentum * m[i] + slope
+            p[i] -= rate * (slope + momentum * m[i] if nesterov else m[i])
+
+    @inline
+    def adam(network, begin, end):
+        settings = real_at(network[Network.SETTINGS])
+        decay, epsilon = number(settings[Setting.WEIGHT_DECAY]), number(settings[Setting.EPSILON])
+        new1 = number(1.0 - settings[Setting.BETA1])
+        beta2, new2 = number(settings[Setting.BETA2]), number(1.0 - settings[Setting.BETA2])
+        step = number(settings[Setting.LEARNING_RATE] / (1.0 - settings[Setting.POWER1]))
+        root = number(1.0 / np.sqrt(1.0 - settings[Setting.POWER2]))
+        p, g = at(network[Network.PARAMETERS]), at(network[Network.GRADIENTS])
+        m, v = at(network[Network.MOMENTS]), at(network[Network.SQUARES])
+        for i in range(begin, end):
+            slope = g[i] + decay * p[i]
+            m[i] += new1 * (slope - m[i])
+            v[i] = beta2 * v[i] + new2 * slope * slope
+            p[i] -= step * m[i] / (np.sqrt(v[i]) * root + epsilon)
+
+    return update
