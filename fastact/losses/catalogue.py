@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fastact.formulas.expressions import Values
 from fastact.formulas.primitives import absolute, exp, log, log1p, log1p_exp, maximum, quick_sum_error, quotient, where
 from fastact.losses.elementwise import loss
@@ -42,12 +44,14 @@ def huber_loss(pred: Any, target: Any, delta: Any = 1.0) -> Values:
     reference="Good, Rational decisions, 1952",
     pred=PROBABILITY,
     target=PROBABILITY,
-    kink="As (pred - target) / maximum(pred * (1 - pred), 1e-12), which is finite where pred is 0 or 1.",
+    kink="As (pred - target) / maximum(pred * (1 - pred), 1e-12): 1e12 where pred is 0 or 1, which float16 does not "
+    "reach. Outside of 0 to 1 both are NaN.",
 )
 def binary_cross_entropy(pred: Any, target: Any) -> Values:
     """Cross entropy of probabilities, with logarithms no lower than -100."""
     value = (target - 1) * maximum(log1p(-pred), -100.0) - target * maximum(log(pred), -100.0)
-    return value, (pred - target) / maximum(pred * (1 - pred), 1e-12)
+    slope = (pred - target) / maximum(pred * (1 - pred), 1e-12)
+    return value, where((pred >= 0) & (pred <= 1), slope, np.nan)
 
 
 @loss(

@@ -64,3 +64,16 @@ def test_certain_logits(dtype: str, backend: str) -> None:
     assert loss(logits, target, "none").tolist() == [0, 0, np.inf, np.inf]
     slope = offered("binary_cross_entropy_with_logits_backward", backend)
     assert slope(logits, target, "sum").tolist() == [0, 0, 1, -1]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_value_and_gradient_agree_on_what_is_a_probability(dtype: str, backend: str) -> None:
+    pred = np.array([-np.inf, -1, -1e-7, np.nan, 1.01, 3, np.inf], dtype)
+    for target in (0.0, 0.5, 1.0):
+        wanted = np.full_like(pred, target)
+        assert np.isnan(offered("binary_cross_entropy", backend)(pred, wanted, "none")).all()
+        assert np.isnan(offered("binary_cross_entropy_backward", backend)(pred, wanted, "sum")).all()
+    certain, wanted = np.array([0, 0, 1, 1], dtype), np.array([0, 1, 0, 1], dtype)
+    with np.errstate(over="ignore"):
+        expected = np.array([0, -1e12, 1e12, 0]).astype(dtype)
+    assert np.allclose(offered("binary_cross_entropy_backward", backend)(certain, wanted, "sum"), expected, rtol=1e-6)
