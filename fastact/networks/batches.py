@@ -1,5 +1,7 @@
-"""Where the rows of a training step are: in the data as they stand, or collected in the epoch's order. Numba's
-language."""
+"""Where the rows of a training step are: in the data as they stand, or collected in the epoch's order.
+
+In Numba's language, as everything that training is compiled from.
+"""
 
 from __future__ import annotations
 

@@ -29,15 +29,16 @@ def functions(name: str) -> dict[str, tuple[Any, Any]]:
 
 def gradients_for(words: SimpleNamespace) -> Any:
     """What a part of a step is: forward, loss, backward, a block of rows at a time."""
-    number, size, at, lanes = words.number, words.size, words.at, words.lanes
-    gather, forward, loss_of, backward = gather_for(words), forward_for(words), loss_for(words), backward_for(words)
+    size, lanes, clear = words.size, words.lanes, clear_for(words)
+    gather, forward = gather_for(words, clear), forward_for(words)
+    loss_of, backward = loss_for(words), backward_for(words)
 
     @inline
     def gradients(network, step, begin, end):
         """The loss of some of a step's rows; their gradients where the network's layers say. A step of all rows finds
         blocks where the step before has left them."""
         loss, scale = 0.0, gradient_scale(step)
-        clear(network, step[Network.COUNT])
+        clear(network[Network.GRADIENTS], step[Network.COUNT])
         network[Network.BLOCK_X], network[Network.BLOCK_Y] = network[Network.BATCH_X], network[Network.BATCH_Y]
         while begin < end:
             count = min(network[Network.BLOCK_ROWS], end - begin)
@@ -59,40 +60,43 @@ def gradients_for(words: SimpleNamespace) -> Any:
         backward(network, width)
         return loss
 
-    @inline
-    def clear(network, count):
-        flat = at(network[Network.GRADIENTS])
-        for i in range(count):
-            flat[i] = number(0)
-
     return gradients
+
+
+def clear_for(words: SimpleNamespace) -> Any:
+    number, at = words.number, words.at
+
+    @inline
+    def clear(target, count):
+        numbers = at(target)
+        for i in range(count):
+            numbers[i] = number(0)
+
+    return clear
 
 
 # -- a block of rows, transposed ------------------------------------------------------------------
 
 
-def gather_for(words: SimpleNamespace) -> Any:
+def gather_for(words: SimpleNamespace, clear: Any) -> Any:
     """Inputs and targets of a block."""
-    number, at = words.number, words.at
-    gather_matrix = gather_matrix_for(words)
+    number, at, gather_matrix = words.number, words.at, gather_matrix_for(words)
 
     @inline
     def gather(network, step, begin, count, width):
         inputs, targets = layer_at(network, 0)[Layer.INPUTS], network[Network.TARGETS]
         gather_matrix(step, step[Network.X], inputs, begin, count, width, network[Network.BLOCK_X])
         repeat_last(inputs, count, width, network[Network.BLOCK_X])
+        clear(network[Network.BLOCK_Y], targets * width)
         if network[Network.LABELS]:
-            gather_labels(step, targets, begin, count, width, network[Network.BLOCK_Y])
+            mark_labels(step, begin, count, width, network[Network.BLOCK_Y])
         else:
             gather_matrix(step, step[Network.Y], targets, begin, count, width, network[Network.BLOCK_Y])
-            clear_rest(targets, count, width, network[Network.BLOCK_Y])
 
     @inline
-    def gather_labels(step, classes, begin, count, width, target):
-        """Of each row, a one where its label is, else zeros."""
+    def mark_labels(step, begin, count, width, target):
+        """A one where a row's label is."""
         labels, result = record_at(step[Network.Y]), at(target)
-        for j in range(classes * width):
-            result[j] = number(0)
         for i in range(count):
             row = record_at(order_at(step, begin))[i] if step[Network.ORDER] else step[Network.POSITION] + begin + i
             result[labels[row] * width + i] = number(1)
@@ -104,13 +108,6 @@ def gather_for(words: SimpleNamespace) -> Any:
             last = result[j * width + count - 1]
             for i in range(count, width):
                 result[j * width + i] = last
-
-    @inline
-    def clear_rest(columns, count, width, target):
-        result = at(target)
-        for j in range(columns):
-            for i in range(count, width):
-                result[j * width + i] = number(0)
 
     return gather
 

@@ -1,7 +1,8 @@
-"""The losses of fastact.networks.losses for blocks of rows that are transposed (fastact.networks.narrow). In Numba's
-language.
+"""The losses of narrow networks in training: those of fastact.networks.losses, of rows that lie transposed.
 
-What is of one output, or of all of a row, is a vector of many rows; one such row of vectors takes ``row`` bytes."""
+In Numba's language. What lies side by side is the same output of many rows, or what is known of each: ``row`` bytes of
+it, in whole vectors.
+"""
 
 from __future__ import annotations
 

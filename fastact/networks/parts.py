@@ -1,8 +1,7 @@
-"""The parts that a step's rows are cut into: each has buffers of its own, and a record that says where they are. In
-Numba's language.
+"""The parts that a step's rows are cut into, in Numba's language.
 
-One thread takes a part, so that several compute gradients at once where products are too small to be shared. A step
-that is not cut has one part, whose record is that of the network.
+Each has a record like the network's, and buffers of its own, so that threads compute gradients at once where products
+are too small to be shared. A step that is not cut has one part, whose record is that of the network.
 """
 
 from __future__ import annotations
@@ -35,8 +34,9 @@ def compute_parts(network):
 
 
 def part_task(gradients: Any) -> Any:
-    """Loss and gradients of some parts of a step's rows; a task for threads. ``gradients(part, step, begin, end)``
-    leaves the gradients of those rows where the part has them, and returns their loss."""
+    """Loss and gradients of some parts of a step's rows; a task for threads.
+
+    ``gradients(part, step, begin, end)`` returns the loss of those rows and leaves their gradients in the part."""
 
     def part(begin, end, context):
         parts, rows = context[Network.PARTS], context[Network.STEP_ROWS]

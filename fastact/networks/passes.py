@@ -15,8 +15,7 @@ __all__ = ["passes"]
 
 
 def passes(words: SimpleNamespace) -> SimpleNamespace:
-    """``forward``, from inputs to outputs, and ``backward``, from the gradient at the end to those of all
-    parameters."""
+    """``forward``, from inputs to outputs, and ``backward``, from the loss's gradient to those of all parameters."""
     matrices = SimpleNamespace(matrix=matrix_for(words), transposed=transposed_for(words), product=product_for(words))
     return SimpleNamespace(forward=forward_for(words, matrices), backward=backward_for(words, matrices))
 
@@ -82,11 +81,11 @@ def backward_for(words: SimpleNamespace, matrices: SimpleNamespace) -> Any:
     @inline
     def parameter_gradients(network, layer, below, rows, gradient, mode):
         """Sums over rows: of the products of inputs and gradient, and of the gradient alone."""
-        inputs, outputs, slopes = layer[Layer.INPUTS], layer[Layer.OUTPUTS], matrix(gradient, layer[Layer.OUTPUTS])
-        target = layer[Layer.WEIGHT_GRADIENT]
+        inputs, outputs, target = layer[Layer.INPUTS], layer[Layer.OUTPUTS], layer[Layer.WEIGHT_GRADIENT]
+        slopes = matrix(gradient, outputs)
         product(network, (inputs, outputs, rows), transposed(below, inputs), slopes, target, target, mode)
-        target = layer[Layer.BIAS_GRADIENT]
-        product(network, (ONE, outputs, rows), (network[Network.ONE], ZERO, ZERO), slopes, target, target, mode)
+        ones, target = (network[Network.ONE], ZERO, ZERO), layer[Layer.BIAS_GRADIENT]
+        product(network, (ONE, outputs, rows), ones, slopes, target, target, mode)
 
     return backward
 

@@ -1,9 +1,9 @@
 """Matrix products for networks: tiny ones in scalar code, small ones without packing, large ones packed and shared.
 
-All of them add up ``A[m, k] * B[k, n]``, and the *mode* says what becomes of the sums: they are stored, added to
-another matrix or multiplied by it. Of a small product each tile of the result stays in vector registers
-(:mod:`fastact.networks.tiles`); B and the result have their last axis contiguous there, and A's elements are spread
-over all lanes, so A may lie in memory in any way, transposed included.
+All of them add up ``A[m, k] * B[k, n]``; a *mode* says whether the sums are stored, added to another matrix or
+multiplied by it. Of a small product each tile of the result stays in vector registers (:mod:`fastact.networks.tiles`):
+B and the result have their last axis contiguous there, and A's elements are spread over all lanes, so A may lie in
+memory in any way, transposed included.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ DOTS = 8, 1
 
 
 def product_for(words: SimpleNamespace) -> Any:
-    """A product of any size, in whichever way suits it."""
+    """A product of any size, in the way that suits it."""
     number, size, at, apply = words.number, words.size, words.at, words.apply
 
     @inline
     def product(network, sizes, a, b, c, other, mode):
-        """``C[m, n]`` in one run, of m, n and depth. A and B are addresses and the bytes from row to row and from
-        column to column; B's columns must be contiguous unless the product is large. What is added is C itself, or one
-        row to each of C's."""
+        """``C[m, n]`` in one run. ``sizes`` are m, n and the depth of the sums; A and B an address and the bytes from
+        row to row and from column to column, which must be contiguous in B unless the product is large. ``other`` is a
+        matrix like C, or the row to be added if it is not C itself."""
         m, n, depth = sizes
         other_row = 0 if mode == Mode.ADD and other != c else n * size
         if m * n * depth <= TINY and mode != Mode.SCALE:
