@@ -172,7 +172,7 @@ def selu(x: Any) -> Values:
     return where(x > 0, rising, below), where(x > 0, scale, exp_times(product, z, product_low / product))
 
 
-def gate(x: Any, z: Any, distance: Any, low: Any, slope: Any, slope_low: Any) -> Values:
+def gate(x: Any, z: Any, distance: Any, low: Any, slope: Any, slope_low: Any, far: float = 800) -> Values:
     """``x * s`` and ``s + slope * s * (1 - s)`` for s = sigmoid(z).
 
     ``distance + low`` is abs(z), low finite; ``slope + slope_low`` is x * z', bounded. On the negative side both
@@ -181,7 +181,7 @@ def gate(x: Any, z: Any, distance: Any, low: Any, slope: Any, slope_low: Any) ->
     """
     e, e_low = exp_times(1, -distance, -low), exp_error(-distance, -low)
     one_and_e, its_error = 1 + e, quick_sum_error(1, e)
-    extreme = distance >= 1500  # the value is x or zero there, and not inf * 0
+    extreme = distance >= far  # the value is x or zero there, and not inf * 0
     near = where(extreme, 0, x)
     product = quotient(near, 0, one_and_e, its_error)
     below = z < 0
@@ -195,7 +195,8 @@ def gate(x: Any, z: Any, distance: Any, low: Any, slope: Any, slope_low: Any) ->
 @catalogued(formula="x / (1 + exp(-x))", range="[-0.2785, inf)", reference="Elfwing et al., 2017, arXiv:1702.03118")
 def silu(x: Any) -> Values:
     """Sigmoid-weighted linear unit."""
-    return gate(x, x, abs(x), 0.0, minimum(abs(x), 1500), 0.0)
+    # as far as there is anything left for the largest factor of a swiglu
+    return gate(x, x, abs(x), 0.0, minimum(abs(x), 1500), 0.0, far=1500)
 
 
 @catalogued(
