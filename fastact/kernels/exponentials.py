@@ -95,7 +95,12 @@ def exp_times_raised_kernel(
 ) -> Expression:
     p, error, k = exp_parts(precision, x, low)
     product = factor * p if not precision.careful else fma(factor, p, factor * error)
-    return ldexp(product, k + where(raised, 20.0, 0.0))
+    k = k + where(raised, 20.0, 0.0)
+    if has_avx512():
+        return ldexp(product, k)
+    # Halves of k are normal numbers down to -2040, or -250 in float32: the largest factors bring back smaller ones.
+    first = clip(k, 23.0 - precision.bias, None)
+    return ldexp(ldexp(product, first), k - first)
 
 
 def exp_error_kernel(precision: Precision, x: Expression, low: Expression) -> Expression:
