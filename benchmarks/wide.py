@@ -2,7 +2,7 @@
 
 The graph of a formula says all that a result depends on, rounding errors included. Here its functions are those of
 longdouble, which on x86 has 64 bits of precision, its error terms are computed as such, and the fitted polynomials are
-fitted again, to 25 digits. tests/test_accuracy.py holds it against mpmath.
+fitted again, to 25 digits. tests/catalogue/test_accuracy.py holds it against mpmath.
 """
 
 from __future__ import annotations
@@ -99,14 +99,17 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "exp_error": lambda x, low: Wide(0),
     "expm1_error": lambda x: Wide(0),
     "exp_times": exp_times,
+    "exp_times_any": lambda factor, x, low, power: exp_times(factor, x, low) * Wide(2) ** power,
+    "expm1_times": lambda factor, x, low: factor * (np.expm1(x) + (1 + np.expm1(x)) * low),
     "fma": lambda a, b, c: a * b + c,
     "gauss_times": lambda f, z: exp_times(f, -z * z / 2, -product_error(z, z) / 2),
     "gelu_slope": gelu_slope,
-    "log1p_exp": lambda x: np.log1p(np.exp(x)),
+    "log1p_exp": lambda x, low, divisor: np.log1p(exp_times(Wide(1), x, low)) / divisor,
     "normal_tail": lambda z, f: f * polynomial(tail_variable(z), "NORMAL_TAIL") / (z + fits.FLOAT64.a),
     "product_error": product_error,
     "quick_sum_error": sum_error,
     "quotient": lambda a, a_low, b, b_low: (a + a_low) / (b + b_low),
+    "quotient_error": lambda a, b: ((a - (a / b) * b) - product_error(a / b, b)) / b,
     "sum_error": sum_error,
 } | {f"fitted_{name}": lambda w, name=name: polynomial(w, name) for name in FITTED}
 

@@ -38,23 +38,26 @@ WORDS: dict[str, Any] = {
     "where": lambda condition, a, b: mp.mpf(a if condition else b),
     "maximum": lambda a, b: mp.mpf(max(a, b)),
     "minimum": lambda a, b: mp.mpf(min(a, b)),
-    "logaddexp": lambda a, b: mp.log(mp.exp(a) + mp.exp(b)),
+    "logaddexp": lambda a, b: max(a, b) + mp.log1p(limited("exp")(-abs(a - b))),
+    "sqrt": lambda a: mp.nan if a < 0 else mp.sqrt(a),
     "log2": lambda a: mp.log(a, 2),
 }
-WORDS |= {name: getattr(mp, name) for name in ["mpf", "log", "log1p", "sqrt", "pi"]}
+WORDS |= {name: getattr(mp, name) for name in ["mpf", "log", "log1p", "pi"]}
 WORDS |= {name: limited(name) for name in LIMITS}
 
 
-def formula(entry: Activation, **parameters: float) -> Callable[[Any], Any]:
+def formula(entry: Activation, **parameters: Any) -> Callable[[Any], Any]:
     # 0.044715 means that decimal, not the float next to it
-    code = compile(re.sub(r"(\d+\.\d+)", r"mpf('\1')", entry.formula), entry.name, "eval")
+    text = re.sub(r"(\d+\.\d+)", r"mpf('\1')", entry.formula)
+    text = re.sub(r"\(exp\(([^()]*)\) - 1\)", r"expm1(\1)", text)  # however large alpha is
+    code = compile(text, entry.name, "eval")
     given = {name: mp.mpf(value) for name, value in parameters.items()}
     return lambda x: mp.mpf(eval(code, WORDS | {"x": x} | given))
 
 
-def exact(entry: Activation, x: float, kind: str = "value", **parameters: float) -> Any:
+def exact(entry: Activation, x: float, kind: str = "value", digits: int | None = None, **parameters: Any) -> Any:
     """The value or derivative at x, right to far more digits than any float has."""
-    with mp.workdps(DIGITS if abs(x) < 1e30 else HUGE_DIGITS):
+    with mp.workdps(digits or (DIGITS if abs(x) < 1e30 else HUGE_DIGITS)):
         function = formula(entry, **parameters)
         if kind == "value":
             return function(mp.mpf(float(x)))

@@ -9,6 +9,11 @@ from fastact.formulas.primitives import fma, product_error, sum_error, two_parts
 from fastact.functions.activations import catalogued
 
 
+def unless_nan(parameter: Any, value: Any) -> Any:
+    """The value, or NaN where the parameter is: it would not get through a comparison."""
+    return where(parameter == parameter, value, parameter)
+
+
 @catalogued(formula="x", range="(-inf, inf)", aliases=("linear",))
 def identity(x: Any) -> Values:
     """The input itself: the output layer of a regression."""
@@ -63,21 +68,23 @@ def prelu(x: Any, weight: Any) -> Values:
 )
 def rrelu(x: Any, lower: Any = 1 / 8, upper: Any = 1 / 3) -> Values:
     """Randomised leaky rectified linear unit: in training, each element's slope is drawn between the two bounds."""
-    slope = (lower + upper) / 2
+    # the sum of two large numbers may be infinite, the half of a subnormal one is rounded
+    slope = where(abs(lower) < 1, (lower + upper) / 2, lower / 2 + upper / 2)
     return where(x > 0, x, slope * x), where(x > 0, 1, where(x <= 0, slope, x))
 
 
 @catalogued(formula="where(x > alpha, x, 0)", range="{0} or (alpha, inf)", reference="Konda et al., arXiv:1402.3337")
 def thresholded_relu(x: Any, alpha: Any = 1.0) -> Values:
     """Rectified linear unit that opens at alpha."""
-    return where(x > alpha, x, where(x <= alpha, 0, x)), where(x > alpha, 1, where(x <= alpha, 0, x))
+    closed = where(x <= alpha, 0, unless_nan(alpha, x))
+    return where(x > alpha, x, closed), where(x > alpha, 1, closed)
 
 
 @catalogued(formula="where(x > threshold, x, value)", range="{value} or (threshold, inf)", reference="torch.nn")
 def threshold(x: Any, threshold: Any, value: Any) -> Values:
     """The input above the threshold, a given value below."""
-    above, below = x > threshold, x <= threshold
-    return where(above, x, where(below, value, x)), where(above, 1, where(below, 0, x))
+    above, below, undecided = x > threshold, x <= threshold, unless_nan(threshold, x)
+    return where(above, x, where(below, value, undecided)), where(above, 1, where(below, 0, undecided))
 
 
 @catalogued(
@@ -88,8 +95,10 @@ def threshold(x: Any, threshold: Any, value: Any) -> Values:
 )
 def hardtanh(x: Any, min_val: Any = -1.0, max_val: Any = 1.0) -> Values:
     """The identity between two bounds, constant beyond: a hyperbolic tangent of straight lines."""
-    slope = where((x > min_val) & (x < max_val), 1, where(x == x, 0, x))
-    return where(x <= min_val, min_val, where(x >= max_val, max_val, x)), slope
+    raised = where(x <= min_val, min_val, unless_nan(min_val, x))
+    value = where(raised >= max_val, max_val, unless_nan(max_val, raised))
+    flat = where(x == x, unless_nan(min_val, unless_nan(max_val, 0)), x)
+    return value, where((x > min_val) & (x < max_val), 1, flat)
 
 
 @catalogued(
@@ -124,8 +133,8 @@ def hardswish(x: Any) -> Values:
 @catalogued(formula="where(abs(x) > lambd, x, 0)", range="(-inf, inf)", reference="torch.nn.Hardshrink")
 def hardshrink(x: Any, lambd: Any = 0.5) -> Values:
     """Zero near zero, the input beyond."""
-    inside = abs(x) <= lambd
-    return where(inside, 0, x), where(inside, 0, where(x == x, 1, x))
+    inside, beyond = abs(x) <= lambd, unless_nan(lambd, x)
+    return where(inside, 0, beyond), where(inside, 0, where(beyond == beyond, 1, beyond))
 
 
 @catalogued(
@@ -135,8 +144,9 @@ def hardshrink(x: Any, lambd: Any = 0.5) -> Values:
 )
 def softshrink(x: Any, lambd: Any = 0.5) -> Values:
     """Zero near zero, and the rest moved towards it to meet that without a jump."""
-    inside = abs(x) <= lambd
-    return where(inside, 0, where(x > 0, x - lambd, x + lambd)), where(inside, 0, where(x == x, 1, x))
+    raised = x + lambd  # a negative one is raised as much as a positive one is lowered, but not above zero
+    slope = where((x > lambd) | (raised < 0), 1, where(raised >= 0, 0, raised))
+    return where(x > lambd, x - lambd, where(raised >= 0, 0, raised)), slope
 
 
 @catalogued(

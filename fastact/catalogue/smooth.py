@@ -11,8 +11,10 @@ from fastact.formulas.primitives import (
     exp,
     exp_error,
     exp_times,
+    exp_times_any,
     expm1,
     expm1_error,
+    expm1_times,
     fitted,
     fma,
     gauss_times,
@@ -23,6 +25,7 @@ from fastact.formulas.primitives import (
     product_error,
     quick_sum_error,
     quotient,
+    quotient_error,
     sqrt,
     square,
     sum_error,
@@ -31,6 +34,9 @@ from fastact.formulas.primitives import (
     where,
 )
 from fastact.functions.activations import catalogued
+
+#: ``exp(-EXTREME)`` times the largest number is still zero.
+EXTREME = 1500
 
 
 def logistic_bell(a: Any, z: Any) -> Any:
@@ -88,29 +94,43 @@ def tanhshrink(x: Any) -> Values:
     return where(x == 0, x, value), slope  # the sign of zero is lost in the sum
 
 
+def scaled(x: Any, factor: Any) -> tuple[Any, Any, Any]:
+    """``factor * x``, its size, and what that lacks: exp multiplies what rounding takes away by the size."""
+    z = factor * x
+    low = where(abs(z) < EXTREME, product_error(abs(factor), abs(x)), 0)
+    return z, abs(z), low
+
+
 @catalogued(formula="logaddexp(0, beta * x) / beta", range="(0, inf)", reference="Dugas et al., NIPS 2000")
 def softplus(x: Any, beta: Any = 1.0) -> Values:
     """Smooth rectifier."""
-    z = beta * x
-    e = exp(-abs(z))
+    z, size, low = scaled(x, beta)
+    e = exp_times(1, -size, -low)
     slope = quotient(where(z < 0, e, 1), 0, 1 + e, quick_sum_error(1, e))
-    return (where(z > 0, z, 0) + log1p_exp(-abs(z))) / beta, slope
+    return where(z > 0, x, 0) + log1p_exp(-size, -low, beta), slope
 
 
 @catalogued(formula="(x + sqrt(x**2 + b)) / 2", range="(0, inf)", reference="Barron, arXiv:2112.11687")
 def squareplus(x: Any, b: Any = 4.0) -> Values:
     """A smooth rectifier without exp; b is the size of its bend."""
-    u = abs(x)
-    near = minimum(u, 1e18)  # whose square is finite; beyond, b does not count
-    square_low = product_error(near, near) + sum_error(near * near, b)
-    root = sqrt(near * near + b)
-    root_low = (fma(-root, root, near * near + b) + square_low) * (0.5 / root)
+    u, bend = abs(x), abs(b)
+    # b is brought between 1e-30 and 1e18 (in float64 from further), and x with it: no square is infinite, or vanishes
+    scale = where(bend > 2.0**40, 2.0**-70, where(bend < 2.0**-40, 2.0**50, 1))
+    scale = where(bend > 2.0**200, 2.0**-482, scale)
+    c = b * scale * scale
+    far = ((u * scale > 1e18) & (bend < np.inf)) | (b == 0)  # b does not count
+    near = minimum(u * scale, 1e18)  # whose square is finite
+    square_low = product_error(near, near) + sum_error(near * near, c)
+    root = sqrt(near * near + c)
+    root_low = (fma(-root, root, near * near + c) + square_low) * (0.5 / root)
+    root_low = where((b > 0) | (root > 0), root_low, 0)
     larger, larger_low = near / 2 + root / 2, sum_error(near / 2, root / 2) + root_low / 2
     # the product of (root + x) / 2 and (root - x) / 2 is b / 4
-    value = where(x < 0, quotient(b / 4, 0, larger, larger_low), larger)
-    slope = quotient(value, where(x < 0, 0, larger_low), root, root_low)
-    far = where(x < 0, b / 4 / u, u)
-    return where(u > 1e18, far, value), where(u > 1e18, where(x < 0, b / 4 / u / u, 1), slope)
+    below = quotient(b * scale / 4, 0, larger, larger_low)
+    slope = quotient(where(x < 0, below * scale, larger), where(x < 0, 0, larger_low), root, root_low)
+    value = where(far, where(x < 0, b / 4 / u, u), where(x < 0, below, larger / scale))
+    slope = where(far, where(x < 0, b / 4 / u / u, 1), slope)
+    return where(b == np.inf, x + b, value), where(b == np.inf, (x - x) + 1 / 2, slope)
 
 
 @catalogued(formula="log(cosh(x))", range="[0, inf)", reference="Saleh and Saleh, arXiv:2208.04564", ulp=4.0)
@@ -145,7 +165,9 @@ def lisht(x: Any) -> Values:
 )
 def elu(x: Any, alpha: Any = 1.0) -> Values:
     """Exponential linear unit."""
-    return where(x > 0, x, alpha * expm1(minimum(x, 0))), where(x > 0, 1, alpha * exp(minimum(x, 0)))
+    z = where(x > 0, 0, x)
+    falling = where(abs(alpha) < np.inf, exp_times_any(alpha, z), alpha)
+    return where(x > 0, x, alpha * expm1(z)), where(x > 0, 1, falling)
 
 
 @catalogued(
@@ -153,8 +175,12 @@ def elu(x: Any, alpha: Any = 1.0) -> Values:
 )
 def celu(x: Any, alpha: Any = 1.0) -> Values:
     """An elu whose derivative is continuous for every alpha."""
-    z = minimum(x, 0) / alpha
-    return where(x > 0, x, alpha * expm1(z)), where(x > 0, 1, exp(z))
+    negative = where(x > 0, 0, x)
+    z = negative / alpha
+    low = where(abs(z) < EXTREME, quotient_error(negative, alpha), 0)
+    # a small quotient may be subnormal though x is not
+    below = where((abs(z) < 1e-20) & (alpha != 1), x, expm1_times(alpha, z, low))
+    return where(x > 0, x, below), where(x > 0, 1, exp_times(1, z, low))
 
 
 @catalogued(
@@ -166,18 +192,20 @@ def selu(x: Any) -> Values:
     """An elu scaled so that layers keep zero mean and unit variance."""
     scale, scale_low = two_parts("1.0507009873554804934193349852946")
     product, product_low = two_parts("1.7580993408473768599402175208123")
-    z = minimum(x, 0)
+    z = where(x > 0, 0, x)
     below = fma(product, expm1(z), product_low * expm1(z) + product * expm1_error(z))
     rising = fma(scale, x, where(x < np.inf, scale_low * x, 0))  # half an ulp too much would be infinite too soon
-    return where(x > 0, rising, below), where(x > 0, scale, exp_times(product, z, product_low / product))
+    value = where(x > 0, rising, where(x == 0, x, below))  # the sign of zero is lost in a sum
+    return value, where(x > 0, scale, exp_times(product, z, product_low / product))
 
 
-def gate(x: Any, z: Any, distance: Any, low: Any, slope: Any, slope_low: Any, far: float = 800) -> Values:
+def gate(x: Any, z: Any, distance: Any, low: Any, slope: Any, slope_low: Any, far: float = EXTREME) -> Values:
     """``x * s`` and ``s + slope * s * (1 - s)`` for s = sigmoid(z).
 
-    ``distance + low`` is abs(z), low finite; ``slope + slope_low`` is x * z', bounded. On the negative side both
-    results are a multiple of exp(z), which may vanish long before its multiple does. The derivative there is n, on
-    the other side 1 - n; its root is where 1 - slope + e vanishes, so all of that is kept in two parts.
+    ``distance + low`` is abs(z), low finite; from ``far`` on nothing is left of any x. ``slope + slope_low`` is x * z',
+    bounded. On the negative side both results are a multiple of exp(z), which may vanish long before its multiple
+    does. The derivative there is n, on the other side 1 - n; its root is where 1 - slope + e vanishes, so all of that
+    is kept in two parts.
     """
     e, e_low = exp_times(1, -distance, -low), exp_error(-distance, -low)
     one_and_e, its_error = 1 + e, quick_sum_error(1, e)
@@ -185,7 +213,8 @@ def gate(x: Any, z: Any, distance: Any, low: Any, slope: Any, slope_low: Any, fa
     near = where(extreme, 0, x)
     product = quotient(near, 0, one_and_e, its_error)
     below = z < 0
-    value = where(below, exp_times(product, -distance, -low), where(extreme, x, product))
+    of_x = exp_times if z is x else exp_times_any
+    value = where(below, of_x(product, -distance, -low), where(extreme, x, product))
     numerator = (1 - slope) + e
     rest = quick_sum_error(1 - slope, e) + (e_low - slope_low)
     n = exp_times(quotient(numerator, rest, *square(one_and_e, its_error + e_low)), -distance, -low)
@@ -196,7 +225,7 @@ def gate(x: Any, z: Any, distance: Any, low: Any, slope: Any, slope_low: Any, fa
 def silu(x: Any) -> Values:
     """Sigmoid-weighted linear unit."""
     # as far as there is anything left for the largest factor of a swiglu
-    return gate(x, x, abs(x), 0.0, minimum(abs(x), 1500), 0.0, far=1500)
+    return gate(x, x, abs(x), 0.0, minimum(abs(x), EXTREME), 0.0)
 
 
 @catalogued(
@@ -204,9 +233,8 @@ def silu(x: Any) -> Values:
 )
 def swish(x: Any, beta: Any = 1.0) -> Values:
     """Silu with a slope inside."""
-    z = abs(beta * x)
-    low = where(z < 800, product_error(abs(beta), abs(x)), 0)
-    return gate(x, beta * x, z, low, minimum(z, 1000), low)
+    z, size, low = scaled(x, beta)
+    return gate(x, z, size, low, minimum(size, EXTREME), low)
 
 
 @catalogued(
@@ -220,7 +248,7 @@ def quick_gelu(x: Any) -> Values:
     a, a_low = two_parts("1.702")
     u = minimum(abs(x), 800)
     low = product_error(a, u) + a_low * u
-    return gate(x, x, a * u, low, a * u, low)
+    return gate(x, x, a * u, low, a * u, low, far=800)
 
 
 @catalogued(formula="x * tanh(log(1 + exp(x)))", range="[-0.309, inf)", reference="Misra, arXiv:1908.08681", ulp=4.0)
@@ -265,7 +293,8 @@ def gelu_tanh(x: Any) -> Values:
     q_low = sum_error(a, b * square_of_u) + (rest + a_low)
     slope = a + 3 * b * square_of_u
     slope_low = quick_sum_error(a, 3 * b * square_of_u) + a_low
-    return gate(x, x, u * q, product_error(u, q) + u * q_low, u * slope, product_error(u, slope) + u * slope_low)
+    low, steepness_low = product_error(u, q) + u * q_low, product_error(u, slope) + u * slope_low
+    return gate(x, x, u * q, low, u * slope, steepness_low, far=800)
 
 
 @catalogued(

@@ -169,7 +169,15 @@ def apply(operation: str, *operands: Any) -> Expression:
 
 
 def _simplified(operation: str, nodes: list[Expression]) -> Expression | None:
-    """What the chain rule makes a lot of: products with one, sums with nothing. Exact for every x, NaN included."""
+    """What the chain rule and parameters that are numbers make a lot of: products with one, choices that are made.
+    Exact for every x, NaN included."""
+    if operation in TRUTH_VALUED:
+        return _decided(operation, nodes)
+    if operation == "where":
+        condition, yes, no = nodes
+        if condition.operation == "constant":
+            return yes if condition.operands[0] else no
+        return yes if yes is no else None
     if operation == "multiply":
         for one, other in (nodes, nodes[::-1]):
             if one is constant(1.0):
@@ -184,7 +192,25 @@ def _simplified(operation: str, nodes: list[Expression]) -> Expression | None:
         return nodes[0]
     if operation == "product_error" and any(node is constant(1.0) for node in nodes):
         return constant(0.0)
+    if operation == "quotient_error" and nodes[1] is constant(1.0):
+        return constant(0.0)
     return None
+
+
+def _decided(operation: str, nodes: list[Expression]) -> Expression | None:
+    """A truth value that is known already, as 1 or 0; or what it depends on alone."""
+    known = [bool(node.operands[0]) for node in nodes if node.operation == "constant"]
+    if operation in ("logical_and", "logical_or"):
+        if not known:
+            return None
+        decisive = operation == "logical_or"
+        if decisive in known:
+            return constant(decisive)
+        others = [node for node in nodes if node.operation != "constant"]
+        return others[0] if others else constant(not decisive)
+    if len(known) < len(nodes):
+        return None
+    return constant(bool(getattr(np, operation)(*(node.operands[0] for node in nodes))))
 
 
 def trace(function: Callable[..., Any], parameters: list[str]) -> tuple[Expression, ...]:
@@ -210,7 +236,7 @@ def of_vectors(results: tuple[Expression, ...]) -> tuple[Expression, ...]:
             continue
         operands = [made[o] for o in node.operands]
         if all(o.operation == "constant" for o in operands):
-            operands[0] = apply("where", apply("equal", x, x), operands[0], operands[0])
+            operands[0] = Expression("where", (apply("equal", x, x), operands[0], operands[0]))
         made[node] = apply(node.operation, *operands)
     return tuple(made[node] for node in results)
 

@@ -24,6 +24,11 @@ def numpy_source(name: str, inputs: list[str], results: tuple[Expression, ...]) 
 
 
 def numpy_function(name: str, inputs: list[str], results: tuple[Expression, ...]) -> Callable[..., Any]:
-    namespace: dict[str, Any] = {"np": np}
+    namespace: dict[str, Any] = {"np": np, "leading_bits": leading_bits}
     exec(compile(numpy_source(name, inputs, results), f"<fastact {name}>", "exec"), namespace)
     return namespace[name]
+
+
+def leading_bits(x: Any) -> Any:
+    """x with its last 27 bits cleared: half of the significand, whose product with another half is exact."""
+    return (np.asarray(x, np.float64).view(np.int64) & -(1 << 27)).view(np.float64)

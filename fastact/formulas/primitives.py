@@ -19,18 +19,19 @@ import numpy as np
 from fastact.formulas import coefficients
 from fastact.formulas.expressions import DERIVATIVES, Expression, apply, constant
 from fastact.formulas.operations import ARITY, FITTED
+from fastact.formulas.signs import is_nonpositive, is_zero
 
 __all__ = [
-    "absolute", "arctan", "cos", "exp", "exp_error", "exp_times", "exp_times_raised", "expm1", "expm1_error",
-    "fitted", "fma", "gauss_times", "gelu_slope", "log", "log1p", "log1p_exp", "maximum", "minimum", "normal_tail",
-    "product_error", "quick_sum_error", "quotient", "sin", "sqrt", "square", "sum_error", "tanh", "two_parts",
-    "where",
+    "absolute", "arctan", "cos", "exp", "exp_error", "exp_times", "exp_times_any", "expm1", "expm1_error",
+    "expm1_times", "fitted", "fma", "gauss_times", "gelu_slope", "log", "log1p", "log1p_exp", "maximum", "minimum",
+    "normal_tail", "product_error", "quick_sum_error", "quotient", "quotient_error", "sin", "sqrt", "square",
+    "sum_error", "tanh", "two_parts", "where",
 ]  # fmt: skip
 
 
 NORMAL_PEAK = 0.3989422804014327  # 1 / sqrt(2 pi)
 
-NUMPY_NAMES = {name: f"np.{name}" for name in ARITY}
+NUMPY_NAMES = {name: f"np.{name}" for name in ARITY} | {"leading_bits": "leading_bits"}
 
 
 # -- what authors of formulas call ----------------------------------------------------------------
@@ -79,9 +80,12 @@ def exp_times(factor: Any, x: Any, low: Any = 0.0) -> Any:
     return apply("exp_times", factor, x, low)
 
 
-def exp_times_raised(factor: Any, x: Any, low: Any, raised: Any) -> Any:
-    """The same times ``2**20`` where that is asked for: of factors too large to be multiplied, 2**20 is taken away."""
-    return apply("exp_times_raised", factor, x, low, raised)
+def exp_times_any(factor: Any, x: Any, low: Any = 0.0, power: Any = 0) -> Any:
+    """``factor * exp(x + low) * 2**power`` for factors of any size, which bring back from far beyond what floats hold.
+
+    ``power`` is a whole number, or chosen among some: what was taken away from factors that could not be multiplied.
+    """
+    return apply("exp_times_any", factor, x, low, power)
 
 
 def exp_error(x: Any, low: Any = 0.0) -> Any:
@@ -94,9 +98,19 @@ def expm1_error(x: Any) -> Any:
     return apply("expm1_error", x)
 
 
+def expm1_times(factor: Any, x: Any, low: Any) -> Any:
+    """``factor * (exp(x + low) - 1)``, also where only a tiny factor makes that finite."""
+    return apply("expm1_times", factor, x, low)
+
+
 def quotient(a: Any, a_low: Any, b: Any, b_low: Any) -> Any:
     """``(a + a_low) / (b + b_low)``, rounded about once; the lows are rounding errors of a and b."""
     return apply("quotient", a, a_low, b, b_low)
+
+
+def quotient_error(a: Any, b: Any) -> Any:
+    """What rounding takes away from ``a / b``."""
+    return apply("quotient_error", a, b)
 
 
 def quick_sum_error(large: Any, small: Any) -> Any:
@@ -113,9 +127,9 @@ def square(a: Any, a_low: Any) -> tuple[Any, Any]:
     return a * a, product_error(a, a) + 2 * a * a_low
 
 
-def log1p_exp(x: Any) -> Any:
-    """``log(1 + exp(x))`` for x <= 0."""
-    return apply("log1p_exp", x)
+def log1p_exp(x: Any, low: Any = 0.0, divisor: Any = 1) -> Any:
+    """``log(1 + exp(x + low)) / divisor`` for x <= 0, also where the logarithm alone would have vanished."""
+    return apply("log1p_exp", x, low, divisor)
 
 
 def gauss_times(factor: Any, z: Any) -> Any:
@@ -168,30 +182,79 @@ def gelu_slope(z: Any) -> Any:
 
 def _exp_times_numpy(factor: Expression, x: Expression, low: Expression) -> Expression:
     """exp(x + 670) exp(-670) where exp(x) would be subnormal: that sum is exact, and that constant to a thousandth of
-    a unit in the last place."""
+    a unit in the last place. exp alone vanishes no sooner than it should."""
+    if factor is constant(1.0):
+        return _and_low(exp(x), x, low)
     deep = x < -700.0
     product = factor * exp(where(deep, x + 670.0, x)) * where(deep, 1.0536518276694175e-291, 1.0)
-    return product if low is constant(0.0) else product + product * low
+    return _and_low(product, x, low)
 
 
-def _exp_times_raised_numpy(factor: Expression, x: Expression, low: Expression, raised: Expression) -> Expression:
-    """exp(x / 2) twice or exp(x / 4) four times: the largest factors bring back what is 1e-640."""
-    deep, deeper = x < -700.0, x < -1400.0
-    e = exp(where(deeper, 0.25 * x, where(deep, 0.5 * x, x)))
-    product = factor * (e * where(raised, 2.0**20, 1.0)) * where(deep, e, 1.0) * where(deeper, e * e, 1.0)
-    return product if low is constant(0.0) else product + product * low
+def _and_low(product: Expression, x: Expression, low: Expression) -> Expression:
+    """A multiple of exp(x), and what exp(low) makes of it: of infinity, nothing."""
+    if is_zero(low):
+        return product
+    whole = product + product * low
+    return whole if is_nonpositive(x) else where(absolute(product) < np.inf, whole, product)
+
+
+def _exp_times_any_numpy(factor: Expression, x: Expression, low: Expression, power: Expression) -> Expression:
+    """exp(x + 670) exp(-670), and the same once more: the largest factors bring back what is 1e-640. The sums are
+    exact here too. Only what may be positive is asked whether it is."""
+    if factor is constant(1.0) and is_zero(power):
+        return exp_times(factor, x, low)
+    small, large = 1.0536518276694175e-291, 9.490801171122244e290
+    shift, first, last = where(x < -1340.0, 1340.0, where(x < -700.0, 670.0, 0.0)), x < -1340.0, x < -700.0
+    before, after = where(first, small, 1.0), where(last, small, 1.0)
+    if not is_nonpositive(x):
+        shift = where(x > 1340.0, -1340.0, where(x > 700.0, -670.0, shift))
+        before, after = where(x > 1340.0, large, before), where(x > 700.0, large, after)
+    product = (factor * before) * (exp(x + shift) * _power_of_two(power)) * after
+    return _and_low(product, x, low)
+
+
+def _expm1_times_numpy(factor: Expression, x: Expression, low: Expression) -> Expression:
+    if factor is constant(1.0) and is_zero(low):
+        return expm1(x)
+    return where(x > 1.0, exp_times_any(factor, x, low) - factor, factor * expm1(x))
+
+
+def _power_of_two(power: Expression) -> Expression:
+    if power.operation == "where":
+        condition, yes, no = power.operands
+        return where(condition, _power_of_two(yes), _power_of_two(no))
+    return constant(2.0 ** power.operands[0])
+
+
+def _log1p_exp_numpy(x: Expression, low: Expression, divisor: Expression) -> Expression:
+    e = exp_times(1.0, x, low)
+    if divisor is constant(1.0):
+        return log1p(e)
+    return where(x < -700.0, exp_times_any(1.0 / divisor, x, low), log1p(e) / divisor)
 
 
 def _product_error_numpy(a: Expression, b: Expression) -> Expression:
-    """T. J. Dekker's product, Numerische Mathematik 18, 1971: halves of 26 bits multiply exactly."""
+    """T. J. Dekker's product, Numerische Mathematik 18, 1971: halves of 26 bits multiply exactly. He found them by a
+    multiplication, which is infinite for the largest x."""
 
     def halves(x: Expression) -> tuple[Expression, Expression]:
-        shifted = x * 134217729.0
-        high = shifted - (shifted - x)
+        high = apply("leading_bits", x)
         return high, x - high
 
     (a_high, a_low), (b_high, b_low) = halves(a), halves(b)
     return ((a_high * b_high - a * b) + a_high * b_low + a_low * b_high) + a_low * b_low
+
+
+def _quotient_numpy(a: Expression, a_low: Expression, b: Expression, b_low: Expression) -> Expression:
+    """The correction is subtracted, for it is +0 where a is -0, and -0 - 0 is -0."""
+    return a / b - ((a / b) * b_low + (0.0 - a_low)) / b
+
+
+def _quotient_error_numpy(a: Expression, b: Expression) -> Expression:
+    """The remainder is as many digits smaller than a; scaled, it is not subnormal."""
+    q, scale = a / b, where(absolute(b) < 1.0, 2.0**200, 1.0)
+    a, b = a * scale, b * scale
+    return ((a - q * b) - product_error(q, b)) / b
 
 
 def _gauss_times_numpy(factor: Expression, z: Expression) -> Expression:
@@ -239,12 +302,14 @@ NUMPY_FORMULAS: dict[str, Callable[..., Expression]] = {
 NUMPY_FORMULAS |= {
     "exp_error": lambda x, low: constant(0.0),  # NumPy's own is unknown
     "expm1_error": lambda x: constant(0.0),
-    "quotient": lambda a, a_low, b, b_low: a / b + (a_low - (a / b) * b_low) / b,
+    "expm1_times": _expm1_times_numpy,
+    "quotient": _quotient_numpy,
+    "quotient_error": _quotient_error_numpy,
     "fma": lambda a, b, c: a * b + c,
-    "log1p_exp": lambda x: log1p(exp(x)),
+    "log1p_exp": _log1p_exp_numpy,
     "constant_error": lambda digits: constant_error_in(np.float64, digits),
     "exp_times": _exp_times_numpy,
-    "exp_times_raised": _exp_times_raised_numpy,
+    "exp_times_any": _exp_times_any_numpy,
     "gauss_times": _gauss_times_numpy,
     "gelu_slope": _gelu_slope_numpy,
     "normal_tail": _normal_tail_numpy,
@@ -261,6 +326,11 @@ def _tanhshrink_fit_slope(w: Expression, t: Expression) -> Expression:
     return ((1.0 - t * t - g) / (2.0 * w) + 2.0 * (1.0 - g) / w - 1.0 / 3.0) / (w * w)
 
 
+def _log1p_exp_slopes(a: Expression, divisor: Expression, y: Expression) -> tuple[Expression, ...]:
+    slope = exp(a) / (1.0 + exp(a)) / divisor
+    return slope, slope, -y / divisor
+
+
 DERIVATIVES |= {
     "absolute": lambda a, y: (apply("sign", a),),
     "sqrt": lambda a, y: (0.5 / y,),
@@ -274,7 +344,9 @@ DERIVATIVES |= {
     "arctan": lambda a, y: (1.0 / (1.0 + a * a),),
     "sign": lambda a, y: (0.0,),
     "exp_times": lambda m, a, low, y: (exp_times(1.0, a, low), y, y),
-    "log1p_exp": lambda a, y: (exp(a) / (1.0 + exp(a)),),
+    "exp_times_any": lambda m, a, low, power, y: (exp_times_any(1.0, a, low, power), y, y, 0.0),
+    "expm1_times": lambda m, a, low, y: (expm1(a), exp_times_any(m, a, low), exp_times_any(m, a, low)),
+    "log1p_exp": lambda a, low, divisor, y: _log1p_exp_slopes(a, divisor, y),
     "gauss_times": lambda m, z, y: (gauss_times(1.0, z), -z * y),
     "normal_tail": lambda z, factor, y: (z * y - factor * NORMAL_PEAK, y / factor),
     "gelu_slope": lambda z, y: (z * y + (z * z - 2.0) * NORMAL_PEAK,),
@@ -283,6 +355,7 @@ DERIVATIVES |= {
     "quick_sum_error": lambda a, b, y: (0.0, 0.0),
     "exp_error": lambda a, low, y: (0.0, 0.0),
     "expm1_error": lambda a, y: (0.0,),
+    "quotient_error": lambda a, b, y: (0.0, 0.0),
     "quotient": lambda a, a_low, b, b_low, y: (1.0 / b, 1.0 / b, -y / b, -y / b),
     "fma": lambda a, b, c, y: (b, a, 1.0),
     "fitted_LOG1P_RATIO": lambda e, y: ((1.0 / (1.0 + e) - y) / e,),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastact.formulas.expressions import Expression, Values, apply, differentiate, trace, variable
+from fastact.formulas.expressions import Expression, Values, apply, constant, differentiate, trace, variable
 from fastact.formulas.nodes import topological
 from fastact.functions.documentation import docstring
 from fastact.functions.parameters import parameters_of
@@ -20,7 +20,7 @@ from fastact.runtime.backends import backend as backend_in_use
 from fastact.ufuncs.keywords import REQUIRED, Call, with_keywords
 from fastact.ufuncs.ufunc import Definition, make_ufunc
 
-__all__ = ["ACTIVATIONS", "Activation", "activation", "catalogued"]
+__all__ = ["ACTIVATIONS", "Activation", "activation", "catalogued", "through"]
 
 
 class Activation:
@@ -117,9 +117,9 @@ class Activation:
         if kind == "derivative":
             results = (derivative,)
         elif kind == "backward":
-            inputs, results = ["grad", *inputs], (grad * derivative,)
+            inputs, results = ["grad", *inputs], (through(grad, derivative),)
             if self.learned:
-                results += (grad * differentiate(value, variable(self.learned)),)
+                results += (through(grad, differentiate(value, variable(self.learned))),)
         elif kind == "with_derivative":
             results = (value, derivative)
         elif kind != "value":
@@ -211,6 +211,21 @@ def _of_x(result: Expression) -> Expression:
     """The result, also where it is a number that does not depend on x: one for each x, and NaN for NaN."""
     x = variable("x")
     return result if x in set(topological(result)) else apply("where", apply("equal", x, x), result, x)
+
+
+def through(grad: Expression, slope: Expression) -> Expression:
+    """``grad * slope``, but 0 where the slope is the number 0, whatever the gradient: as autograd has it, where a piece
+    that is flat passes nothing on."""
+    if slope is constant(0.0):
+        return slope
+    if slope.operation != "where" or not _has_flat_piece(slope):
+        return grad * slope
+    condition, yes, no = slope.operands
+    return apply("where", condition, through(grad, yes), through(grad, no))
+
+
+def _has_flat_piece(slope: Expression) -> bool:
+    return slope is constant(0.0) or (slope.operation == "where" and any(map(_has_flat_piece, slope.operands[1:])))
 
 
 def activation(function: Callable[..., Any] | None = None, /, **details: Any) -> Any:

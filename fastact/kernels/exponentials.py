@@ -13,13 +13,19 @@ from typing import NamedTuple
 from fastact.formulas import coefficients
 from fastact.formulas.expressions import Expression, constant
 from fastact.formulas.primitives import absolute, fma, product_error, quick_sum_error, quick_sum_error_of, where
+from fastact.formulas.signs import is_nonpositive, is_zero
 from fastact.kernels.instructions import bits, clip, ldexp, lookup, polynomial
 from fastact.kernels.precision import Precision
 from fastact.simd.registers import has_avx512
 
 __all__ = [
-    "exp_error_kernel", "exp_of_remainder", "exp_times_kernel", "exp_times_raised_kernel", "expm1_and_error",
-    "gauss_times_kernel", "reduce_exp",
+    "exp_error_kernel",
+    "exp_of_remainder",
+    "exp_times_any_kernel",
+    "exp_times_kernel",
+    "expm1_and_error",
+    "gauss_times_kernel",
+    "reduce_exp",
 ]  # fmt: skip
 
 LOG2_E = 1.4426950408889634
@@ -48,7 +54,7 @@ def reduce_exp(precision: Precision, x: Expression, x_low: Expression) -> Reduce
     if precision.table == "float16":
         return Reduced(k, fma(k, -(precision.log2_high + precision.log2_low), x), low, bits(shifted))
     exact = fma(k, -precision.log2_high, x)
-    total = exact if x_low is constant(0.0) else exact + x_low
+    total = exact if is_zero(x_low) else exact + x_low
     r = fma(k, -precision.log2_low, total)
     if precision.careful and steps == 1:
         low = fma(k, -precision.log2_low, total - r)
@@ -76,9 +82,16 @@ def exp_of_remainder(reduced: Reduced, precision: Precision) -> tuple[Expression
     return p, rest - (p - base) if precision.careful else constant(0.0)
 
 
-def exp_parts(precision: Precision, x: Expression, low: Expression) -> tuple[Expression, Expression, Expression]:
+def furthest(precision: Precision) -> float:
+    """exp of this is infinite even if the smallest number multiplies it."""
+    return (2 * precision.bias + precision.digits + 4) / LOG2_E
+
+
+def exp_parts(
+    precision: Precision, x: Expression, low: Expression, any_factor: bool = False
+) -> tuple[Expression, Expression, Expression]:
     """p, its error and k. The same for everything that is made of one exponential, so that it is computed once."""
-    clipped = clip(x, 2 * precision.log_min, precision.log_max)
+    clipped = clip(x, 2 * precision.log_min, furthest(precision) if any_factor else precision.log_max)
     reduced = reduce_exp(precision, clipped, low)
     return *exp_of_remainder(reduced, precision), reduced.k
 
@@ -90,17 +103,22 @@ def exp_times_kernel(precision: Precision, factor: Expression, x: Expression, lo
     return ldexp(fma(factor, p, factor * error), k)
 
 
-def exp_times_raised_kernel(
-    precision: Precision, factor: Expression, x: Expression, low: Expression, raised: Expression
+def exp_times_any_kernel(
+    precision: Precision, factor: Expression, x: Expression, low: Expression, power: Expression
 ) -> Expression:
-    p, error, k = exp_parts(precision, x, low)
-    product = factor * p if not precision.careful else fma(factor, p, factor * error)
-    k = k + where(raised, 20.0, 0.0)
+    if factor is constant(1.0) and is_zero(power):
+        return exp_times_kernel(precision, factor, x, low)
+    p, error, k = exp_parts(precision, x, low, any_factor=True)
+    if is_zero(power):  # p may be almost 2, and the factor the largest number
+        p, error, power = 0.5 * p, 0.5 * error, constant(1.0)
+    if factor is not constant(1.0):
+        p = factor * p if not precision.careful else fma(factor, p, factor * error)
+    k = k + power
     if has_avx512():
-        return ldexp(product, k)
+        return ldexp(p, k)
     # Halves of k are normal numbers down to -2040, or -250 in float32: the largest factors bring back smaller ones.
-    first = clip(k, 23.0 - precision.bias, None)
-    return ldexp(ldexp(product, first), k - first)
+    first = clip(k, 23.0 - precision.bias, None if is_nonpositive(x) else float(precision.bias))
+    return ldexp(ldexp(p, first), k - first)
 
 
 def exp_error_kernel(precision: Precision, x: Expression, low: Expression) -> Expression:
@@ -114,11 +132,14 @@ def gauss_times_kernel(precision: Precision, factor: Expression, z: Expression) 
     return exp_times_kernel(precision, factor, half * z, product_error(half, z))
 
 
-def expm1_and_error(precision: Precision, x: Expression) -> tuple[Expression, Expression]:
-    """2**k * p - 1 without cancellation: 2**k * base * (p / base - 1) + (2**k * base - 1), halved so that 2**k stays
-    finite."""
+def expm1_parts(
+    precision: Precision, x: Expression, x_low: Expression, most: float
+) -> tuple[Expression, Expression, Expression]:
+    """(2**k * p - 1) / 2 without cancellation, its error, and by how much k was too large for that.
+
+    It is 2**k * base * (p / base - 1) + (2**k * base - 1), halved so that 2**k stays finite."""
     saturated = -2 * (precision.digits + 3) / LOG2_E  # -1 from here on down, with no error to speak of
-    reduced = reduce_exp(precision, clip(x, saturated, precision.log_max), constant(0.0))
+    reduced = reduce_exp(precision, clip(x, saturated, most), x_low)
     r = reduced.r
     if has_avx512():
         base, base_lacks = lookup("EXP2", reduced.last_bits), lookup("EXP2_RELATIVE_ERROR", reduced.last_bits)
@@ -127,8 +148,22 @@ def expm1_and_error(precision: Precision, x: Expression) -> tuple[Expression, Ex
         base = constant(1.0)
         small = fma(polynomial(r, coefficients.EXP[precision.table]), r * r, reduced.low)
     p, p_low = r + small, quick_sum_error(r, small)
-    half = ldexp(0.5 * base, reduced.k)
+    # beyond, the 1 does not count
+    k = reduced.k if most == precision.log_max else clip(reduced.k, None, 2.0 * precision.digits)
+    half = ldexp(0.5 * base, k)
     y = fma(half, p, half - 0.5)
-    y_low = fma(half, p, (half - 0.5) - y) + (quick_sum_error(-0.5, half) + half * p_low)
+    return y, fma(half, p, (half - 0.5) - y) + (quick_sum_error(-0.5, half) + half * p_low), reduced.k - k
+
+
+def expm1_and_error(precision: Precision, x: Expression) -> tuple[Expression, Expression]:
+    y, y_low, _ = expm1_parts(precision, x, constant(0.0), precision.log_max)
     tiny = absolute(x) < 2.0 ** -(precision.digits + 2)  # keeps -0.0 and the subnormals
     return where(tiny, x, 2.0 * y), where(tiny, 0.0, 2.0 * y_low)
+
+
+def expm1_times_kernel(precision: Precision, factor: Expression, x: Expression, low: Expression) -> Expression:
+    if factor is constant(1.0) and is_zero(low):
+        return expm1_and_error(precision, x)[0]
+    y, _, k = expm1_parts(precision, x, low, furthest(precision))
+    tiny = absolute(x) < 2.0 ** -(precision.digits + 2)
+    return where(tiny, factor * x, ldexp(factor * (2.0 * y), k))

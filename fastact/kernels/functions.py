@@ -28,11 +28,13 @@ from fastact.formulas.primitives import (
     sum_error_of,
     where,
 )
+from fastact.formulas.signs import is_zero
 from fastact.kernels.exponentials import (
     exp_error_kernel,
+    exp_times_any_kernel,
     exp_times_kernel,
-    exp_times_raised_kernel,
     expm1_and_error,
+    expm1_times_kernel,
     gauss_times_kernel,
 )
 from fastact.kernels.instructions import (
@@ -75,10 +77,19 @@ def quotient_kernel(
     q = a * r
     if not precision.careful:
         return q
-    residual = fma(-q, b, a)
-    residual = residual if a_low is constant(0.0) else residual + a_low
-    residual = residual if b_low is constant(0.0) else fma(-q, b_low, residual)
-    return fma(residual, r, q)
+    # what is too much rather than what is missing: that is +0 where a is -0, and -0 - 0 is -0
+    excess = fma(q, b, -a)
+    excess = excess if is_zero(a_low) else excess - a_low
+    excess = excess if is_zero(b_low) else fma(q, b_low, excess)
+    return fma(-excess, r, q)
+
+
+def quotient_error_kernel(precision: Precision, a: Expression, b: Expression) -> Expression:
+    """The remainder is as many digits smaller than a; scaled, it is not subnormal."""
+    if not precision.careful:
+        return constant(0.0)
+    scale = where(absolute(b) < 1.0, 2.0**64, 1.0)
+    return fma(-(a / b), b * scale, a * scale) * reciprocal_kernel(precision, b * scale)
 
 
 def _split_exponent(x: Expression, precision: Precision) -> Expression:
@@ -114,11 +125,18 @@ def log1p_kernel(precision: Precision, x: Expression) -> Expression:
     return where((absolute(x) < 2.0**-precision.digits) | (x == np.inf) | (x != x), x, result)
 
 
-def log1p_exp_kernel(precision: Precision, x: Expression) -> Expression:
-    """log1p of e = exp(x) <= 1: k is 0 or 1, and nothing can go wrong."""
-    e = exp_times_kernel(precision, constant(1.0), x, constant(0.0))
+def log1p_exp_kernel(precision: Precision, x: Expression, low: Expression, divisor: Expression) -> Expression:
+    """log1p of e = exp(x) <= 1: k is 0 or 1, and nothing can go wrong. A divisor brings back what is e alone."""
+    e = exp_times_kernel(precision, constant(1.0), x, low)
     large = e > 0.5
-    return _log_of_sum(where(large, fma(e, 0.5, -0.5), e), where(large, 1.0, 0.0), precision)
+    log = _log_of_sum(where(large, fma(e, 0.5, -0.5), e), where(large, 1.0, 0.0), precision)
+    if divisor is constant(1.0):
+        return log
+    # where e may be subnormal it is the logarithm, and raised until it is divided
+    deep, power = x < -0.63 * precision.bias, precision.bias - 9.0
+    raised = exp_times_any_kernel(precision, constant(1.0), x, low, constant(power))
+    result = where(deep, raised, log) / divisor
+    return where(deep, result * 2.0**-power, result)
 
 
 def log_kernel(precision: Precision, x: Expression) -> Expression:
@@ -192,12 +210,15 @@ KERNELS: dict[str, Callable[..., Expression]] = {
     for table in FITTED
 }
 KERNELS |= {
-    "constant_error": lambda precision, digits: constant_error_in(precision.type, digits),
+    "constant_error": lambda precision, digits: (
+        constant_error_in(precision.type, digits) if precision.careful else constant(0.0)
+    ),
     "exp": lambda precision, x: exp_times_kernel(precision, constant(1.0), x, constant(0.0)),
     "exp_error": exp_error_kernel,
     "exp_times": exp_times_kernel,
-    "exp_times_raised": exp_times_raised_kernel,
+    "exp_times_any": exp_times_any_kernel,
     "expm1": lambda precision, x: expm1_and_error(precision, x)[0],
+    "expm1_times": expm1_times_kernel,
     "expm1_error": lambda precision, x: expm1_and_error(precision, x)[1] if precision.careful else constant(0.0),
     "gauss_times": gauss_times_kernel,
     "gelu_slope": gelu_slope_kernel,
@@ -209,6 +230,7 @@ KERNELS |= {
     "normal_tail": normal_tail_kernel,
     "product_error": lambda precision, a, b: fma(a, b, -(a * b)) if precision.careful else constant(0.0),
     "quotient": quotient_kernel,
+    "quotient_error": quotient_error_kernel,
     "quick_sum_error": lambda precision, a, b: quick_sum_error_of(a, b) if precision.careful else constant(0.0),
     "sign": lambda precision, x: where(x > 0.0, 1.0, where(x < 0.0, -1.0, x)),
     "sum_error": lambda precision, a, b: sum_error_of(a, b) if precision.careful else constant(0.0),

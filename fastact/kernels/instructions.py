@@ -12,6 +12,7 @@ from fastact.formulas.coefficients import LOOKUPS
 from fastact.formulas.expressions import Expression, apply
 from fastact.formulas.operations import ARITY
 from fastact.formulas.primitives import fma, where
+from fastact.formulas.signs import is_nonpositive
 from fastact.kernels.precision import Precision
 
 __all__ = [
@@ -69,25 +70,3 @@ def clip(x: Expression, low: float | None, high: float | None) -> Expression:
     if high is not None and not is_nonpositive(x):
         x = where(x > high, high, x)
     return x
-
-
-def is_nonpositive(x: Expression) -> bool:
-    if x.operation == "where":
-        return all(is_nonpositive(branch) for branch in x.operands[1:])
-    if x.operation == "constant":
-        return bool(x.operands[0] <= 0)
-    if x.operation == "multiply":
-        a, b = x.operands
-        return (is_nonpositive(a) and is_nonnegative(b)) or (is_nonpositive(b) and is_nonnegative(a))
-    return x.operation == "negative" and is_nonnegative(x.operands[0])
-
-
-def is_nonnegative(x: Expression) -> bool:
-    if x.operation == "where":
-        return all(is_nonnegative(branch) for branch in x.operands[1:])
-    if x.operation == "constant":
-        return bool(x.operands[0] >= 0)
-    if x.operation in ("add", "multiply"):
-        a, b = x.operands
-        return (is_nonnegative(a) and is_nonnegative(b)) or (x.operation == "multiply" and a is b)
-    return x.operation == "absolute"

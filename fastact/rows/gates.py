@@ -14,7 +14,8 @@ import numpy as np
 
 from fastact.catalogue import ACTIVATIONS
 from fastact.formulas.expressions import Expression, constant, substitute, variable
-from fastact.formulas.primitives import exp_times_raised, maximum, product_error, quotient, where
+from fastact.formulas.primitives import exp_times_any, maximum, product_error, quotient, where
+from fastact.functions.activations import through
 from fastact.functions.documentation import numpydoc
 from fastact.functions.offered import offered
 from fastact.simd.layout import Loop
@@ -36,7 +37,7 @@ class Gate(NamedTuple):
 
     activation: str
     sign: Callable[[Expression], Any]
-    slope_sign: Callable[[Expression], Any]
+    slope_sign: Callable[[Expression], Any] | None = None  # of none that is piecewise
 
     @staticmethod
     def from_below(root: float) -> Callable[[Expression], Any]:
@@ -46,7 +47,7 @@ class Gate(NamedTuple):
 
 GATES = {
     "glu": Gate("sigmoid", lambda b: where(b > -np.inf, 1, np.nan), lambda b: where(abs(b) < np.inf, 1, np.nan)),
-    "reglu": Gate("relu", lambda b: maximum(b, 0), lambda b: where(b > 0, 1, where(b <= 0, 0, b))),
+    "reglu": Gate("relu", lambda b: maximum(b, 0)),
     "geglu": Gate("gelu", Gate.from_below(0), Gate.from_below(-0.7517915242)),
     "swiglu": Gate("silu", Gate.from_below(0), Gate.from_below(-1.2784645428)),
 }
@@ -93,7 +94,7 @@ def _exp_times(factor: Expression, multiple: Expression, x: Expression, low: Exp
     """``factor * multiple * exp(x + low)``. The two may be beyond all floats though the result is not: unless the
     factor starts lower, and the exponential higher."""
     huge = abs(factor) > 2.0**100
-    return exp_times_raised(where(huge, factor * 2.0**-20, factor) * multiple, x, low, huge)
+    return exp_times_any(where(huge, factor * 2.0**-20, factor) * multiple, x, low, where(huge, 20, 0))
 
 
 def _may_vanish(node: Expression) -> bool:
@@ -117,7 +118,11 @@ def _ufunc(name: str, backward: bool, backend: str) -> np.ufunc:
     both, larger = grad * a, abs(grad) > abs(a)
     moderate = (abs(both) > 2.0**-100) & (abs(both) < np.inf)
     factor, rest = where(moderate, both, where(larger, grad, a)), where(moderate, 1, where(larger, a, grad))
-    results = opened(grad, value, gate.sign(b)), rest * opened(factor, derivative, gate.slope_sign(b))
+    if gate.slope_sign is None:
+        slope = through(grad * a, derivative)
+    else:
+        slope = rest * opened(factor, derivative, gate.slope_sign(b))
+    results = opened(grad, value, gate.sign(b)), slope
     return make_ufunc(Definition(f"{name}_backward", ["grad", "a", "b"], results, ""), backend)
 
 

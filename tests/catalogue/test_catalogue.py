@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import re
+from typing import Any
+
 import numpy as np
 import pytest
 
 import fastact
-from fastact.catalogue import ACTIVATIONS
-from tests.conftest import callable_of
+from fastact.catalogue import ACTIVATIONS, Activation, piecewise
+from tests.conftest import callable_of, parameters
 
 #: Derivatives at kinks as torch 2.13's autograd returns them: input, derivative. Computed there, written here.
 TORCH_AT_KINKS = {
@@ -26,6 +30,9 @@ TORCH_AT_KINKS = {
     "selu": [(0.0, 1.7580993408473766)],
     "rrelu": [(0.0, (1 / 8 + 1 / 3) / 2)],
 }
+
+#: What autograd passes an infinite gradient through without making NaN of it where the function is flat.
+TORCH_FLAT = ["relu", "relu6", "hardtanh", "hardsigmoid", "hardshrink", "softshrink", "threshold"]
 
 ARGUMENTS = {"prelu": [0.25], "threshold": [0.25, -1.0]}
 
@@ -48,9 +55,73 @@ def test_kinks_against_torch(name: str) -> None:
         assert float(given.grad) == pytest.approx(expected, rel=1e-15)
 
 
-def test_zero_keeps_its_sign_where_the_function_is_odd() -> None:
-    for name in ("identity", "tanh", "softsign", "tanhshrink", "hardtanh"):
-        assert np.signbit(ACTIVATIONS[name].value(-0.0)), name
+#: What a formula's words are to Python's floats; of two zeros, the larger is the second.
+FLOATING: dict[str, Any] = {
+    name: getattr(math, name) for name in ("exp", "expm1", "log", "sqrt", "tanh", "cosh", "erf", "pi")
+}
+FLOATING |= {"maximum": lambda a, b: a if a > b else b, "minimum": lambda a, b: a if a < b else b}
+FLOATING |= {"where": lambda c, a, b: a if c else b, "logaddexp": np.logaddexp}
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_zero_has_the_sign_that_the_formula_gives_it(entry: Activation, dtype: str, backend: str) -> None:
+    given = parameters(entry)
+    formula = re.sub(r"\(exp\(([^()]*)\) - 1\)", r"expm1(\1)", entry.formula)
+    for x in (0.0, -0.0):
+        expected = x if entry.name == "tanhshrink" else eval(formula, FLOATING | given | {"x": x})  # an odd function
+        if expected == 0:
+            for count in (1, 7, 300):
+                y = callable_of(entry, "value", backend)(np.full(count, x, dtype), **given)
+                assert np.array_equal(y, np.full(count, expected)), (x, count)
+                assert np.array_equal(np.signbit(y), np.full(count, np.signbit(expected))), (x, count)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("gradient", [np.inf, -np.inf, np.nan])
+def test_flat_pieces_pass_no_gradient_on(gradient: float, dtype: str, backend: str) -> None:
+    for entry in ACTIVATIONS.values():
+        given = parameters(entry)
+        x = np.array([-3e4, -5, -0.25, 0, 0.25, 5, 3e4], dtype)
+        slope = callable_of(entry, "derivative", backend)(x, **given)
+        if entry.__module__ != piecewise.__name__:
+            continue
+        result = callable_of(entry, "backward", backend)(np.full(x.size, gradient, dtype), x, **given)
+        dx = result[0] if entry.learned else result
+        with np.errstate(invalid="ignore"):
+            expected = np.where(slope == 0, 0, slope * gradient)
+        np.testing.assert_array_equal(dx, expected, err_msg=entry.name)
+
+
+@pytest.mark.parametrize("name", TORCH_FLAT)
+def test_flat_pieces_against_torch(name: str, backend: str) -> None:
+    torch = pytest.importorskip("torch")
+    x = np.array([-7, -0.25, 0.25, 7])
+    backward = callable_of(ACTIVATIONS[name], "backward", backend)
+    for gradient in (np.inf, -np.inf):
+        given = torch.tensor(x, requires_grad=True)
+        getattr(torch.nn.functional, name)(given, *ARGUMENTS.get(name, [])).backward(
+            torch.full((4,), gradient, dtype=given.dtype)
+        )
+        np.testing.assert_array_equal(backward(np.full(4, gradient), x, *ARGUMENTS.get(name, [])), given.grad.numpy())
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("name", ["leaky_relu", "elu", "threshold", "swish"])
+def test_a_number_beyond_the_dtype_is_infinite_without_a_warning(name: str, dtype: str, backend: str) -> None:
+    entry = ACTIVATIONS[name]
+    x = np.array([-1, 1], dtype)
+    for number in (1e300, -1e300, 1e30):
+        for kind in ("value", "derivative", "backward", "with_derivative"):
+            function = callable_of(entry, kind, backend)
+            arrays = (x, x) if kind == "backward" else (x,)
+            with np.errstate(over="ignore"):
+                nearest = x.dtype.type(number)
+            for result, expected in zip(
+                np.atleast_2d(function(*arrays, *[number] * len(entry.parameters))),
+                np.atleast_2d(function(*arrays, *[nearest] * len(entry.parameters))),
+            ):
+                assert result.dtype == x.dtype
+                np.testing.assert_array_equal(result, expected)
 
 
 def test_where_other_libraries_lose_everything() -> None:

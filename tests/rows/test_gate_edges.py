@@ -114,6 +114,15 @@ def test_the_gradient_of_an_infinite_factor(name: str, b: float, slope: int, dty
         assert found == expected or (np.isnan(found) and np.isnan(expected)), (grad, a)
 
 
+def test_a_shut_gate_of_lines_passes_no_gradient_on(backend: str) -> None:
+    """As relu's own, and torch's threshold_backward."""
+    for dtype in (np.float16, np.float32, np.float64):
+        for grad, a in ((INF, 1), (1, INF), (-INF, -INF), (np.nan, 1)):
+            da, db = offered("reglu_backward", backend)(np.array([grad], dtype), np.array([a, -5], dtype))
+            assert db == 0
+            assert np.isnan(da) == (not np.isfinite(grad))
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("name", GATES)
 def test_nan_in_either_half(name: str, dtype: type, backend: str) -> None:
