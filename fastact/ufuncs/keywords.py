@@ -56,6 +56,7 @@ def with_keywords(call: Call, backend: str) -> Callable[..., Any]:
     if call.usual:
         usual = make_ufunc(call.usual, backend)
         body += _usual(list(defaults), usual, namespace, call.usual.inputs)
+    body += _fitting(list(defaults), namespace, [name for name in names if name not in defaults])
     if defaults and backend == "numba" and len(definition.results) == 1:
         body += _nested(ufunc, namespace, names)
     apply = f"_ufunc({', '.join(names)}, **keywords)"
@@ -107,6 +108,22 @@ def _usual(parameters: list[str], usual: np.ufunc, namespace: dict[str, Any], in
     namespace["_usual"] = usual
     given = " and ".join(f"{name} is _default_{name}" for name in parameters)
     return [f"if {given}:", f"    return _usual({', '.join(inputs)}, **keywords)"]
+
+
+def _fitting(parameters: list[str], namespace: dict[str, Any], arrays: list[str]) -> list[str]:
+    """Numbers beyond an array's dtype become infinite in it, and NumPy warns of that; the mathematics does not."""
+    namespace |= {"_fit": _fit, "_type": type, "_float": float}
+    condition = "if _type({0}) is _float and not -65504.0 <= {0} <= 65504.0: "
+    return [f"{condition.format(name)}{name} = _fit({name}, ({', '.join(arrays)},))" for name in parameters]
+
+
+def _fit(parameter: float, arrays: tuple[Any, ...]) -> Any:
+    """The parameter in the dtype that a call with these arrays has, unless that is wide."""
+    dtypes = {getattr(array, "dtype", np.dtype(float)) for array in arrays}
+    if len(dtypes) > 1 or any(dtype.itemsize >= 8 or dtype.kind not in "fV" for dtype in dtypes):
+        return parameter
+    with np.errstate(over="ignore"):
+        return dtypes.pop().type(parameter)
 
 
 def _nested(ufunc: np.ufunc, namespace: dict[str, Any], names: list[str]) -> list[str]:
