@@ -133,7 +133,8 @@ def shift_for(words: SimpleNamespace) -> Any:
         weight = product = number(0)
         for j in range(n):
             weight += targets[j]
-            product += targets[j] * shifted[j]
+            # Minus infinity is none where none is wanted.
+            product += targets[j] * shifted[j] if targets[j] != 0 else number(0)
         return weight, product
 
     return shift

@@ -88,7 +88,8 @@ def _cross_entropy(logits: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray
     if y.ndim == 1:
         y = y[:, None] == np.arange(logits.shape[1])
     weights = y.sum(axis=1, keepdims=True, dtype=logits.dtype)
-    losses = weights * np.log(sums) - (shifted * y).sum(axis=1, keepdims=True)
+    wanted = np.where(y == 0, 0, shifted * y)  # minus infinity is none where none is wanted
+    losses = weights * np.log(sums) - wanted.sum(axis=1, keepdims=True)
     gradient = (exponentials / sums * weights - y) / logits.dtype.type(len(logits))
     return float(losses.mean(dtype=float)), gradient
 

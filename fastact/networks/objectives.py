@@ -50,10 +50,10 @@ def bernoulli(x: Any, target: Any) -> tuple[Any, Any]:
 
 
 def bernoulli_with_logits(x: Any, target: Any) -> tuple[Any, Any]:
-    size = absolute(x)
+    size, wrong = absolute(x), where(x > 0.0, 1.0 - target, target)
     small = exp(-size)
     probability = where(x > 0.0, 1.0, small) / (1.0 + small)
-    return maximum(x, 0.0) - x * target + log1p_exp(-size), probability - target
+    return where(wrong == 0.0, 0.0, wrong * size) + log1p_exp(-size), probability - target
 
 
 @dataclass(frozen=True)

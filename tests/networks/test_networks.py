@@ -145,6 +145,27 @@ def test_extreme_logits_give_finite_losses(network: Network, output: str) -> Non
     assert model.loss_curve_[0] == pytest.approx(20_000 if output == "identity" else 10_000)
 
 
+@pytest.mark.parametrize("rows", [3, 300])
+@pytest.mark.parametrize(
+    ("loss", "wanted", "expected"),
+    [
+        ("cross_entropy", 1, np.log1p(np.exp(-1))),
+        ("cross_entropy", [0, 1, 0], np.log1p(np.exp(-1))),
+        ("cross_entropy", [1, 0, 0], np.inf),
+        ("binary_cross_entropy_with_logits", [0, 1, 1], (np.log1p(np.exp(-1)) + np.log(2)) / 3),
+        ("binary_cross_entropy_with_logits", [1, 1, 1], np.inf),
+    ],
+)
+def test_infinite_logits(network: Network, loss: str, wanted: Any, expected: float, rows: int) -> None:
+    """What is impossible and has probability 0 costs nothing, and teaches nothing."""
+    model = network([1, 3], loss=loss, batch_size=None, random_state=0)
+    model.weights[0], model.biases[0] = [[-1e38], [0], [0]], [0, 1, 0]
+    model.partial_fit(np.full((rows, 1), 1e4), [wanted] * rows)
+    assert model.loss_curve_[0] == pytest.approx(expected, rel=1e-6)
+    if np.isfinite(expected):
+        assert model.weights[0][0] == np.float32(-1e38)
+
+
 # -- optimizers -----------------------------------------------------------------------------------------
 
 OPTIMIZERS = {
