@@ -12,8 +12,13 @@ from fastact.catalogue import Activation
 from fastact.layers.checks import activation_of
 from fastact.networks.objectives import LOSSES, Objective
 from fastact.networks.plan import room
+from fastact.simd.layout import Optimizer, Setting
 
-__all__ = ["activations_of", "checked", "inputs_of", "number", "sizes_of", "targets_of", "whole"]
+__all__ = [
+    "checked", "inputs_of", "number", "objective_of", "settings_of", "sizes_of", "targets_of", "weights_of", "whole",
+]  # fmt: skip
+
+OPTIMIZERS = ("sgd", "adam")
 
 
 def number(name: str, value: Any, low: float, high: float = np.inf) -> float:
@@ -129,3 +134,32 @@ def weights_of(name: str, given: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 def objective_of(loss: Any) -> Objective:
     return LOSSES[checked("loss", loss, LOSSES)]
+
+
+def settings_of(network: Any) -> tuple[list[Activation], Objective, int, dict[int, float]]:
+    """Everything of a network that can be set: activations, loss, kind of optimizer and its numbers."""
+    activations = activations_of(network.activation, network.output_activation, len(network.sizes) - 1)
+    objective = objective_of(network.loss)
+    checked("optimizer", network.optimizer, OPTIMIZERS)
+    if network.batch_size is not None:
+        whole("batch_size", network.batch_size)
+    whole("epochs", network.epochs, 0)
+    if not isinstance(network.betas, (tuple, list)) or len(network.betas) != 2:
+        raise ValueError(f"betas must be a pair of numbers, not {network.betas!r}")
+    settings = {
+        Setting.LEARNING_RATE: number("learning_rate", network.learning_rate, 0),
+        Setting.MOMENTUM: number("momentum", network.momentum, 0),
+        Setting.NESTEROV: float(bool(network.nesterov)),
+        Setting.WEIGHT_DECAY: number("weight_decay", network.weight_decay, 0),
+        Setting.BETA1: number("betas[0]", network.betas[0], 0, 1),
+        Setting.BETA2: number("betas[1]", network.betas[1], 0, 1),
+        Setting.EPSILON: number("eps", network.eps, 0),
+    }
+    if network.nesterov and not network.momentum:
+        raise ValueError("nesterov needs a momentum above 0")
+    if network.optimizer == "adam":
+        if network.momentum:
+            raise ValueError("momentum belongs to optimizer 'sgd'; adam has betas")
+        return activations, objective, Optimizer.ADAM, settings
+    plain = not network.momentum and not network.weight_decay
+    return activations, objective, Optimizer.DIRECT if plain else Optimizer.SGD, settings

@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from fastact.catalogue import ACTIVATIONS, Activation
-from fastact.networks.checks import (
-    activations_of,
-    checked,
-    inputs_of,
-    number,
-    objective_of,
-    sizes_of,
-    targets_of,
-    weights_of,
-    whole,
-)
-from fastact.networks.objectives import Objective
-from fastact.networks.plan import OptimizerState, Parameters, Plan, Trainer
+from fastact.catalogue import ACTIVATIONS
+from fastact.networks.checks import checked, inputs_of, objective_of, settings_of, sizes_of, targets_of, weights_of
+from fastact.networks.plan import LastFinite, OptimizerState, Parameters, Plan, Trainer
 from fastact.runtime.backends import backend
-from fastact.simd.layout import Optimizer, Setting
 
 __all__ = ["MLP"]
-
-OPTIMIZERS = ("sgd", "adam")
 
 
 class MLP:
@@ -124,7 +111,7 @@ class MLP:
         self.random_state = random_state
         self.momentum, self.nesterov, self.weight_decay = momentum, nesterov, weight_decay
         self.betas, self.eps = betas, eps
-        self._settings()
+        settings_of(self)
         self._random = np.random.default_rng(random_state)
         self._parameters = Parameters(self.sizes, self.dtype)
         for weight, bias in zip(self._parameters.weights, self._parameters.biases):
@@ -145,10 +132,12 @@ class MLP:
         y: Any,
         progress: bool = False,
         callback: Callable[[MLP, int, float], object] | None = None,
+        keep_finite: bool = False,
     ) -> MLP:
         """Train for ``epochs`` epochs, from the weights as they are.
 
-        Ctrl-C stops between two batches and leaves the weights as they were then.
+        Ctrl-C stops between two batches and leaves the weights as they were then. An epoch whose mean loss is NaN is
+        the last.
 
         Parameters
         ----------
@@ -158,54 +147,93 @@ class MLP:
             Whether to show a progress bar.
         callback : callable, optional
             Called after each epoch with this network, the epoch's number from 0 and its mean loss. If it returns
-            True, training ends.
+            True, training ends. Weights, biases, ``learning_rate``, ``momentum``, ``weight_decay``, ``betas`` and
+            ``eps`` that it sets hold from the next batch on, other settings from the next call of ``fit``.
+        keep_finite : bool, default False
+            Whether, if training diverges, weights and optimizer go back to where they were after the last epoch that
+            left all weights finite.
 
         Returns
         -------
         MLP
             This network.
 
+        Warns
+        -----
+        RuntimeWarning
+            If training diverges: the loss is NaN, or weights are not finite in the end.
+
         Raises
         ------
         TypeError, ValueError
             If x, y or a weight that was set does not fit the network.
         """
-        return self._train(x, y, None, progress, callback)
+        return self._train(x, y, None, progress, callback, keep_finite)
 
-    def partial_fit(self, x: Any, y: Any) -> MLP:
+    def partial_fit(self, x: Any, y: Any, keep_finite: bool = False) -> MLP:
         """Go through the data once, from the weights and the optimizer's state as they are.
 
-        Parameters and errors are those of :meth:`fit`; ``loss_curve_`` grows by one.
+        Parameters, warnings and errors are those of :meth:`fit`; ``loss_curve_`` grows by one.
         """
-        return self._train(x, y, 1, False, None)
+        return self._train(x, y, 1, False, None, keep_finite)
 
-    def _train(self, x: Any, y: Any, passes: int | None, progress: bool, callback: Any) -> MLP:
-        activations, objective, kind, settings = self._settings()
+    def _train(self, x: Any, y: Any, passes: int | None, progress: bool, callback: Any, keep_finite: bool) -> MLP:
+        activations, objective, kind, settings = settings_of(self)
         x_ready = inputs_of(x, self.sizes[0], self.dtype)
         targets = targets_of(y, len(x_ready), self.sizes[-1], objective, self.dtype)
         self._collect()
         before = self.loss_curve_ if passes else np.zeros(0)
         if self._state is None or self._state.kind != kind or not passes:
             self._state = OptimizerState.fresh(kind, settings, self._parameters)
-        for slot, value in settings.items():
-            self._state.settings[slot] = value
+        self._state.adopt(settings)
         self._flat = np.ndim(y) == 1
         objective, output = objective.with_output(activations[-1])
         plan = Plan(
             self._parameters, [*activations[:-1], output], objective, x_ready, targets,
             self.batch_size or len(x_ready), passes or self.epochs, self._state, self._random if self.shuffle else None,
         )  # fmt: skip
-        trainer = self._trainer()(plan)
+        trainer, kept = self._trainer()(plan), LastFinite(plan) if keep_finite else None
+
+        def after_epoch() -> bool:
+            self.loss_curve_ = np.concatenate([before, trainer.losses[: trainer.epoch]])
+            ends = self._report(trainer, callback) if callback else False
+            if kept:
+                kept.note()
+            return ends
+
         try:
-            trainer.run(progress, (lambda: self._report(trainer, before, callback)) if callback else None)
+            trainer.run(progress, after_epoch if callback or kept else None)
         finally:
             self.loss_curve_ = np.concatenate([before, trainer.losses[: trainer.epoch]])
+            finite = self._parameters.finite()
+            if kept and not finite:
+                kept.restore()
+        if trainer.epoch:
+            self._warn_of_divergence(finite, keep_finite)
         return self
 
-    def _report(self, trainer: Trainer, before: np.ndarray, callback: Any) -> bool:
-        """After an epoch, with the curve as it stands; True ends training."""
-        self.loss_curve_ = np.concatenate([before, trainer.losses[: trainer.epoch]])
-        return callback(self, trainer.epoch - 1, float(trainer.losses[trainer.epoch - 1])) is True
+    def _report(self, trainer: Trainer, callback: Any) -> bool:
+        """After an epoch; True ends training. What the callback has set is taken over."""
+        answer = callback(self, trainer.epoch - 1, float(trainer.losses[trainer.epoch - 1]))
+        optimizer, (_, _, kind, settings) = trainer.plan.optimizer, settings_of(self)
+        if kind != optimizer.kind:
+            raise ValueError(
+                "a callback can change the optimizer's numbers, but neither the optimizer, nor set momentum or "
+                "weight_decay where both were 0, nor both to 0"
+            )
+        optimizer.adopt(settings)
+        self._collect()
+        return isinstance(answer, (bool, np.bool_)) and bool(answer)
+
+    def _warn_of_divergence(self, finite: bool, restored: bool) -> None:
+        loss = self.loss_curve_[-1]
+        if finite and not np.isnan(loss):
+            return
+        weights = "" if finite else ", and weights are not finite"
+        if restored and self._parameters.finite():
+            weights = ", and weights are back at the last epoch that left them finite"
+        message = f"training diverged: the last epoch's mean loss is {loss:g}{weights}; try a lower learning_rate"
+        warnings.warn(message, RuntimeWarning, stacklevel=4)
 
     # -- use ------------------------------------------------------------------------------------------
 
@@ -269,7 +297,7 @@ class MLP:
         return float(np.where(spread == 0, residual == 0, explained).mean())
 
     def _outputs(self, x: Any) -> np.ndarray:
-        activations = self._settings()[0]
+        activations = settings_of(self)[0]
         x = inputs_of(x, self.sizes[0], self.dtype, least=0)
         self._collect()
         if self._chosen() == "numba":
@@ -287,7 +315,7 @@ class MLP:
         """
         from fastact.networks.files import write
 
-        self._settings()
+        settings_of(self)
         self._collect()
         write(path, self)
 
@@ -323,34 +351,6 @@ class MLP:
         from fastact.networks.numpy_trainer import NumpyTrainer
 
         return NumpyTrainer
-
-    def _settings(self) -> tuple[list[Activation], Objective, int, dict[int, float]]:
-        """Everything that can be set, checked: activations, loss, kind of optimizer and its numbers."""
-        activations = activations_of(self.activation, self.output_activation, len(self.sizes) - 1)
-        objective = objective_of(self.loss)
-        checked("optimizer", self.optimizer, OPTIMIZERS)
-        if self.batch_size is not None:
-            whole("batch_size", self.batch_size)
-        whole("epochs", self.epochs, 0)
-        if not isinstance(self.betas, (tuple, list)) or len(self.betas) != 2:
-            raise ValueError(f"betas must be a pair of numbers, not {self.betas!r}")
-        settings = {
-            Setting.LEARNING_RATE: number("learning_rate", self.learning_rate, 0),
-            Setting.MOMENTUM: number("momentum", self.momentum, 0),
-            Setting.NESTEROV: float(bool(self.nesterov)),
-            Setting.WEIGHT_DECAY: number("weight_decay", self.weight_decay, 0),
-            Setting.BETA1: number("betas[0]", self.betas[0], 0, 1),
-            Setting.BETA2: number("betas[1]", self.betas[1], 0, 1),
-            Setting.EPSILON: number("eps", self.eps, 0),
-        }
-        if self.nesterov and not self.momentum:
-            raise ValueError("nesterov needs a momentum above 0")
-        if self.optimizer == "adam":
-            if self.momentum:
-                raise ValueError("momentum belongs to optimizer 'sgd'; adam has betas")
-            return activations, objective, Optimizer.ADAM, settings
-        plain = not self.momentum and not self.weight_decay
-        return activations, objective, Optimizer.DIRECT if plain else Optimizer.SGD, settings
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the parameters' memory: in a copy, what was a view of it is an array of its own."""

@@ -21,7 +21,7 @@ from fastact.runtime.numpy_api import address
 from fastact.simd.layout import SLACK, Optimizer, Setting
 from fastact.ufuncs.ufunc import make_ufunc
 
-__all__ = ["OptimizerState", "Parameters", "Plan", "Trainer", "room", "ufunc_of"]
+__all__ = ["LastFinite", "OptimizerState", "Parameters", "Plan", "Trainer", "room", "ufunc_of"]
 
 #: Seconds of work between two looks at whether the user has pressed Ctrl-C.
 SLICE = 0.05
@@ -61,6 +61,10 @@ class Parameters:
         self.weights = [stored.T for stored in self.stored_weights]
         self.biases = parts[1::2]
 
+    def finite(self) -> bool:
+        """Whether all weights and biases are; what lies between them does not matter."""
+        return all(np.isfinite(part).all() for part in (*self.stored_weights, *self.biases))
+
 
 @dataclass
 class OptimizerState:
@@ -75,11 +79,15 @@ class OptimizerState:
     def fresh(cls, kind: int, settings: dict[int, float], parameters: Parameters) -> OptimizerState:
         numbers = np.zeros(Setting.SIZE)
         numbers[[Setting.POWER1, Setting.POWER2]] = 1.0
-        for slot, value in settings.items():
-            numbers[slot] = value
         count, dtype = parameters.flat.size, parameters.flat.dtype
         moments = room(0 if kind == Optimizer.DIRECT else count, dtype)
-        return cls(kind, numbers, moments, room(count if kind == Optimizer.ADAM else 0, dtype))
+        state = cls(kind, numbers, moments, room(count if kind == Optimizer.ADAM else 0, dtype))
+        state.adopt(settings)
+        return state
+
+    def adopt(self, settings: dict[int, float]) -> None:
+        for slot, value in settings.items():
+            self.settings[slot] = value
 
 
 @dataclass
@@ -95,6 +103,25 @@ class Plan:
     epochs: int
     optimizer: OptimizerState
     shuffle: np.random.Generator | None
+
+
+class LastFinite:
+    """What training changes, as it was when all weights were last known to be finite."""
+
+    def __init__(self, plan: Plan) -> None:
+        state = plan.optimizer
+        self._parameters = plan.parameters
+        self._changing = [plan.parameters.flat, state.settings, state.moments, state.squares]
+        self._kept: list[np.ndarray] = []
+        self.note()
+
+    def note(self) -> None:
+        if self._parameters.finite():
+            self._kept = [array.copy() for array in self._changing]
+
+    def restore(self) -> None:
+        for array, kept in zip(self._changing, self._kept):
+            array[...] = kept
 
 
 class Trainer:
@@ -136,9 +163,16 @@ class Trainer:
     def _take(self, steps: int) -> None:
         raise NotImplementedError
 
+    def _cut_at_nan(self, since: int) -> bool:
+        """Whether the loss of an epoch since then is no number; those after it are forgotten."""
+        nan = np.isnan(self.losses[since : self.epoch])
+        if nan.any():
+            self.epoch = since + int(nan.argmax()) + 1
+        return bool(nan.any())
+
     def run(self, progress: bool, after_epoch: Callable[[], bool] | None) -> None:
         """Take all steps, as many at a time as leave room for Ctrl-C, a progress bar and what is to be called after
-        each epoch, which ends training if it returns True."""
+        each epoch, which ends training if it returns True. So does an epoch whose loss is no number."""
         epochs, bar = self.plan.epochs, None
         if progress:
             from tqdm import tqdm
@@ -152,10 +186,11 @@ class Trainer:
                 steps = max(1, int(taken * min(8.0, SLICE / max(perf_counter() - start, 1e-9))))
                 if self.epoch == epoch:
                     continue
+                diverged = self._cut_at_nan(epoch)
                 if bar is not None:
                     bar.set_postfix(loss=f"{self.losses[self.epoch - 1]:.4g}", refresh=False)
                     bar.update(self.epoch - epoch)
-                if after_epoch and after_epoch():
+                if (after_epoch and after_epoch()) or diverged:
                     break
         finally:
             if bar is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -88,10 +89,62 @@ def test_looking_on_changes_nothing(network: Network, capsys: pytest.CaptureFixt
     assert "6/6" in capsys.readouterr().err
 
 
-def test_a_callback_can_end_training(network: Network) -> None:
+@pytest.mark.parametrize("truth", [bool, np.bool_])
+def test_a_callback_can_end_training(network: Network, truth: type) -> None:
     x, y = data()
-    model = network([5, 3], epochs=50).fit(x, y, callback=lambda model, epoch, loss: epoch == 3)
+    model = network([5, 3], epochs=50).fit(x, y, callback=lambda model, epoch, loss: truth(epoch == 3))
     assert len(model.loss_curve_) == 4
+    model.fit(x, y, callback=lambda model, epoch, loss: [epoch])  # what is said otherwise ends nothing
+    assert len(model.loss_curve_) == 50
+
+
+#: What can be set while networks train, for optimizers of each kind.
+SETTABLE: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({}, {"learning_rate": 0.3}),
+    ({"momentum": 0.9}, {"momentum": 0.5, "nesterov": True, "weight_decay": 0.1}),
+    ({"optimizer": "adam"}, {"learning_rate": 0.1, "betas": (0.7, 0.9), "eps": 1e-3, "weight_decay": 0.2}),
+]
+
+
+@pytest.mark.parametrize(("settings", "later"), SETTABLE, ids=str)
+def test_a_callback_can_set_weights_and_settings(
+    network: Network, settings: dict[str, Any], later: dict[str, Any]
+) -> None:
+    """They hold from the next epoch on: the epoch before and the one after, each for itself."""
+    x, y = data()
+
+    def change(model: Any, *_: Any) -> None:
+        model.weights[1] = np.ones((3, 8))
+        model.biases[0] = np.full(8, 0.25)
+        for name, value in later.items():
+            setattr(model, name, value)
+
+    options: dict[str, Any] = {"dtype": "float64", "random_state": 1, "shuffle": False, **settings}
+    watched = network([5, 8, 3], epochs=2, **options)
+    watched.fit(x, y, callback=lambda model, epoch, loss: change(model) if epoch == 0 else None)
+    by_hand = network([5, 8, 3], **options).partial_fit(x, y)
+    change(by_hand)
+    by_hand.partial_fit(x, y)
+    assert all(np.array_equal(p, q) for p, q in zip(parts(watched), parts(by_hand)))
+    assert np.array_equal(watched.loss_curve_, by_hand.loss_curve_)
+
+
+@pytest.mark.parametrize(
+    ("message", "change"),
+    [
+        ("learning_rate must be", {"learning_rate": -1.0}),
+        (r"weights\[0\] must have shape", {"weights": [np.ones((2, 2)), np.ones((3, 8))]}),
+        ("neither the optimizer", {"optimizer": "adam"}),
+        ("set momentum", {"momentum": 0.9}),
+        ("sizes and dtype", {"sizes": [5, 9, 3]}),
+    ],
+)
+def test_mistakes_of_a_callback(network: Network, message: str, change: dict[str, Any]) -> None:
+    x, y = data()
+    model = network([5, 8, 3], epochs=3)
+    with pytest.raises(ValueError, match=message):
+        model.fit(x, y, callback=lambda model, epoch, loss: vars(model).update(change))
+    assert len(model.loss_curve_) == 1
 
 
 @pytest.mark.parametrize("rows", [10, 100])
@@ -147,6 +200,65 @@ def test_weights_that_were_given_stay_the_users(network: Network) -> None:
     model.fit(*data())
     assert np.all(given == 1)
     assert not np.any(model.weights[0] == 1)
+
+
+# -- divergence ---------------------------------------------------------------------------------------
+
+
+def diverging(network: Network, **settings: Any) -> Any:
+    return network([5, 8, 3], **{"learning_rate": 1e20, "epochs": 1000, "random_state": 0, **settings})
+
+
+@pytest.mark.parametrize("watched", [{}, {"callback": lambda *_: None}, {"keep_finite": True}], ids=str)
+@pytest.mark.parametrize("optimizer", [{}, {"momentum": 0.5}], ids=str)
+def test_divergence_is_said_once(network: Network, optimizer: dict[str, Any], watched: dict[str, Any]) -> None:
+    x, y = data()
+    model = diverging(network, **optimizer)
+    with pytest.warns(RuntimeWarning, match="training diverged.*is nan.*learning_rate") as said:
+        model.fit(x, y, **watched)
+    assert len(said) == 1
+    assert said[0].filename == __file__
+    assert np.isnan(model.loss_curve_).tolist() == [False] * (len(model.loss_curve_) - 1) + [True]
+
+
+@pytest.mark.parametrize("settings", [{}, {"momentum": 0.5}, {"optimizer": "adam"}], ids=str)
+def test_the_last_finite_weights_are_kept(network: Network, settings: dict[str, Any]) -> None:
+    """And the optimizer as it was then: training can go on from there."""
+    x, y = data()
+    twins: list[Any] = []
+
+    def watch(model: Any, epoch: int, loss: float) -> None:
+        twins.append(copy.copy(model))
+        if epoch == 1:
+            model.learning_rate = 1e300  # infinite in float32
+
+    model = network([5, 8, 3], epochs=50, shuffle=False, batch_size=None, random_state=0, **settings)
+    with pytest.warns(RuntimeWarning, match="back at the last epoch that left them finite"):
+        model.fit(x, y, callback=watch, keep_finite=True)
+    *_, expected = (twin for twin in twins if all(np.isfinite(part).all() for part in parts(twin)))
+    for other in (model, expected):
+        other.learning_rate = 1e-6
+        assert all(np.isfinite(part).all() for part in parts(other.partial_fit(x, y)))
+    assert all(np.array_equal(p, q) for p, q in zip(parts(model), parts(expected)))
+
+
+def test_a_step_that_diverges(network: Network) -> None:
+    x, y = data()
+    model = diverging(network, batch_size=None, learning_rate=1e300, dtype="float64")
+    before = parts(model)
+    for _ in range(3):
+        with pytest.warns(RuntimeWarning, match="training diverged"):
+            model.partial_fit(x * 1e10, y, keep_finite=True)
+        assert all(np.array_equal(p, q) for p, q in zip(parts(model), before))
+
+
+def test_infinite_losses_may_come_down_again(network: Network) -> None:
+    """A squared error that float32 does not hold has a gradient that it does."""
+    x = np.ones((4, 1))
+    model = network([1, 1], learning_rate=0.2, epochs=200, batch_size=None, random_state=0)
+    model.fit(x, x * 1e25)
+    assert model.loss_curve_[0] == np.inf
+    assert model.predict(x) == pytest.approx(x * 1e25, rel=1e-3)
 
 
 # -- mistakes -----------------------------------------------------------------------------------------
