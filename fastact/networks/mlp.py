@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import warnings
 from collections.abc import Callable, Sequence
@@ -351,6 +352,10 @@ class MLP:
         from fastact.networks.numpy_trainer import NumpyTrainer
 
         return NumpyTrainer
+
+    def __copy__(self) -> MLP:
+        """A network of its own: what two of them shared, training one would change in the other."""
+        return copy.deepcopy(self)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the parameters' memory: in a copy, what was a view of it is an array of its own."""

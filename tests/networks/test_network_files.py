@@ -233,10 +233,10 @@ def test_changing_data_afterwards_changes_nothing(network: Network) -> None:
 )
 def test_copies_are_networks_of_their_own(duplicate: Callable[[Any], Any], network: Network) -> None:
     x, y = np.random.default_rng(4).standard_normal((2, 20, 3))
-    original = network([3, 8, 3], "tanh", random_state=0, optimizer="adam", epochs=2)
+    original = network([3, 8, 3], "tanh", random_state=0, optimizer="adam", epochs=2, batch_size=8)
     original.fit(x, y)
     weight, outputs = original.weights[0].copy(), original.predict(x)
-    twin = duplicate(original)
+    twin, untouched = duplicate(original), pickle.loads(pickle.dumps(original))
     assert np.array_equal(twin.predict(x), outputs)
     twin.partial_fit(x, y)
     assert not np.array_equal(twin.weights[0], weight)  # it learns,
@@ -245,6 +245,9 @@ def test_copies_are_networks_of_their_own(duplicate: Callable[[Any], Any], netwo
     twin.biases[-1][...] = 0
     assert not twin.predict(x).any()
     assert np.array_equal(original.predict(x), outputs)
+    for model in (original, untouched):  # the optimizer and the order of rows go on from where they were
+        model.partial_fit(x, y)
+    assert np.array_equal(original.weights[0], untouched.weights[0])
 
 
 @fastact.activation
