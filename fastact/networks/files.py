@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
+from typing import Any, BinaryIO
+from zipfile import ZipFile
 
 import numpy as np
+
+from fastact.networks.checks import sizes_of
+from fastact.runtime.files import ArrayHeader, array_header, written_whole
 
 __all__ = ["read", "write"]
 
@@ -20,6 +25,12 @@ SETTINGS = (
     "sizes", "loss", "optimizer", "learning_rate", "batch_size", "epochs", "shuffle", "momentum", "nesterov",
     "weight_decay", "betas", "eps",
 )  # fmt: skip
+
+#: Bytes of text that are read: settings of many thousand layers take less.
+LONGEST_TEXT = 1 << 24
+
+#: How many times as large as the file what is packed in it can be: no deflated byte stands for more.
+LARGEST_EXPANSION = 1032
 
 
 def _plain(value: Any) -> Any:
@@ -41,36 +52,79 @@ def write(path: str | os.PathLike[str], network: Any) -> None:
     arrays["flat"] = np.array(network._flat)
     for i, (weight, bias) in enumerate(zip(network.weights, network.biases)):
         arrays |= {f"weight_{i}": np.ascontiguousarray(weight), f"bias_{i}": bias}
-    target = Path(path)
-    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with draft.open("xb") as file:
-            np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
+    with written_whole(path) as file:
+        np.savez(file, **arrays)
 
 
 def read(path: str | os.PathLike[str], kind: Callable[..., Any], replaced: Mapping[str, Any]) -> Any:
-    with open(path, "rb") as opened:
+    with open(path, "rb") as file:
+        members = _Members(path, file)
+        given = members.text("format")
+        if given != FORMAT:
+            raise ValueError(f"{path} holds no network of this kind: its format is {given}, not {FORMAT!r}")
         try:
-            with np.load(opened, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-        except Exception as error:  # whatever zipfile, zlib and NumPy raise over bytes that anything can stand in
-            raise ValueError(f"{path} is cut short or no .npz file: {error}") from None
-    if str(arrays.get("format")) != FORMAT:
-        raise ValueError(
-            f"{path} holds no network of this kind: its format is {arrays.get('format')!s}, not {FORMAT!r}"
-        )
-    try:
-        network = kind(**{**json.loads(str(arrays["settings"])), **replaced})
-        count = len(network.sizes) - 1
-        network.weights = [arrays[f"weight_{i}"] for i in range(count)]
-        network.biases = [arrays[f"bias_{i}"] for i in range(count)]
-        network.loss_curve_, network._flat = arrays["loss_curve"].astype(float), bool(arrays["flat"])
-        network._collect()
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path} holds a network that cannot be restored: {error}") from None
+            settings = {**json.loads(str(members.text("settings"))), **replaced}
+            shapes = list(pairwise(sizes_of(settings["sizes"])))
+            for i, (inputs, outputs) in enumerate(shapes):  # before anything is made for them
+                members.check(f"weight_{i}", (outputs, inputs), "fiub")
+                members.check(f"bias_{i}", (outputs,), "fiub")
+            members.check("flat", (), "b")
+            members.check("loss_curve", (None,), "fiub")
+            network = kind(**settings)
+            network.weights = [members.array(f"weight_{i}") for i in range(len(shapes))]
+            network.biases = [members.array(f"bias_{i}") for i in range(len(shapes))]
+            network.loss_curve_, network._flat = members.array("loss_curve").astype(float), bool(members.array("flat"))
+            network._collect()
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"{path} holds a network that cannot be restored: {error}") from None
     return network
+
+
+class _Members:
+    """What is in a .npz file; nothing is read but what is asked for, and no more than the file can hold."""
+
+    def __init__(self, path: str | os.PathLike[str], file: BinaryIO) -> None:
+        self.path, self.most = path, LARGEST_EXPANSION * os.fstat(file.fileno()).st_size
+        with self._open_to_anything():
+            self.archive = ZipFile(file)
+
+    @contextlib.contextmanager
+    def _open_to_anything(self) -> Iterator[None]:
+        try:
+            yield
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever zipfile, zlib and NumPy raise over bytes that anything can stand in
+            raise ValueError(f"{self.path} is cut short or no .npz file: {error}") from None
+
+    def _header(self, name: str) -> tuple[ArrayHeader, int]:
+        """What a member says of itself, and how many bytes there can be at most."""
+        with self._open_to_anything(), self.archive.open(f"{name}.npy") as member:
+            size = self.archive.getinfo(f"{name}.npy").file_size
+            return array_header(member), min(size, self.most)
+
+    def check(self, name: str, shape: tuple[int | None, ...], kinds: str) -> None:
+        """That it has this shape, None standing for any length, and that so much can be there."""
+        if f"{name}.npy" not in self.archive.namelist():
+            raise ValueError(f"it has no {name}")
+        header, most = self._header(name)
+        fits = len(header.shape) == len(shape) and all(n in (None, m) for n, m in zip(shape, header.shape))
+        if not fits or header.dtype.kind not in kinds:
+            wanted = "(n,)" if shape == (None,) else shape
+            raise ValueError(f"{name} has shape {header.shape} and type {header.dtype}, where {wanted} belongs")
+        if header.nbytes > most:
+            raise ValueError(f"{name} is cut short: it promises {header.nbytes} bytes")
+
+    def array(self, name: str) -> np.ndarray:
+        with self._open_to_anything(), self.archive.open(f"{name}.npy") as member:
+            result: np.ndarray = np.lib.format.read_array(member, allow_pickle=False)
+            return result
+
+    def text(self, name: str) -> str | None:
+        """What a member says; None if there is no such member."""
+        if f"{name}.npy" not in self.archive.namelist():
+            return None
+        header, _ = self._header(name)
+        if header.shape or header.dtype.kind != "U" or header.nbytes > LONGEST_TEXT:
+            raise ValueError(f"{self.path} is no network: {name} has shape {header.shape} and type {header.dtype}")
+        return str(self.array(name))

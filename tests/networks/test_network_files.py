@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
+import os
 import pickle
 import tracemalloc
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ import fastact
 from tests.conftest import Network, compiled_only, needs_posix
 from tests.processes import PRELUDE, interrupted, run, start
 from tests.samples import data, labelled, parts
+from tests.threads import at_once
 
 X, _ = data(rows=6, inputs=3)
 
@@ -94,6 +97,91 @@ def test_settings_nested_too_deeply(network: Network, tmp_path: Path) -> None:
     np.savez(path, **(arrays | {"settings": np.array("[" * 100_000)}))
     with pytest.raises(ValueError, match="cannot be restored"):
         network.load(path)
+
+
+def changed(network: Network, folder: Path, **arrays: Any) -> Path:
+    """The file of a network, some of its arrays replaced."""
+    path = folder / "changed.npz"
+    network([3, 2]).save(path)
+    with np.load(path) as file:
+        kept = {name: array for name, array in file.items() if name not in arrays}
+    np.savez_compressed(path, **kept, **{name: array for name, array in arrays.items() if array is not None})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("message", "arrays"),
+    [
+        ("weight_0 has shape", {"settings": np.array('{"sizes": [1000000, 1000000]}')}),
+        ("weight_0 has shape", {"weight_0": np.ones((3, 2))}),
+        ("weight_0 has shape", {"weight_0": np.full((2, 3), "a")}),
+        ("bias_0 has shape", {"bias_0": np.ones((2, 1))}),
+        ("loss_curve has shape", {"loss_curve": np.array(1.0)}),
+        ("flat has shape", {"flat": np.ones(2, bool)}),
+        ("it has no bias_0", {"bias_0": None}),
+        ("not a mapping", {"settings": np.array("[]")}),
+        ("sizes", {"settings": np.array('{"sizes": [1e400, 2]}')}),
+    ],
+)
+def test_arrays_that_do_not_fit(network: Network, tmp_path: Path, message: str, arrays: dict[str, Any]) -> None:
+    path = changed(network, tmp_path, **arrays)
+    with pytest.raises(ValueError, match=rf"changed\.npz holds a network that cannot be restored: .*{message}"):
+        network.load(path)
+
+
+def test_shapes_that_no_file_can_hold(network: Network, tmp_path: Path) -> None:
+    """Settings and headers agree on a terabyte; nothing is allocated for it."""
+    settings = np.array('{"sizes": [1000000, 1000000]}')
+    path = changed(network, tmp_path, settings=settings, weight_0=None, bias_0=None)
+    for count in (0, 1 << 45):  # of bytes that the directory of the file says there are
+        with zipfile.ZipFile(path, "a") as archive:
+            for name, shape in (("weight_0", (10**6, 10**6)), ("bias_0", (10**6,))):
+                file = io.BytesIO()
+                np.lib.format.write_array_header_2_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+                archive.writestr(f"{name}.npy", file.getvalue())
+                archive.getinfo(f"{name}.npy").file_size += count
+        with pytest.raises(ValueError, match="weight_0 is cut short"):
+            network.load(path)
+        path = changed(network, tmp_path, settings=settings, weight_0=None, bias_0=None)
+
+
+def test_what_is_not_needed_is_not_read(network: Network, tmp_path: Path) -> None:
+    path = changed(network, tmp_path, other=np.zeros(1 << 25), settings_too=np.array(" " * (1 << 22)))
+    assert path.stat().st_size < 1 << 20
+    network.load(path)
+    tracemalloc.start()
+    network.load(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 20
+
+
+@needs_posix
+def test_networks_go_through_pipes(network: Network, tmp_path: Path) -> None:
+    model = network([3, 4, 2], random_state=0)
+    read, write = os.pipe()
+    with os.fdopen(read, "rb") as reader, os.fdopen(write, "wb"):
+        model.save(f"/dev/fd/{write}")
+        os.set_blocking(read, False)
+        (tmp_path / "model.npz").write_bytes(reader.read())
+    again = network.load(tmp_path / "model.npz")
+    assert np.array_equal(again.predict(X), model.predict(X))
+
+
+def test_networks_saved_at_once(network: Network, tmp_path: Path) -> None:
+    model, path, failed = network([3, 4, 2], random_state=0), tmp_path / "model.npz", []
+
+    def save() -> None:
+        for _ in range(10):
+            try:
+                model.save(path)
+            except OSError as error:
+                failed.append(error)
+
+    at_once(4, save)
+    assert failed == []
+    assert np.array_equal(network.load(path).predict(X), model.predict(X))
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_own_activations_are_given_again(network: Network, tmp_path: Path) -> None:
