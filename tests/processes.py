@@ -59,12 +59,12 @@ def run(code: str, **env: str) -> subprocess.CompletedProcess[str]:
     return finish(start("-c", code, **env))
 
 
-def interrupted(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
-    """Send it Ctrl-C once it has printed that it is ready, and a line when that has been sent."""
+def interrupted(process: subprocess.Popen[str], number: int = signal.SIGINT) -> subprocess.CompletedProcess[str]:
+    """Send it Ctrl-C, or another signal, once it has printed that it is ready, and a line when that has been sent."""
     assert process.stdout is not None
     assert process.stdin is not None
     assert process.stdout.readline() == "ready\n", finish(process).stderr
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     process.stdin.write("sent\n")
     process.stdin.flush()
     return finish(process)

@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from tokenize import TokenError
-from typing import Any, BinaryIO
+import stat
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO, Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from fastact.catalogue import ACTIVATIONS
 from fastact.commands.errors import UsageError
+from fastact.runtime.files import ArrayHeader, array_header, written_whole
+from fastact.runtime.progress import progress_bar
 
 __all__ = ["run_apply"]
 
 #: Bytes of input in memory at once: enough for threads to pay, little enough for any machine.
 BLOCK_BYTES = 32 << 20
 
+#: What standard input and output are called.
+STREAM = "-"
+
+
+class _Call(NamedTuple):
+    function: Callable[..., Any]
+    parameters: dict[str, float]
+    dtype: np.dtype  # of results
+
 
 def run_apply(name: str, source: str, target: str, settings: Sequence[str]) -> int:
     function, parameters = _function(name, settings)
-    header = _Header(Path(source))
-    result_type = _result_type(function, header.dtype, parameters, name)
-    _write_whole(Path(target), lambda file: _transform(function, parameters, header, result_type, file))
+    given = "standard input" if source == STREAM else source
+    with _opened(source) as opened:
+        header = _header(opened, given)
+        call = _Call(function, parameters, _result_type(function, header.dtype, parameters, name))
+        with _written(target) as file:
+            _transform(call, header, opened, given, file)
+            if source != STREAM:
+                opened.close()  # before the output takes its place, where they are the same
     return 0
 
 
@@ -51,68 +67,100 @@ def _function(name: str, settings: Sequence[str]) -> tuple[Callable[..., Any], d
     return entry.callable(kind), parameters
 
 
-class _Header:
-    """What a .npy file says about itself, checked against its size."""
+@contextlib.contextmanager
+def _opened(source: str) -> Iterator[IO[bytes]]:
+    """A file to read from, or standard input."""
+    if source == STREAM:
+        yield _stream(sys.stdin, "read", "input")
+        return
+    try:
+        file = open(source, "rb")  # noqa: SIM115  what is raised while it is open is none of this
+    except OSError as error:
+        raise UsageError(f"cannot read {source}: {error.strerror or error}") from None
+    with file:
+        yield file
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            with path.open("rb") as file:
-                version = np.lib.format.read_magic(file)
-                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-                self.shape, self.fortran_order, self.dtype = read(file)
-                self.offset = file.tell()
-        except OSError as error:
-            raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
-        except (ValueError, TypeError, SyntaxError, TokenError):  # whatever a header of garbage makes NumPy raise
-            raise UsageError(f"{path} is not a .npy file") from None
-        self.size = int(np.prod(self.shape, dtype=object))
-        if any(n < 0 for n in self.shape):
-            raise UsageError(f"{path} is not a .npy file: its shape is {self.shape}")
-        if not self.dtype.hasobject and path.stat().st_size < self.offset + self.size * self.dtype.itemsize:
-            raise UsageError(f"{path} is cut short: its header promises {self.size} elements of {self.dtype}")
+
+def _header(file: IO[bytes], name: str) -> ArrayHeader:
+    """What the input says of itself, checked against its size if that is known."""
+    try:
+        header = array_header(file)
+        promised = file.tell() + header.nbytes if file.seekable() else 0
+        status = os.fstat(file.fileno())
+    except OSError as error:
+        raise UsageError(f"cannot read {name}: {error.strerror or error}") from None
+    except ValueError:
+        raise UsageError(f"{name} is not a .npy file") from None
+    if stat.S_ISREG(status.st_mode) and not header.dtype.hasobject and status.st_size < promised:
+        raise _cut_short(header, name)
+    return header
+
+
+def _cut_short(header: ArrayHeader, name: str) -> UsageError:
+    return UsageError(f"{name} is cut short: its header promises {header.size} elements of {header.dtype}")
 
 
 def _result_type(function: Callable[..., Any], dtype: np.dtype, parameters: dict[str, float], name: str) -> np.dtype:
     try:
+        if dtype.subdtype:  # an array of it has another type
+            raise TypeError
         result: np.dtype = function(np.empty(0, dtype), **parameters).dtype
     except TypeError:
         raise UsageError(f"{name} takes real numbers, not {dtype}") from None
     return result
 
 
-def _write_whole(target: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Write under a name of its own and move it into place when it is complete."""
-    if not target.name or target.is_dir():
-        raise UsageError(f"cannot write {target}: it is a directory")
-    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
+@contextlib.contextmanager
+def _written(target: str) -> Iterator[IO[bytes]]:
+    """What becomes the output once it is complete, or standard output."""
+    name = "standard output" if target == STREAM else target
     try:
-        try:
-            with draft.open("xb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(target)
-        finally:
-            draft.unlink(missing_ok=True)
+        if target == STREAM:
+            output = _stream(None if sys.__stdout__ is None else sys.stdout, "write", "output")
+            yield output
+            output.flush()
+        else:
+            with written_whole(target) as file:
+                yield file
+    except BrokenPipeError:  # whoever reads has seen enough
+        raise
     except OSError as error:
-        raise UsageError(f"cannot write {target}: {error.strerror or error}") from None
+        raise UsageError(f"cannot write {name}: {error.strerror or error}") from None
 
 
-def _transform(
-    function: Callable[..., Any], parameters: dict[str, float], header: _Header, result_type: np.dtype, file: BinaryIO
-) -> None:
+def _stream(stream: Any, verb: str, what: str) -> IO[bytes]:
+    """The bytes of a standard stream."""
+    if stream is None:
+        raise UsageError(f"cannot {verb} standard {what}: it is closed")
+    result: IO[bytes] = stream.buffer
+    return result
+
+
+def _transform(call: _Call, header: ArrayHeader, source: IO[bytes], name: str, target: IO[bytes]) -> None:
     np.lib.format.write_array_header_2_0(
-        file, {"descr": result_type.str, "fortran_order": header.fortran_order, "shape": header.shape}
+        target, {"descr": call.dtype.str, "fortran_order": header.fortran_order, "shape": header.shape}
     )
-    block = max(1, BLOCK_BYTES // max(header.dtype.itemsize, result_type.itemsize))
-    buffer = np.empty(min(block, header.size), result_type)
-    with tqdm(total=header.size, unit="", unit_scale=True, desc=header.path.name, delay=0.5) as progress:
+    block = max(1, BLOCK_BYTES // max(header.dtype.itemsize, call.dtype.itemsize))
+    values, results = (np.empty(min(block, header.size), dtype) for dtype in (header.dtype, call.dtype))
+    with progress_bar(total=header.size, unit="", unit_scale=True, desc=os.path.basename(name), delay=0.5) as progress:
         for start in range(0, header.size, block):
             count = min(block, header.size - start)
-            # Mapped block by block: one mapping of all of it would count as memory in use.
-            place = header.offset + start * header.dtype.itemsize
-            values = np.memmap(header.path, header.dtype, "r", place, (count,))
-            function(values, out=buffer[:count], **parameters)
-            file.write(buffer[:count].data)
+            if not _fill(values[:count], source, name):
+                raise _cut_short(header, name)
+            call.function(values[:count], out=results[:count], **call.parameters)
+            target.write(results[:count].data)
             progress.update(count)
+
+
+def _fill(values: np.ndarray, source: IO[bytes], name: str) -> bool:
+    """Read numbers, of which a pipe may give some at a time; False if there are fewer."""
+    memory, there = values.view(np.uint8).data, 0
+    while there < values.nbytes:
+        try:
+            got = source.readinto(memory[there:])  # type: ignore[attr-defined]
+        except OSError as error:
+            raise UsageError(f"cannot read {name}: {error.strerror or error}") from None
+        if not got:
+            return False
+        there += got
+    return True

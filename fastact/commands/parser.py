@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 import fastact
 from fastact.commands.errors import UsageError
+from fastact.commands.streams import ended_like_interrupts, streams
 
 __all__ = ["main"]
 
@@ -37,8 +37,8 @@ def _parser() -> argparse.ArgumentParser:
 
     apply = commands.add_parser("apply", help="apply a function to an array in a .npy file, however large")
     apply.add_argument("name", metavar="NAME", help="function, such as sigmoid or gelu_derivative")
-    apply.add_argument("input", metavar="IN.npy")
-    apply.add_argument("output", metavar="OUT.npy")
+    apply.add_argument("input", metavar="IN.npy", help="- for standard input")
+    apply.add_argument("output", metavar="OUT.npy", help="- for standard output")
     apply.add_argument(
         "--set", action="append", default=[], metavar="PARAMETER=VALUE", help="a parameter, such as negative_slope=0.1"
     )
@@ -72,27 +72,28 @@ def _seed(text: str) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code."""
-    try:
-        code = _run(_parser().parse_args(arguments))
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more as it ends
-        return 1
-    except UsageError as error:
-        print(f"fastact: {error}", file=sys.stderr)
-        return 2
-    except MemoryError:
-        print("fastact: not enough memory for arrays of that size", file=sys.stderr)
-        return 2
-    except (ValueError, ImportError) as error:  # an environment variable that makes no sense
-        if "FASTACT_" not in str(error):
-            raise
-        print(f"fastact: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("fastact: interrupted", file=sys.stderr)
-        return 130
+    with streams() as complain, ended_like_interrupts() as end:
+        try:
+            code = _run(_parser().parse_args(arguments))
+            sys.stdout.flush()
+            return code
+        except BrokenPipeError:  # whoever read our output has seen enough
+            return 1
+        except UsageError as error:
+            return complain(str(error), 2)
+        except MemoryError:
+            return complain("not enough memory for arrays of that size", 2)
+        except OSError as error:
+            if error.filename is not None:
+                raise
+            return complain(f"cannot write standard output: {error.strerror or error}", 2)
+        except (ValueError, ImportError) as error:  # an environment variable that makes no sense
+            if "FASTACT_" not in str(error):
+                raise
+            return complain(str(error), 2)
+        except KeyboardInterrupt:
+            end()
+            return complain("interrupted", 130)
 
 
 def _run(chosen: argparse.Namespace) -> int:

@@ -175,9 +175,9 @@ class Trainer:
         each epoch, which ends training if it returns True. So does an epoch whose loss is no number."""
         epochs, bar = self.plan.epochs, None
         if progress:
-            from tqdm import tqdm
+            from fastact.runtime.progress import progress_bar
 
-            bar = tqdm(total=epochs, unit="epoch")
+            bar = progress_bar(total=epochs, unit="epoch")
         steps = max(1, int(FIRST_SLICE / (6 * self.plan.parameters.flat.size * self.batch + 1000)))
         try:
             while self.epoch < epochs:
