@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, TypeVar
 from weakref import WeakValueDictionary
 
-__all__ = ["Node", "topological"]
+__all__ = ["Node", "from_table", "table_of", "topological"]
 
 N = TypeVar("N", bound="Node")
 
@@ -42,3 +42,21 @@ def topological(*roots: N) -> Iterator[N]:
             seen.add(node)
             stack.append((node, True))
             stack.extend((o, False) for o in reversed(node.operands) if isinstance(o, type(node)))
+
+
+def table_of(*roots: Node) -> list[tuple[str, list[Any]]]:
+    """A graph as plain data: each node's operation and operands, where nodes stand as (their place,)."""
+    places: dict[Node, tuple[int]] = {}
+    table = []
+    for node in topological(*roots):
+        places[node] = (len(places),)
+        table.append((node.operation, [places[o] if isinstance(o, Node) else o for o in node.operands]))
+    return [*table, ("", [places[root] for root in roots])]
+
+
+def from_table(kind: type[N], table: list[tuple[str, list[Any]]]) -> tuple[N, ...]:
+    """The roots of the graph, as nodes of some kind."""
+    made: list[N] = []
+    for operation, operands in table[:-1]:
+        made.append(kind(operation, tuple(made[o[0]] if isinstance(o, tuple) else o for o in operands)))
+    return tuple(made[place] for (place,) in table[-1][1])

@@ -12,13 +12,14 @@ import numpy as np
 
 from fastact.formulas.expressions import Expression, Values, apply, constant, differentiate, trace, variable
 from fastact.formulas.nodes import topological
+from fastact.functions import pickles
 from fastact.functions.documentation import docstring
+from fastact.functions.homes import home
 from fastact.functions.parameters import parameters_of
 from fastact.functions.registry import ACTIVATIONS, KINDS
-from fastact.runtime.backends import HOMES
 from fastact.runtime.backends import backend as backend_in_use
 from fastact.ufuncs.keywords import REQUIRED, Call, with_keywords
-from fastact.ufuncs.ufunc import Definition, make_ufunc
+from fastact.ufuncs.ufunc import Definition, make_ufunc, pickled_as
 
 __all__ = ["ACTIVATIONS", "Activation", "activation", "catalogued", "through"]
 
@@ -80,9 +81,9 @@ class Activation:
         self.trained_as = trained_as  # in training, this activation with a random parameter between two bounds
         self.choice = dict(choice or {})  # values of the option `approximate`: the activation each stands for
         self._function = function
-        self.__module__ = function.__module__
+        self.__module__, self.__qualname__ = function.__module__, function.__qualname__
         self._formula = formula
-        self._callables: dict[tuple[str, str], Callable[..., Any]] = {}
+        self._made: dict[tuple[Any, ...], Any] = {}
 
     # -- the formula ------------------------------------------------------------------------------
 
@@ -165,25 +166,39 @@ class Activation:
         if backend is None:
             backend = backend_in_use()
         key = kind, backend
-        if key not in self._callables:
+        if key not in self._made:
             plain = not self.parameters and not self.options
-            made = self._plain(kind, backend) if plain else with_keywords(self._call(kind, backend), backend)
-            self._callables[key] = made
-        return self._callables[key]
+            self._made[key] = self.ufunc(kind, backend) if plain else self._with_keywords(kind, backend)
+        return self._made[key]
 
-    def _plain(self, kind: str, backend: str) -> np.ufunc:
-        """The ufunc of that kind, which says where it is found."""
-        ufunc: Any = make_ufunc(self.definition(kind), backend)
-        with contextlib.suppress(AttributeError):  # before NumPy 2.2
-            ufunc.__module__ = HOMES[backend] if ACTIVATIONS.get(self.name) is self else self.__module__
-        return ufunc
+    def ufunc(self, kind: str, backend: str, fixed: bool = False) -> np.ufunc:
+        """The ufunc under the callable of that kind; ``fixed``: with the defaults as constants."""
+        fixed = fixed and bool(self.parameters)
+        key = kind, backend, fixed
+        if key not in self._made:
+            ufunc: Any = make_ufunc(self.definition(kind, fixed), backend)
+            with contextlib.suppress(AttributeError):  # before NumPy 2.2
+                ufunc.__module__ = home(backend) if self._catalogued() else self.__module__
+            pickled_as(ufunc, pickles.ufunc_of, self, kind, pickles.portable(backend), fixed)
+            self._made[key] = ufunc
+        return self._made[key]
+
+    def _with_keywords(self, kind: str, backend: str) -> Callable[..., Any]:
+        function = with_keywords(self._call(kind, backend), backend)
+        if self._catalogued():
+            return function
+        return pickles.Own(function, self, kind, backend)
+
+    def _catalogued(self) -> bool:
+        return ACTIVATIONS.get(self.name) is self
 
     def _call(self, kind: str, backend: str) -> Call:
         """How the callable of that kind is to be called."""
         usual = self.parameters and REQUIRED not in self.parameters.values()
         return Call(
             self.definition(kind),
-            self.definition(kind, fixed=True) if usual else None,
+            self.ufunc(kind, backend),
+            self.ufunc(kind, backend, fixed=True) if usual else None,
             self.parameters,
             self.options,
             {option: ACTIVATIONS[other].callable(kind, backend) for option, other in self.choice.items()},
@@ -199,9 +214,16 @@ class Activation:
     def __call__(self, x: Any, *parameters: Any, **keywords: Any) -> Any:
         return self.value(x, *parameters, **keywords)
 
-    def __reduce__(self) -> str:
-        """By name, as functions are copied and pickled: in the module where the formula is written."""
-        return self._function.__qualname__
+    def __copy__(self) -> Activation:
+        """Itself, as with functions."""
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Activation:
+        return self
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """By name, as functions are pickled, where others can import it; else by what it consists of."""
+        return self.__qualname__ if pickles.importable(self) else pickles.by_value(self, vars(self), self.expressions)
 
     def __repr__(self) -> str:
         return f"<activation {self.name}: {self.formula}>"

@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from fastact.runtime.backends import HOMES
+from fastact.functions.homes import home
 from fastact.runtime.backends import backend as backend_in_use
 
 __all__ = ["FUNCTIONS", "offered"]
@@ -54,7 +54,7 @@ def _bind(function: Callable[..., Any], backend: str) -> Callable[..., Any]:
     signature = inspect.signature(function)
     described: Any = bound
     described.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])
-    described.__module__ = HOMES[backend]
+    described.__module__ = home(backend)
     return described.in_front(bound) if backend == "numba" and hasattr(described, "in_front") else bound
 
 

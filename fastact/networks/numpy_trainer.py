@@ -10,7 +10,7 @@ import numpy as np
 
 from fastact.catalogue import Activation
 from fastact.networks.objectives import loss_ufunc
-from fastact.networks.plan import Parameters, Plan, Trainer, ufunc_of
+from fastact.networks.plan import Parameters, Plan, Trainer
 from fastact.runtime.interrupts import interrupts_on_request
 from fastact.simd.layout import Optimizer, Setting
 
@@ -41,7 +41,7 @@ class NumpyTrainer(Trainer):
         parameters = self.plan.parameters
         inputs, slopes = [x], []
         for weight, bias, activation in zip(parameters.weights, parameters.biases, self.plan.activations):
-            value, slope = ufunc_of(activation, "with_derivative", "numpy")(inputs[-1] @ weight.T + bias)
+            value, slope = activation.ufunc("with_derivative", "numpy", fixed=True)(inputs[-1] @ weight.T + bias)
             inputs.append(value)
             slopes.append(slope)
         loss, gradient = self._loss(inputs.pop(), y)
@@ -98,5 +98,5 @@ def predict(parameters: Parameters, activations: Sequence[Activation], x: np.nda
     """The network's outputs."""
     with np.errstate(all="ignore"):
         for weight, bias, activation in zip(parameters.weights, parameters.biases, activations):
-            x = ufunc_of(activation, "value", "numpy")(x @ weight.T + bias)
+            x = activation.ufunc("value", "numpy", fixed=True)(x @ weight.T + bias)
     return x

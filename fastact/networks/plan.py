@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
 from time import perf_counter
 from typing import Any
@@ -19,9 +18,8 @@ from fastact.catalogue import Activation
 from fastact.networks.objectives import Objective
 from fastact.runtime.numpy_api import address
 from fastact.simd.layout import SLACK, Optimizer, Setting
-from fastact.ufuncs.ufunc import make_ufunc
 
-__all__ = ["LastFinite", "OptimizerState", "Parameters", "Plan", "Trainer", "room", "ufunc_of"]
+__all__ = ["LastFinite", "OptimizerState", "Parameters", "Plan", "Trainer", "room"]
 
 #: Seconds of work between two looks at whether the user has pressed Ctrl-C.
 SLICE = 0.05
@@ -195,12 +193,3 @@ class Trainer:
         finally:
             if bar is not None:
                 bar.close()
-
-
-@cache
-def ufunc_of(activation: Activation, kind: str, backend: str) -> np.ufunc:
-    """An activation as a ufunc of x alone, parameters at their defaults."""
-    made = activation.callable(kind, backend)
-    if isinstance(made, np.ufunc):
-        return made
-    return make_ufunc(activation.definition(kind, fixed=True), backend)

@@ -14,7 +14,7 @@ from fastact.formulas.primitives import exp, log
 from fastact.layers import matmul
 from fastact.layers.blocking import workspace_bytes
 from fastact.networks.objectives import function_ufunc, loss_ufunc, product_ufunc
-from fastact.networks.plan import Parameters, Plan, Trainer, room, ufunc_of
+from fastact.networks.plan import Parameters, Plan, Trainer, room
 from fastact.runtime import threads
 from fastact.runtime.control import get_num_threads
 from fastact.runtime.numpy_api import address
@@ -53,7 +53,7 @@ def entry_point(name: str, dtype: str) -> Any:
 
 
 def activation_record(activation: Activation, kind: str, dtype: np.dtype) -> int:
-    return 0 if activation.name == "identity" else loop_of(ufunc_of(activation, kind, "numba"), dtype)[1]
+    return 0 if activation.name == "identity" else loop_of(activation.ufunc(kind, "numba", fixed=True), dtype)[1]
 
 
 class _Network:

@@ -18,7 +18,7 @@ from fastact.runtime.backends import HOMES
 from fastact.ufuncs import nested
 from fastact.ufuncs.nested import broadcast_axes
 from fastact.ufuncs.shortcut import with_shortcut
-from fastact.ufuncs.ufunc import STORAGES, Definition, make_ufunc, records_of
+from fastact.ufuncs.ufunc import STORAGES, Definition, records_of
 
 __all__ = ["REQUIRED", "Call", "with_keywords"]
 
@@ -32,7 +32,8 @@ class Call(NamedTuple):
     """What a function is to be made of."""
 
     definition: Definition
-    usual: Definition | None  # with the defaults as constants; None if a parameter has none
+    ufunc: np.ufunc
+    usual: np.ufunc | None  # with the defaults as constants; None if a parameter has none
     parameters: Mapping[str, Any]  # and their defaults
     options: Mapping[str, Any] = NONE  # likewise
     choices: Mapping[str, Callable[..., Any]] = NONE  # for each value of ``approximate``
@@ -42,8 +43,7 @@ class Call(NamedTuple):
 
 def with_keywords(call: Call, backend: str) -> Callable[..., Any]:
     """A function that takes parameters and options by position or keyword."""
-    definition, usual = call.definition, None
-    ufunc = make_ufunc(definition, backend)
+    definition, ufunc = call.definition, call.ufunc
     names, defaults = definition.inputs, call.parameters
     signature = [n if defaults.get(n, REQUIRED) is REQUIRED else f"{n}=_default_{n}" for n in names]
     signature += [f"{name}={default!r}" for name, default in call.options.items()]
@@ -54,8 +54,7 @@ def with_keywords(call: Call, backend: str) -> Callable[..., Any]:
     if call.choices:
         body += _choose(call.choices, namespace, names)
     if call.usual:
-        usual = make_ufunc(call.usual, backend)
-        body += _usual(list(defaults), usual, namespace, call.usual.inputs)
+        body += _usual(list(defaults), call.usual, namespace, [name for name in names if name not in defaults])
     body += _fitting(list(defaults), namespace, [name for name in names if name not in defaults])
     if defaults and backend == "numba" and len(definition.results) == 1:
         body += _nested(ufunc, namespace, names)
@@ -73,7 +72,7 @@ def with_keywords(call: Call, backend: str) -> Callable[..., Any]:
     function: Callable[..., Any] = namespace[definition.name]
     function.__doc__ = definition.doc
     function.__module__ = HOMES[backend]
-    shortcut = usual if defaults else ufunc
+    shortcut = call.usual if defaults else ufunc
     return with_shortcut(function, shortcut) if shortcut and backend == "numba" else function
 
 

@@ -11,6 +11,7 @@ the ufunc's record holds the address of a callback into Python that compiles and
 from __future__ import annotations
 
 import _thread
+import copyreg
 import ctypes
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +33,7 @@ from fastact.runtime.numpy_api import (
 )
 from fastact.simd.layout import Loop
 
-__all__ = ["STORAGES", "Definition", "make_ufunc"]
+__all__ = ["STORAGES", "Definition", "make_ufunc", "pickled_as"]
 
 Words = ctypes.POINTER(ctypes.c_ssize_t)
 LOOP = ctypes.CFUNCTYPE(None, Words, Words, Words, Words)
@@ -125,6 +126,19 @@ def make_ufunc(definition: Definition, backend: str) -> np.ufunc:
     if bfloat16():
         _register(ufunc, operands, loop, records[-1])
     return ufunc
+
+
+_origins: dict[np.ufunc, tuple[Callable[..., np.ufunc], tuple[Any, ...]]] = {}
+_by_name: Callable[[np.ufunc], Any] = copyreg.dispatch_table[np.ufunc]  # NumPy's way to pickle them
+
+
+def pickled_as(ufunc: np.ufunc, make: Callable[..., np.ufunc], *arguments: Any) -> None:
+    """Have a ufunc, which need not be found under its name, pickled as what makes it. Dask, say, is not given a
+    function that has parameters, but the ufunc that this calls."""
+    _origins[ufunc] = make, arguments
+
+
+copyreg.pickle(np.ufunc, lambda ufunc: _origins.get(ufunc) or _by_name(ufunc))
 
 
 def make_generalized(name: str, signature: str, dtype: np.dtype, loop: int, record: np.ndarray) -> np.ufunc:
