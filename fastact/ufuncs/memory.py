@@ -14,6 +14,7 @@ import mmap
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
@@ -103,11 +104,30 @@ def kept_memory() -> Iterator[None]:
     if handler is None:
         yield
         return
-    before = _set_handler()(handler)
+    me = _Holder()
+    holders, outer = _holders.get()
+    if not holders:
+        outer = _set_handler()(handler)
+    _holders.set((holders | {me}, outer))
     try:
         yield
     finally:
-        _set_handler()(before)
+        me.ended = True
+        holders, outer = _holders.get()
+        left = frozenset(holder for holder in holders if not holder.ended)
+        if holders and not left:
+            _set_handler()(outer)
+        _holders.set((left, outer))
+
+
+class _Holder:
+    """One who is inside of :func:`kept_memory`: of generators, any may end first, and wherever it is forgotten."""
+
+    ended = False
+
+
+#: Those in this context, of which NumPy's handler is too; and the handler outside of them.
+_holders: ContextVar[tuple[frozenset[_Holder], Any]] = ContextVar("holders", default=(frozenset(), None))
 
 
 def _limit() -> int:

@@ -6,7 +6,7 @@ import gc
 import itertools
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,6 +20,7 @@ from fastact.simd.layout import Kept
 from fastact.ufuncs import memory
 from tests import processes
 from tests.conftest import compiled_only, needs_posix
+from tests.threads import at_once
 
 needs_madvise = pytest.mark.skipif(memory._record() is None, reason="this machine's system keeps no memory on request")
 LARGE = 3_000_000  # elements of 4 bytes
@@ -107,6 +108,30 @@ def test_the_callers_arrays_are_the_callers() -> None:
         assert get_handler_name() == "fastact"
     with pytest.raises(ValueError, match="broadcast"), fastact.kept_memory():
         np.ones(2) + np.ones(3)
+
+
+@compiled
+def test_contexts_that_end_in_any_order() -> None:
+    """As those of generators do, of which one may also end in another thread."""
+
+    def holder() -> Generator[None, None, None]:
+        with fastact.kept_memory():
+            yield
+
+    for order in itertools.permutations(range(3)):
+        holders = [holder() for _ in range(3)]
+        for generator in holders:
+            next(generator)
+        for count, i in enumerate(order, 1):
+            assert get_handler_name() == "fastact"
+            holders[i].close()
+            assert get_handler_name() == ("fastact" if count < 3 else "default_allocator")
+    first, second = holder(), holder()
+    next(first), next(second)
+    at_once(1, first.close)
+    assert get_handler_name() == "fastact"
+    second.close()
+    assert get_handler_name() == "default_allocator"
 
 
 def test_the_context_changes_no_value() -> None:
