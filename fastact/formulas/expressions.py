@@ -112,8 +112,10 @@ class Expression(Node):
         """Whole powers by repeated multiplication, and the square root; nothing else is a polynomial's business."""
         if exponent == 0.5:
             return apply("sqrt", self)
-        if not isinstance(exponent, (int, float)) or exponent != int(exponent) or not 0 < abs(exponent) <= 64:
-            raise TypeError(f"a formula can raise to a whole power up to 64 or to 0.5, not to {exponent!r}")
+        number = isinstance(exponent, (int, float))
+        if not number or not 0 < abs(exponent) <= 64 or exponent != int(exponent):
+            given = "so large a number" if number and abs(exponent) > 1e9 else repr(exponent)
+            raise TypeError(f"a formula can raise to a whole power up to 64 or to 0.5, not to {given}")
         if exponent < 0:
             return 1.0 / self ** (-exponent)
         if exponent == 1:
@@ -147,8 +149,11 @@ def variable(name: str) -> Expression:
     return Expression("variable", (name,))
 
 
-def constant(value: float) -> Expression:
-    return Expression("constant", (float(value),))
+def constant(value: Any) -> Expression:
+    try:
+        return Expression("constant", (float(value),))
+    except OverflowError:  # it may have too many digits to be shown
+        raise TypeError("a formula's numbers are float64's; an integer in it is beyond them") from None
 
 
 def apply(operation: str, *operands: Any) -> Expression:
@@ -160,7 +165,7 @@ def apply(operation: str, *operands: Any) -> Expression:
     nodes = []
     for operand in operands:
         if isinstance(operand, NUMBERS):
-            operand = constant(float(operand))
+            operand = constant(operand)
         if not isinstance(operand, Expression):
             raise TypeError(f"a formula is made of x, its parameters and numbers, not of {type(operand).__name__}")
         nodes.append(operand)

@@ -31,8 +31,17 @@ def parameters_of(function: Callable[..., Any]) -> dict[str, Any]:
             raise TypeError(f"a formula's parameters are given by position or name; {name} has {parameter}")
         if parameter.name in RESERVED:
             raise TypeError(f"a parameter cannot be called {parameter.name}, which calls have for something else")
-        if parameter.default is not parameter.empty and not isinstance(parameter.default, NUMBERS):
-            raise TypeError(f"the default of {parameter.name} must be a number, not {parameter.default!r}")
+        if parameter.default is not parameter.empty:
+            _check_default(parameter)
     if len(parameters) > MOST_PARAMETERS:
         raise TypeError(f"a formula can have {MOST_PARAMETERS} parameters; {name} has {len(parameters)}")
     return {parameter.name: parameter.default for parameter in parameters}
+
+
+def _check_default(parameter: inspect.Parameter) -> None:
+    if not isinstance(parameter.default, NUMBERS):
+        raise TypeError(f"the default of {parameter.name} must be a number, not {parameter.default!r}")
+    try:
+        float(parameter.default)
+    except OverflowError:  # it may have too many digits to be shown
+        raise TypeError(f"the default of {parameter.name} is an integer beyond float64's numbers") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -25,18 +26,24 @@ def number(name: str, value: Any, low: float, high: float = np.inf) -> float:
     """A real number from ``low`` up to but not including ``high``."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (Real, np.floating, np.integer)):
         raise TypeError(f"{name} must be a number, not {type(value).__name__}")
-    result = float(value)
+    try:
+        result = float(value)
+    except OverflowError:  # an integer beyond float64, with too many digits to be shown
+        result = np.inf
     if not low <= result < high:
-        raise ValueError(f"{name} must be at least {low:g} and below {high:g}, not {value}")
+        raise ValueError(f"{name} must be at least {low:g} and below {high:g}, not {result}")
     return result
 
 
 def whole(name: str, value: Any, low: int = 1) -> int:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (Integral, np.integer)):
         raise TypeError(f"{name} must be a whole number, not {type(value).__name__}")
-    if value < low:
-        raise ValueError(f"{name} must be at least {low}, not {value}")
-    return int(value)
+    result = int(value)
+    if abs(result) > sys.maxsize:  # it may have too many digits to be shown
+        raise ValueError(f"{name} must be from {low} to {sys.maxsize}")
+    if result < low:
+        raise ValueError(f"{name} must be at least {low}, not {result}")
+    return result
 
 
 def checked(name: str, value: Any, choices: Iterable[str]) -> Any:

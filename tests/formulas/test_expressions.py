@@ -117,6 +117,12 @@ def test_what_cannot_be_compiled_is_refused_where_it_is_written() -> None:
     refused(lambda x, a=None: x, "default of a must be a number, not None")
     refused(lambda x, a="tanh": x, "default of a must be a number, not 'tanh'")
     refused(lambda x, a=1j: x * a, "default of a must be a number, not 1j")
+    refused(lambda x, a=10**5000: x * a, "default of a is an integer beyond float64's numbers")
+    refused(lambda x: x * -(10**5000), "an integer in it is beyond them")
+    refused(lambda x: 10**5000, "an integer in it is beyond them")
+    refused(lambda x: x ** (10**5000), "whole power")
+    refused(lambda x: x ** float("inf"), "whole power")
+    refused(lambda x: x ** float("nan"), "whole power")
     for name in ("grad", "keywords", "out"):
         refused(eval(f"lambda x, {name}=1.0: x * {name}"), f"cannot be called {name}")
     refused(lambda x, a=1, b=1, c=1, d=1, e=1, f=1: x, "can have 5 parameters; <lambda> has 6")
