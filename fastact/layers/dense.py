@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -234,40 +234,57 @@ def _forward_compiled(
     x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, entry: Activation, y: Any, z: np.ndarray | None
 ) -> np.ndarray:
     """``y = activation(x @ weight.T + bias)``, and z without the activation."""
-    layer = _forward_ufunc(entry, weight.dtype.char, bias is not None, z is not None)
+    layer = _forward_layer(entry, weight.dtype.char, bias is not None, z is not None)
     operands = (x, weight) if bias is None else (x, weight, bias)
     if y is not None:
-        return layer(*operands, y) if z is None else layer(*operands, y, z)[0]
-    results = from_kept(len(x) * len(weight) * weight.itemsize, layer, *operands, out=None if z is None else (y, z))
+        return layer.call(0, *operands, y) if z is None else layer.call(0, *operands, y, z)[0]
+    size = len(x) * len(weight) * weight.itemsize
+    results = layer.call(size, *operands, out=None if z is None else (y, z))
     return results if z is None else results[0]
 
 
 def _backward_compiled(
     grad: np.ndarray, x: np.ndarray, weight: np.ndarray, z: np.ndarray, entry: Activation, *out: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    layer = _backward_ufunc(entry, weight.dtype.char)
+    layer = _backward_layer(entry, weight.dtype.char)
     gradients: tuple[np.ndarray, np.ndarray, np.ndarray]
-    gradients = from_kept(max(x.nbytes, weight.nbytes), layer, grad, x, weight, z, *out)
+    gradients = layer.call(max(x.nbytes, weight.nbytes), grad, x, weight, z, *out)
     return gradients
 
 
+class _Layer(NamedTuple):
+    """A generalized ufunc, and the record that its loop is called with."""
+
+    ufunc: np.ufunc
+    record: memoryview
+
+    def call(self, size: int, *operands: Any, **keywords: Any) -> Any:
+        """Results, of so many bytes if they are to be made."""
+        before = self.record[Dense.REFUSED]
+        results = from_kept(size, self.ufunc, *operands, **keywords)
+        if self.record[Dense.REFUSED] != before:  # ours, or that of a thread which computes at the same time
+            raise MemoryError("there is no memory for what a dense layer computes with")
+        return results
+
+
 @cache
-def _forward_ufunc(entry: Activation, kind: str, biased: bool, kept: bool) -> np.ufunc:
+def _forward_layer(entry: Activation, kind: str, biased: bool, kept: bool) -> _Layer:
     """A layer with that activation, with or without a bias and a second result, as a generalized ufunc."""
     signature = f"(m,k),(n,k){',(n)' * biased}->(m,n){',(m,n)' * kept}"
     record = _record(kind, BIASED=biased, KEPT=kept)
     if kept or entry.name != "identity":  # with two results, the identity copies one to the other
         record[[Dense.LOOP, Dense.LOOP_DATA]] = loop_of(_ufunc(entry, "value", "numba"), np.dtype(kind))
-    return make_generalized("dense", signature, np.dtype(kind), _loops(kind)["forward"], record)
+    return _Layer(make_generalized("dense", signature, np.dtype(kind), _loops(kind)["forward"], record), record.data)
 
 
 @cache
-def _backward_ufunc(entry: Activation, kind: str) -> np.ufunc:
+def _backward_layer(entry: Activation, kind: str) -> _Layer:
     record = _record(kind, DRIVE=threads.driver())
     if entry.name != "identity":
         record[[Dense.LOOP, Dense.LOOP_DATA]] = loop_of(_ufunc(entry, "backward", "numba"), np.dtype(kind))
     signature = "(m,n),(m,k),(n,k),(m,n)->(m,k),(n,k),(n)"
-    return make_generalized("dense_backward", signature, np.dtype(kind), _loops(kind)["backward"], record)
+    ufunc = make_generalized("dense_backward", signature, np.dtype(kind), _loops(kind)["backward"], record)
+    return _Layer(ufunc, record.data)
 
 
 @cache

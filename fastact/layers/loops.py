@@ -19,6 +19,7 @@ from fastact.layers.copies import copies
 from fastact.layers.matmul import BLOCK_BYTES
 from fastact.layers.packing import part_of
 from fastact.runtime.pool import (
+    atomic_add,
     atomic_exchange,
     call_loop,
     call_resolve,
@@ -45,14 +46,15 @@ packed_bytes = njit(blocking.packed_bytes, inline="always")
 @inline
 def take_memory(pool, size):
     """So many bytes: those that the last call gave back, if they are enough. What is allocated anew with every call
-    costs more than it serves, because the system clears each page when it is first touched."""
+    costs more than it serves, because the system clears each page when it is first touched. 0 if there are none."""
     memory = atomic_exchange(pool, Pool.MEMORY, 0)
     if memory != 0 and record_at(memory)[0] < size:
         free(memory)
         memory = 0
     if memory == 0:
         memory = malloc(size + 2 * LINE)
-        record_at(memory)[0] = size
+        if memory != 0:
+            record_at(memory)[0] = size
     return memory
 
 
@@ -124,6 +126,9 @@ def _forward(size: int, workspace_bytes: Callable[..., int], copy: SimpleNamespa
         prepare(product, data)
         packed, result = workspace_bytes(n, k), 0 if apart else m * n * size
         memory = take_memory(pool, packed + n * size + 2 * result)
+        if memory == 0:
+            atomic_add(data, Dense.REFUSED, 1)
+            return
         room = usable(memory) + packed
         product[Gemm.WORKSPACE] = usable(memory)
         product[Gemm.LOOP], product[Gemm.LOOP_DATA] = data[Dense.LOOP], data[Dense.LOOP_DATA]
@@ -189,6 +194,9 @@ def _backward(size: int, workspace_bytes: Callable[..., int]) -> Callable[..., N
         product, pool = record_at(scratch(GEMM_BYTES)), record_at(data[Dense.POOL])
         prepare(product, data)
         memory = take_memory(pool, packed + rows * n * size)
+        if memory == 0:
+            atomic_add(data, Dense.REFUSED, 1)
+            return
         product[Gemm.WORKSPACE] = usable(memory)
         for block in range(blocks):
             begin, end = part_of(m, block, blocks)

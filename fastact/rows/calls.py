@@ -39,6 +39,8 @@ HALF = 0xFFFFFFFF
 
 vectorcall = types.ExternalFunction("PyObject_Vectorcall", types.intp(types.intp, Address, types.intp, types.intp))
 count_reference = types.ExternalFunction("Py_IncRef", types.void(types.intp))
+drop_reference = types.ExternalFunction("Py_DecRef", types.void(types.intp))
+raise_memory_error = types.ExternalFunction("PyErr_NoMemory", types.intp())
 release_interpreter = types.ExternalFunction("PyEval_SaveThread", types.intp())
 acquire_interpreter = types.ExternalFunction("PyEval_RestoreThread", types.void(types.intp))
 
@@ -103,9 +105,7 @@ def functions(inputs: int) -> dict[str, tuple[Any, Any]]:
         if plain:
             known, result = target(direct, arguments, axis, out)
             if known != 0:
-                if result != 0:
-                    compute(direct, record_at(known), arguments, result)
-                return result
+                return compute(direct, record_at(known), arguments, result) if result != 0 else result
         return vectorcall(direct[Direct.FUNCTION], arguments, count, names)
 
     return {f"call_along_{inputs}": (CALL_SIGNATURE, call)}
@@ -159,6 +159,7 @@ def _target(inputs: int) -> Any:
 def _compute(inputs: int) -> Any:
     @inline
     def compute(direct, known, arguments, result):
+        """The result, filled in; 0, as Python has it after an error, where the system refuses memory."""
         context = record_at(scratch(WORK_BYTES))
         for i in range(Axis.SIZE):
             context[i] = known[Known.WORK + i]
@@ -168,5 +169,9 @@ def _compute(inputs: int) -> Any:
         thread = release_interpreter()
         call_resolve(direct[Direct.DRIVER], context)
         acquire_interpreter(thread)
+        if context[Axis.REFUSED] != 0:
+            drop_reference(result)
+            return raise_memory_error()
+        return result
 
     return compute

@@ -108,6 +108,8 @@ def _assign(record: Any, task: int, count: int, grain: int, elements: int) -> No
 
 def _run(record: Any) -> None:
     _driver().call(record.buffer_info()[0])
+    if record[Axis.REFUSED]:
+        raise MemoryError("there is no memory to compute with along this axis")
 
 
 def _assign_rows(operation: str, record: Any, layout: Layout, dtype: np.dtype, steps: Sequence[int]) -> None:

@@ -69,6 +69,9 @@ def _transformed_panels(inputs: int, words: SimpleNamespace, apply: Any) -> Call
     def on_panels(begin, end, context):
         length = context[Axis.LENGTH]
         memory = malloc(inputs * bytes_of(context, length))
+        if memory == 0:
+            context[Axis.REFUSED] = 1
+            return
         second = memory + (inputs - 1) * bytes_of(context, length)
         for item in range(begin, end):
             block = block_of(context, item)
@@ -114,6 +117,9 @@ def _described_panels(words: SimpleNamespace, statistics: Any) -> Callable[..., 
     def on_panels(begin, end, context):
         length = context[Axis.LENGTH]
         memory = malloc(bytes_of(context, length + 2))
+        if memory == 0:
+            context[Axis.REFUSED] = 1
+            return
         maxima, logs = memory + bytes_of(context, length), memory + bytes_of(context, length + 1)
         for item in range(begin, end):
             block = block_of(context, item)

@@ -133,7 +133,8 @@ class _Axis(NamedTuple):
     SHARE: int = 20  # whether threads pay: 2 yes, 1 if they need not be woken, 0 no
     POOL: int = 21
     BYTES: int = 22  # in the whole result of which rows in parts are finished
-    SIZE: int = 23
+    REFUSED: int = 23  # set to 1 by a task that got no memory, and did nothing
+    SIZE: int = 24
     SUMMARY: int = 5  # float64 for a part: maximum, how often it occurs, sum of other exponentials, maximum's p and k
     KNOWN: int = 3  # and for a row: maximum, sum of all exponentials, logarithm of that
 
@@ -256,7 +257,8 @@ class _Dense(NamedTuple):
     ONE: int = 6  # address of a one in the layer's type
     BIASED: int = 7  # 1 if there is a bias
     KEPT: int = 8  # 1 if the preactivation is wanted
-    SIZE: int = 9
+    REFUSED: int = 9  # how often a loop got no memory, and did nothing
+    SIZE: int = 10
 
 
 Dense = _Dense()
