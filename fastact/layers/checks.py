@@ -11,13 +11,18 @@ from fastact.catalogue import ACTIVATIONS, Activation
 from fastact.ufuncs.keywords import REQUIRED
 from fastact.ufuncs.operands import check_real, result_dtype
 
-__all__ = ["COMPUTED_IN", "activation_of", "are_matrices", "are_plain", "common_dtype", "forward_shape"]
+__all__ = ["COMPUTED_IN", "activation_of", "are_matrices", "are_plain", "common_dtype", "forward_shape", "is_identity"]
 
 #: What products of a dtype are computed in, by NumPy's one-letter codes.
 COMPUTED_IN: dict[str, np.dtype] = {"e": np.dtype(np.float32), "f": np.dtype(np.float32), "d": np.dtype(np.float64)}
 
 #: The dtypes that need no conversion.
 PLAIN = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def is_identity(entry: Activation) -> bool:
+    """Whether nothing is to be computed; somebody's own activation may have that name too."""
+    return entry is ACTIVATIONS["identity"]
 
 
 def activation_of(activation: Any) -> Activation:

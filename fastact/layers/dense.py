@@ -21,6 +21,7 @@ from fastact.layers.checks import (
     are_plain,
     common_dtype,
     forward_shape,
+    is_identity,
 )
 from fastact.layers.matmul import BLOCK_BYTES
 from fastact.runtime import threads
@@ -272,7 +273,7 @@ def _forward_layer(entry: Activation, kind: str, biased: bool, kept: bool) -> _L
     """A layer with that activation, with or without a bias and a second result, as a generalized ufunc."""
     signature = f"(m,k),(n,k){',(n)' * biased}->(m,n){',(m,n)' * kept}"
     record = _record(kind, BIASED=biased, KEPT=kept)
-    if kept or entry.name != "identity":  # with two results, the identity copies one to the other
+    if kept or not is_identity(entry):  # with two results, the identity copies one to the other
         record[[Dense.LOOP, Dense.LOOP_DATA]] = loop_of(_ufunc(entry, "value", "numba"), np.dtype(kind))
     return _Layer(make_generalized("dense", signature, np.dtype(kind), _loops(kind)["forward"], record), record.data)
 
@@ -280,7 +281,7 @@ def _forward_layer(entry: Activation, kind: str, biased: bool, kept: bool) -> _L
 @cache
 def _backward_layer(entry: Activation, kind: str) -> _Layer:
     record = _record(kind, DRIVE=threads.driver())
-    if entry.name != "identity":
+    if not is_identity(entry):
         record[[Dense.LOOP, Dense.LOOP_DATA]] = loop_of(_ufunc(entry, "backward", "numba"), np.dtype(kind))
     signature = "(m,n),(m,k),(n,k),(m,n)->(m,k),(n,k),(n)"
     ufunc = make_generalized("dense_backward", signature, np.dtype(kind), _loops(kind)["backward"], record)
@@ -341,7 +342,7 @@ def _forward(
     z: np.ndarray | None,
 ) -> None:
     """The same as in compiled code, block by block of rows."""
-    ufunc = None if entry.name == "identity" else _ufunc(entry, "value", backend)
+    ufunc = None if is_identity(entry) else _ufunc(entry, "value", backend)
     with np.errstate(all="ignore"):
         for rows in _blocks(len(x), y.itemsize * y.shape[1]):
             target = y[rows] if z is None else z[rows]
@@ -366,7 +367,7 @@ def _backward(
     dbias: np.ndarray,
 ) -> None:
     """The three gradients, block by block of rows: dz is read three times while it is in the cache."""
-    ufunc = None if entry.name == "identity" else _ufunc(entry, "backward", backend)
+    ufunc = None if is_identity(entry) else _ufunc(entry, "backward", backend)
     blocks = _blocks(len(x), grad.itemsize * max(grad.shape[1], 1))
     memory = None if ufunc is None else np.empty((max(s.stop - s.start for s in blocks), grad.shape[1]), grad.dtype)
     with np.errstate(all="ignore"):

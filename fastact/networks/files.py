@@ -12,6 +12,7 @@ from zipfile import ZipFile
 
 import numpy as np
 
+from fastact.catalogue import ACTIVATIONS
 from fastact.networks.checks import sizes_of
 from fastact.runtime.files import ArrayHeader, array_header, written_whole
 
@@ -41,7 +42,11 @@ def _plain(value: Any) -> Any:
 def _name(activation: Any) -> Any:
     if isinstance(activation, (list, tuple)):
         return [_name(a) for a in activation]
-    return activation if isinstance(activation, str) else activation.name
+    if isinstance(activation, str):
+        return activation
+    if ACTIVATIONS.get(activation.name, activation) is not activation:
+        raise ValueError(f"{activation.name} is not the catalogue's, as which it would be read; it needs another name")
+    return activation.name
 
 
 def write(path: str | os.PathLike[str], network: Any) -> None:

@@ -274,8 +274,9 @@ class MLP:
             probabilities: np.ndarray = ACTIVATIONS["sigmoid"](outputs)
             return probabilities
         if objective.classes == "labels":
-            exponentials = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-            return exponentials / exponentials.sum(axis=1, keepdims=True)
+            with np.errstate(all="ignore"):
+                exponentials = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+                return exponentials / exponentials.sum(axis=1, keepdims=True)
         return outputs
 
     def score(self, x: Any, y: Any) -> float:
@@ -292,9 +293,10 @@ class MLP:
             ones = outputs > (0.5 if objective.classes == "binary" else 0)
             return float((ones == (targets > 0.5)).all(axis=1).mean())
         wide = targets.astype(float)
-        residual = ((outputs - wide) ** 2).sum(axis=0)
-        spread = ((wide - wide.mean(axis=0)) ** 2).sum(axis=0)
-        explained = 1 - residual / np.where(spread == 0, 1, spread)
+        with np.errstate(all="ignore"):
+            residual = ((outputs - wide) ** 2).sum(axis=0)
+            spread = ((wide - wide.mean(axis=0)) ** 2).sum(axis=0)
+            explained = 1 - residual / np.where(spread == 0, 1, spread)
         return float(np.where(spread == 0, residual == 0, explained).mean())
 
     def _outputs(self, x: Any) -> np.ndarray:
@@ -312,7 +314,8 @@ class MLP:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write settings, weights, biases and ``loss_curve_`` to a .npz file, complete or not at all.
 
-        Activations are written by name. Random state and optimizer start anew after :meth:`load`.
+        Activations are written by name. Random state and optimizer start anew after :meth:`load`. Symbolic links are
+        followed, and a file that is replaced leaves its mode; a device or a pipe is written to as it is.
         """
         from fastact.networks.files import write
 

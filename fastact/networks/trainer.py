@@ -13,6 +13,7 @@ from fastact.catalogue import Activation
 from fastact.formulas.primitives import exp, log
 from fastact.layers import matmul
 from fastact.layers.blocking import workspace_bytes
+from fastact.layers.checks import is_identity
 from fastact.networks.objectives import function_ufunc, loss_ufunc, product_ufunc
 from fastact.networks.plan import Parameters, Plan, Trainer, room
 from fastact.runtime import threads
@@ -53,7 +54,7 @@ def entry_point(name: str, dtype: str) -> Any:
 
 
 def activation_record(activation: Activation, kind: str, dtype: np.dtype) -> int:
-    return 0 if activation.name == "identity" else loop_of(activation.ufunc(kind, "numba", fixed=True), dtype)[1]
+    return 0 if is_identity(activation) else loop_of(activation.ufunc(kind, "numba", fixed=True), dtype)[1]
 
 
 class _Network:

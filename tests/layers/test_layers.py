@@ -11,6 +11,7 @@ import pytest
 import fastact
 from fastact.catalogue import Activation
 from tests.conftest import callable_of, offered
+from tests.samples import named
 from tests.threads import at_once
 
 
@@ -71,6 +72,15 @@ def test_own_activation(dense: Callable[..., Any], dense_backward: Callable[...,
     np.testing.assert_allclose(y, z + np.sqrt(z * z + 1) - 1, rtol=1e-14)
     _, _, dbias = dense_backward(np.ones_like(z), x, weight, z, bent)
     np.testing.assert_allclose(dbias, (1 + z / np.sqrt(z * z + 1)).sum(axis=0), rtol=1e-13)
+
+
+def test_own_activation_of_a_name_that_there_is(dense: Callable[..., Any], dense_backward: Callable[..., Any]) -> None:
+    identity = named("identity")
+    x, weight, bias = operands(9, 4)
+    z = np.empty((9, 5))
+    np.testing.assert_array_equal(dense(x, weight, bias, identity, preactivation=z), 2 * z)
+    np.testing.assert_array_equal(dense(x, weight, bias, identity), 2 * z)
+    assert dense_backward(np.ones_like(z), x, weight, z, identity)[2].tolist() == [18] * 5
 
 
 def as_kind(array: np.ndarray, kind: str) -> np.ndarray:

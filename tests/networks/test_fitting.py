@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 import fastact
 from tests.conftest import Network
-from tests.samples import data, labelled, parts
+from tests.samples import data, labelled, named, parts, step_of
 
 # -- fitting --------------------------------------------------------------------------------------------
 
@@ -24,6 +25,26 @@ def test_own_activation_trains(network: Network) -> None:
     model = network([5, 8, 1], [bent], optimizer="adam", learning_rate=0.02, epochs=60, random_state=0)
     model.fit(x, x[:, :1] * 2 - abs(x[:, 1:2]))
     assert model.score(x, x[:, :1] * 2 - abs(x[:, 1:2])) > 0.9
+
+
+def test_own_activation_of_a_name_that_there_is(network: Network, tmp_path: Path) -> None:
+    """It is what it is, not what the catalogue has under that name; a file, which has but the name, could not tell."""
+    x, _ = data()
+    plain, own = (network([5, 3], output_activation=a, random_state=0) for a in ("identity", named("identity")))
+    assert np.array_equal(own.predict(x), 2 * plain.predict(x))
+    for ours, theirs in zip(step_of(own, x, 2 * x[:, :3]), step_of(plain, x, x[:, :3])):
+        assert ours == pytest.approx(4 * theirs, rel=1e-4, abs=1e-7)
+    with pytest.raises(ValueError, match="identity is not the catalogue's"):
+        own.save(tmp_path / "own.npz")
+    assert not list(tmp_path.iterdir())
+
+
+def test_predictions_without_a_warning(network: Network) -> None:
+    model = network([1, 2], loss="cross_entropy")
+    model.weights[0] = [[np.inf], [1.0]]
+    assert np.isnan(model.predict_proba([[1.0]])).all()
+    model.loss = "mse"
+    assert model.score([[1.0], [2.0]], [[1.0, 2.0], [3.0, 4.0]]) == -np.inf
 
 
 def test_labels_are_learned(network: Network) -> None:
