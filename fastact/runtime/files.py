@@ -8,7 +8,7 @@ import math
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from tokenize import TokenError
 from typing import IO, NamedTuple
 
@@ -37,14 +37,22 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     draft = os.path.join(os.path.dirname(target), f".fastact-{secrets.token_hex(8)}.part")
     private = None if before is None else lambda name, flags: os.open(name, flags, 0o600)
     with contextlib.ExitStack() as cleanup:
-        with open(draft, "xb", opener=private) as file:
-            cleanup.callback(_remove, draft)
+        cleanup.callback(_remove, draft)
+        with _created(draft, path, private) as file:
             if before is not None:
                 _make_like(draft, before)
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, target)
+
+
+def _created(draft: str, path: str, opener: Callable[[str, int], int] | None) -> IO[bytes]:
+    try:
+        return open(draft, "xb", opener=opener)
+    except OSError as error:
+        error.filename = path  # the name that was given
+        raise
 
 
 def _replaceable(path: str, target: str) -> os.stat_result | None:
@@ -64,7 +72,7 @@ def _make_like(draft: str, before: os.stat_result) -> None:
 
 
 def _remove(draft: str) -> None:
-    with contextlib.suppress(FileNotFoundError):  # it has its final name
+    with contextlib.suppress(OSError):  # it has its final name, or never came to be
         os.unlink(draft)
 
 

@@ -137,8 +137,9 @@ def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
 def test_places_where_no_file_can_be(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
-    with pytest.raises(OSError):  # noqa: PT011  which one, the system says
+    with pytest.raises(OSError) as raised:  # noqa: PT011  which one, the system says
         write(name, b"new")
+    assert raised.value.filename == name
     assert names(tmp_path) == ["folder"]
 
 
