@@ -8,7 +8,7 @@ import math
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from tokenize import TokenError
 from typing import IO, NamedTuple
 
@@ -28,8 +28,9 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     target = os.path.realpath(path)
     if os.path.isdir(target):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    before = _replaceable(path, target)
-    if before is None and os.path.exists(path):
+    with _errors_of(path):
+        before = _status(target)
+    if _is_no_regular_file(path, target, before):
         with open(path, "wb") as file:
             yield file
         return
@@ -38,7 +39,9 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     private = None if before is None else lambda name, flags: os.open(name, flags, 0o600)
     with contextlib.ExitStack() as cleanup:
         cleanup.callback(_remove, draft)
-        with _created(draft, path, private) as file:
+        with _errors_of(path):
+            file = open(draft, "xb", opener=private)  # noqa: SIM115  what is raised while it is open is none of these
+        with file:
             if before is not None:
                 _make_like(draft, before)
             yield file
@@ -47,21 +50,28 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         os.replace(draft, target)
 
 
-def _created(draft: str, path: str, opener: Callable[[str, int], int] | None) -> IO[bytes]:
+@contextlib.contextmanager
+def _errors_of(path: str) -> Iterator[None]:
+    """Errors name what was given, not what became of it."""
     try:
-        return open(draft, "xb", opener=opener)
+        yield
     except OSError as error:
-        error.filename = path  # the name that was given
+        error.filename = path
         raise
 
 
-def _replaceable(path: str, target: str) -> os.stat_result | None:
-    """What is known of the file that would be replaced: None if there is none, or something that is not to be."""
+def _status(target: str) -> os.stat_result | None:
     try:
-        named, real = os.stat(path), os.stat(target)
-    except FileNotFoundError:  # of /dev/stdout, say, the real path is none
+        return os.stat(target)
+    except FileNotFoundError:
         return None
-    return real if stat.S_ISREG(real.st_mode) and os.path.samestat(named, real) else None
+
+
+def _is_no_regular_file(path: str, target: str, status: os.stat_result | None) -> bool:
+    if status is not None:
+        return not stat.S_ISREG(status.st_mode)
+    # /dev/stdout, say, may lead where no path does. In this order: another writer may just have made the file.
+    return os.path.exists(path) and not os.path.exists(target)
 
 
 def _make_like(draft: str, before: os.stat_result) -> None:

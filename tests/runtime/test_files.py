@@ -6,6 +6,7 @@ import os
 import stat
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,20 +33,30 @@ def test_a_new_file_has_the_usual_mode(tmp_path: Path) -> None:
     assert names(tmp_path) == ["ours", "plain"]
 
 
-def test_writers_at_once(tmp_path: Path) -> None:
-    """None fails, and of what any of them wrote all is there."""
-    path, failed = tmp_path / "file", []
+def test_writers_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None fails, and whoever reads meanwhile finds all of what one of them wrote."""
+    monkeypatch.setattr(os, "fsync", lambda number: None)  # which slows them down until they hardly meet
+    path, running, failed, whole = tmp_path / "file", [True], list[Any](), bytes(20_000)
 
     def save() -> None:
-        for i in range(40):
+        for i in range(250):
             try:
-                write(path, bytes([i]) * 10_000)
+                write(path, bytes([i]) * len(whole))
             except OSError as error:
                 failed.append(error)
 
+    def read() -> None:
+        while running:
+            content = path.read_bytes() if path.exists() else whole
+            if (len(content), len(set(content))) != (len(whole), 1):
+                failed.append(len(content))
+
+    reader = threading.Thread(target=read)
+    reader.start()
     at_once(4, save)
+    running.clear()
+    reader.join()
     assert failed == []
-    assert len(set(path.read_bytes())) == 1
     assert names(tmp_path) == ["file"]
 
 
