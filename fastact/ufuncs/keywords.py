@@ -45,6 +45,7 @@ def with_keywords(call: Call, backend: str) -> Callable[..., Any]:
     """A function that takes parameters and options by position or keyword."""
     definition, ufunc = call.definition, call.ufunc
     names, defaults = definition.inputs, call.parameters
+    arrays = [name for name in names if name not in defaults]
     signature = [n if defaults.get(n, REQUIRED) is REQUIRED else f"{n}=_default_{n}" for n in names]
     signature += [f"{name}={default!r}" for name, default in call.options.items()]
     namespace: dict[str, Any] = {"_ufunc": ufunc} | {f"_default_{name}": default for name, default in defaults.items()}
@@ -54,8 +55,8 @@ def with_keywords(call: Call, backend: str) -> Callable[..., Any]:
     if call.choices:
         body += _choose(call.choices, namespace, names)
     if call.usual:
-        body += _usual(list(defaults), call.usual, namespace, [name for name in names if name not in defaults])
-    body += _fitting(list(defaults), namespace, [name for name in names if name not in defaults])
+        body += _usual(list(defaults), call.usual, namespace, arrays)
+    body += _fitting(list(defaults), namespace, arrays)
     if defaults and backend == "numba" and len(definition.results) == 1:
         body += _nested(ufunc, namespace, names)
     apply = f"_ufunc({', '.join(names)}, **keywords)"
