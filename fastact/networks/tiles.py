@@ -56,7 +56,7 @@ class Numbers:
         return splat(builder, self.load_scalar(builder, address), self.lanes)
 
     def multiply_add(self, builder: ir.IRBuilder, a: Any, b: Any, c: Any) -> Any:
-        return llvm_call(builder, f"llvm.fma.{self.suffix}", self.vector, a, b, c)
+        return llvm_call(builder, f"llvm.fmuladd.{self.suffix}", self.vector, a, b, c)
 
     def total(self, builder: ir.IRBuilder, value: Any) -> Any:
         """The sum of a vector's elements."""

@@ -26,6 +26,7 @@ from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic, models, register_model
 
+from fastact.simd.fused import fused
 from fastact.simd.registers import has_avx512, register_bytes
 
 __all__ = ["LANES", "Vector", "bits", "float32", "float64", "int32", "int64", "logical_not", "select", "to_float"]
@@ -166,11 +167,20 @@ def _elementwise(name: str, operands: int) -> Any:
     return intrinsic((one, two, three)[operands - 1])
 
 
-FUNCTIONS = {"fma": 3, "copysign": 2, "sqrt": 1, "floor": 1, "sin": 1, "cos": 1}
+FUNCTIONS = {"copysign": 2, "sqrt": 1, "floor": 1, "sin": 1, "cos": 1}
 for _name, _operands in FUNCTIONS.items():
     globals()[_name] = _elementwise(_name, _operands)
 absolute, arctan = _elementwise("fabs", 1), _elementwise("atan", 1)
-__all__ += [*FUNCTIONS, "absolute", "arctan"]
+__all__ += [*FUNCTIONS, "absolute", "arctan", "fma"]
+
+
+@intrinsic
+def fma(typing_context, a, b, c):
+    """``a * b + c``, rounded once."""
+    result = _widest((a, b, c)) or a
+    return result(a, b, c), lambda context, builder, signature, args: fused(
+        builder, *_as_vectors(builder, args, signature.args)
+    )
 
 
 @intrinsic

@@ -230,7 +230,9 @@ def diverging(network: Network, **settings: Any) -> Any:
     return network([5, 8, 3], **{"learning_rate": 1e20, "epochs": 1000, "random_state": 0, **settings})
 
 
-@pytest.mark.parametrize("watched", [{}, {"callback": lambda *_: None}, {"keep_finite": True}], ids=["plain", "callback", "keep_finite"])
+@pytest.mark.parametrize(
+    "watched", [{}, {"callback": lambda *_: None}, {"keep_finite": True}], ids=["plain", "callback", "keep_finite"]
+)
 @pytest.mark.parametrize("optimizer", [{}, {"momentum": 0.5}], ids=str)
 def test_divergence_is_said_once(network: Network, optimizer: dict[str, Any], watched: dict[str, Any]) -> None:
     x, y = data()
