@@ -66,7 +66,9 @@ def _compiled_rows() -> Iterator[tuple[str, str]]:
     yield "vector width", f"{8 * register_bytes()} bits ({name})"
     folder = cache.directory()
     entries = len(list(folder.glob("*.o"))) if folder else 0
-    yield "cache", f"{folder} ({entries} compiled)" if folder else "no writable directory; compiling in memory"
+    problem = cache.problem()
+    about = f"{folder} ({entries} compiled)" if folder else "none"
+    yield "cache", f"{about}; compiling in memory: {problem}" if problem else about
 
 
 def _blas_rows() -> Iterator[tuple[str, str]]:

@@ -1,7 +1,8 @@
 """Compiled object files on disk: a directory of the user's, one file per entry, safe to share between processes.
 
-Nothing here ever fails. A directory that cannot be written means compiling in memory; a file that
-does not end in the checksum of its contents is as good as absent.
+Nothing here ever fails. Where no directory can be had, or none that may be trusted (:mod:`.trust`), code is compiled
+in memory; a directory that can only be read, root's in an image say, is read; a file that does not end in the checksum
+of its contents is as good as absent.
 """
 
 from __future__ import annotations
@@ -9,26 +10,66 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-__all__ = ["directory", "lock", "read", "write"]
+from fastact.runtime import trust
+from fastact.runtime.notices import warn_once
+
+__all__ = ["directory", "lock", "problem", "read", "write"]
 
 DIGEST = hashlib.sha256().digest_size
 
+#: Seconds that a process waits for another that compiles the same: about as long as most compilations take. The other
+#: may have been stopped.
+PATIENCE = 5
 
-@cache
+
 def directory() -> Path | None:
     """Where compiled code is kept: ``FASTACT_CACHE_DIR`` or the platform's cache directory; None if unusable."""
+    return _found()[0]
+
+
+def problem() -> str | None:
+    """Why nothing is kept, in a few words; None if it is."""
+    return _found()[1]
+
+
+@cache
+def _found() -> tuple[Path | None, str | None]:
+    try:
+        path = _place()
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if trust.check_directory(path):
+            # Locks are opened for writing, by name. Entries are looked at before they are believed.
+            for file in path.glob("*.lock"):
+                file.unlink()
+    except trust.RefusedError as refusal:
+        _refuse(refusal)
+        return None, str(refusal)
+    except (OSError, RuntimeError) as error:  # RuntimeError: nobody knows where this user's home is
+        return None, str(error)
+    return path, None if os.access(path, os.W_OK | os.X_OK) else f"{path} can only be read"
+
+
+def _place() -> Path:
     from platformdirs import user_cache_dir
 
-    path = Path(os.environ.get("FASTACT_CACHE_DIR") or user_cache_dir("fastact")).absolute()
-    try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError:
-        return None
-    return path if os.access(path, os.R_OK | os.W_OK | os.X_OK) else None
+    chosen = os.environ.get("FASTACT_CACHE_DIR")
+    path = Path(chosen).expanduser().absolute() if chosen else Path(user_cache_dir("fastact"))
+    if not path.is_absolute():
+        raise RuntimeError("there is no home directory to keep compiled code in")
+    return path
+
+
+def _refuse(refusal: trust.RefusedError) -> None:
+    warn_once(
+        "cache",
+        f"{refusal}. Compiled code is run only if nobody but this user and root can have written it; "
+        "without it, functions are compiled in each process. FASTACT_CACHE_DIR can name another directory.",
+    )
 
 
 def _digest(key: str, code: bytes) -> bytes:
@@ -44,7 +85,10 @@ def _entry(key: str) -> Path | None:
 def read(key: str) -> bytes | None:
     path = _entry(key)
     try:
-        contents = path.read_bytes() if path else b""
+        contents = trust.read(path) if path else b""
+    except trust.RefusedError as refusal:
+        _refuse(refusal)
+        return None
     except OSError:
         return None
     code, digest = contents[:-DIGEST], contents[-DIGEST:]
@@ -54,12 +98,14 @@ def read(key: str) -> bytes | None:
 def write(key: str, code: bytes) -> None:
     """Under a name of its own first, then moved: a reader sees all of an entry or none."""
     path = _entry(key)
-    if path is None:
+    if path is None or problem():
         return
-    draft = path.with_suffix(f".{os.getpid()}")
+    draft = path.with_suffix(f".{secrets.token_hex(8)}")
     with contextlib.suppress(OSError):
+        file = trust.create(draft)
         try:
-            draft.write_bytes(code + _digest(key, code))
+            with file:
+                file.write(code + _digest(key, code))
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
@@ -69,7 +115,7 @@ def write(key: str, code: bytes) -> None:
 def lock(key: str) -> Iterator[None]:
     """Keep other processes from compiling the same thing. Only a courtesy: without it the work is done twice."""
     folder = directory()
-    if folder is None:
+    if folder is None or problem():
         yield
         return
     import filelock
@@ -77,6 +123,7 @@ def lock(key: str) -> Iterator[None]:
     # 64 locks for all entries, so that they do not litter the directory.
     guard = filelock.FileLock(folder / f"{int(key[:2], 16) % 64:02}.lock")
     with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError, filelock.Timeout, NotImplementedError):
-            stack.enter_context(guard.acquire(timeout=60))
+        # Whatever a file system without locks, or the library, may raise.
+        with contextlib.suppress(Exception):
+            stack.enter_context(guard.acquire(timeout=PATIENCE))
         yield

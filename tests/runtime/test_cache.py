@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.conftest import compiled_only
+from tests.conftest import compiled_only, needs_posix
 from tests.processes import PATIENCE, finish, run, start
 
 pytestmark = compiled_only
@@ -111,6 +112,104 @@ def test_directory_that_cannot_be_made(warm: Warm, tmp_path: Path, below: str) -
     assert compute(file / below) == warm.first
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert file.read_text() == "mine"
+
+
+#: What is done before fastact is imported, where nothing can be kept.
+HOMELESS = {
+    "nobody": """
+import os, pwd
+os.environ.pop("HOME", None)
+os.environ.pop("XDG_CACHE_HOME", None)
+del os.environ["FASTACT_CACHE_DIR"]
+def getpwuid(user): raise KeyError(user)
+pwd.getpwuid = getpwuid
+""",
+    "nowhere": """
+import os, tempfile
+os.environ["FASTACT_CACHE_DIR"] = "relative"
+os.chdir(tempfile.mkdtemp())
+os.rmdir(os.getcwd())
+""",
+}
+
+
+@needs_posix
+@pytest.mark.parametrize("case", HOMELESS)
+def test_without_a_place_code_is_compiled_in_memory(warm: Warm, tmp_path: Path, case: str) -> None:
+    """A user without an entry in the system's tables, and a directory that is gone."""
+    result = run(HOMELESS[case] + COMPUTE, FASTACT_CACHE_DIR=str(tmp_path), FASTACT_BACKEND="numba")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert outcome(result.stdout) == warm.first
+
+
+def test_home_directory_in_the_setting(warm: Warm, tmp_path: Path) -> None:
+    name = "USERPROFILE" if os.name == "nt" else "HOME"
+    result = run(COMPUTE, **{name: str(tmp_path), "FASTACT_CACHE_DIR": "~/code"})
+    assert outcome(result.stdout) == warm.first
+    assert len(entries(tmp_path / "code")) == 2
+
+
+#: Systems without locks.
+LOCKLESS = {
+    "call": """
+import errno, fcntl
+def flock(*_): raise OSError(errno.ENOSYS, "no locks")
+fcntl.flock = flock
+""",
+    "file_system": """
+import errno, fcntl
+def flock(*_): raise OSError(errno.ENOLCK, "no locks")
+fcntl.flock = flock
+""",
+    "library": """
+import filelock
+def acquire(*_, **__): raise RuntimeError("no locks")
+filelock.FileLock.acquire = acquire
+""",
+}
+
+
+@needs_posix
+@pytest.mark.parametrize("case", LOCKLESS)
+def test_without_locks_code_is_kept_all_the_same(warm: Warm, tmp_path: Path, case: str) -> None:
+    result = run(LOCKLESS[case] + COMPUTE, FASTACT_CACHE_DIR=str(tmp_path), FASTACT_BACKEND="numba")
+    assert result.returncode == 0, result.stderr
+    assert outcome(result.stdout) == warm.first
+    assert compute(tmp_path) == Outcome(False, warm.first.bits)
+
+
+#: Counts the seconds that locks are waited for.
+COUNTING = """
+import filelock
+acquire, seconds = filelock.FileLock.acquire, []
+def counted(lock, timeout):
+    seconds.append(timeout)
+    return acquire(lock, timeout=0)
+filelock.FileLock.acquire = counted
+"""
+
+
+@needs_posix
+def test_a_stopped_process_that_holds_all_locks(warm: Warm, tmp_path: Path) -> None:
+    """It is waited for, but not for long."""
+    hold = """
+import filelock, os, sys
+held = [filelock.FileLock(f"{os.environ['FASTACT_CACHE_DIR']}/{number:02}.lock") for number in range(64)]
+for lock in held: lock.acquire()
+print("held", flush=True)
+sys.stdin.read()
+"""
+    holder = start("-c", hold, FASTACT_CACHE_DIR=str(tmp_path))
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        result = run(f"{COUNTING}{COMPUTE}\nprint(max(seconds))", FASTACT_CACHE_DIR=str(tmp_path))
+    finally:
+        finish(holder)
+    assert result.stderr == ""
+    *found, longest = result.stdout.split()
+    assert outcome(" ".join(found)) == warm.first
+    assert float(longest) <= 5
 
 
 def test_directory_that_disappears(tmp_path: Path) -> None:
