@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from numba import cfunc
+from numba import cfunc, config
 from numba.core.codegen import AOTCodeLibrary, AOTCPUCodegen
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.ir import Loc
 from numba.core.registry import cpu_target
 
 __all__ = ["llvm_texts"]
@@ -46,14 +47,22 @@ def _codegen() -> _Codegen:
 
 @contextlib.contextmanager
 def _without_machine_code() -> Iterator[None]:
-    context = cpu_target.target_context
+    ours = [
+        (cpu_target.target_context, "_internal_codegen", _codegen()),
+        # NUMBA_DEBUGINFO and NUMBA_ENABLE_PROFILING would forbid inlining; LLVM aborts a process that insists.
+        (config, "DEBUGINFO_DEFAULT", 0),
+        # Numba makes paths relative to the working directory, which may be gone.
+        (Loc, "_get_path", lambda place: place.filename),
+    ]
     with global_compiler_lock:  # other threads' functions need machine code
-        usual = context._internal_codegen
-        context._internal_codegen = _codegen()
+        usual = [(owner, name, getattr(owner, name)) for owner, name, _ in ours]
         try:
+            for owner, name, value in ours:
+                setattr(owner, name, value)
             yield
         finally:
-            context._internal_codegen = usual
+            for owner, name, value in usual:
+                setattr(owner, name, value)
 
 
 def llvm_texts(functions: dict[str, tuple[Any, Any]]) -> list[str]:
