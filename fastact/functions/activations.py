@@ -18,6 +18,8 @@ from fastact.functions.homes import home
 from fastact.functions.parameters import parameters_of
 from fastact.functions.registry import ACTIVATIONS, KINDS
 from fastact.runtime.backends import backend as backend_in_use
+from fastact.runtime.backends import do_without
+from fastact.runtime.notices import UnavailableError
 from fastact.ufuncs.keywords import REQUIRED, Call, with_keywords
 from fastact.ufuncs.ufunc import Definition, make_ufunc, pickled_as
 
@@ -168,7 +170,11 @@ class Activation:
         key = kind, backend
         if key not in self._made:
             plain = not self.parameters and not self.options
-            self._made[key] = self.ufunc(kind, backend) if plain else self._with_keywords(kind, backend)
+            try:
+                made = self.ufunc(kind, backend) if plain else self._with_keywords(kind, backend)
+            except UnavailableError as error:
+                made = self.callable(kind, do_without(error))
+            self._made[key] = made
         return self._made[key]
 
     def ufunc(self, kind: str, backend: str, fixed: bool = False) -> np.ufunc:

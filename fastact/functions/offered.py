@@ -7,6 +7,7 @@ A module of :data:`FAMILIES` defines them with ``backend`` as first parameter an
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,8 @@ from typing import Any
 
 from fastact.functions.homes import home
 from fastact.runtime.backends import backend as backend_in_use
+from fastact.runtime.backends import do_without
+from fastact.runtime.notices import UnavailableError
 
 __all__ = ["FUNCTIONS", "offered"]
 
@@ -49,13 +52,19 @@ class _Functions(Mapping[str, Callable[..., Any]]):
 def _bind(function: Callable[..., Any], backend: str) -> Callable[..., Any]:
     @functools.wraps(function)
     def bound(*arguments: Any, **keywords: Any) -> Any:
-        return function(backend, *arguments, **keywords)
+        try:
+            return function(backend, *arguments, **keywords)
+        except UnavailableError as error:
+            return function(do_without(error), *arguments, **keywords)
 
     signature = inspect.signature(function)
     described: Any = bound
     described.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])
     described.__module__ = home(backend)
-    return described.in_front(bound) if backend == "numba" and hasattr(described, "in_front") else bound
+    if backend == "numba" and hasattr(described, "in_front"):
+        with contextlib.suppress(UnavailableError):  # the call will say so
+            return described.in_front(bound)
+    return bound
 
 
 FUNCTIONS = _Functions()

@@ -13,7 +13,8 @@ import numpy as np
 from fastact.catalogue import ACTIVATIONS
 from fastact.networks.checks import checked, inputs_of, objective_of, settings_of, sizes_of, targets_of, weights_of
 from fastact.networks.plan import LastFinite, OptimizerState, Parameters, Plan, Trainer
-from fastact.runtime.backends import backend
+from fastact.runtime.backends import backend, do_without
+from fastact.runtime.notices import UnavailableError
 
 __all__ = ["MLP"]
 
@@ -193,7 +194,7 @@ class MLP:
             self._parameters, [*activations[:-1], output], objective, x_ready, targets,
             self.batch_size or len(x_ready), passes or self.epochs, self._state, self._random if self.shuffle else None,
         )  # fmt: skip
-        trainer, kept = self._trainer()(plan), LastFinite(plan) if keep_finite else None
+        trainer, kept = self._trainer(plan), LastFinite(plan) if keep_finite else None
 
         def after_epoch() -> bool:
             self.loss_curve_ = np.concatenate([before, trainer.losses[: trainer.epoch]])
@@ -303,11 +304,16 @@ class MLP:
         activations = settings_of(self)[0]
         x = inputs_of(x, self.sizes[0], self.dtype, least=0)
         self._collect()
+        from fastact.networks import numpy_trainer
+
         if self._chosen() == "numba":
-            from fastact.networks.trainer import predict
-        else:
-            from fastact.networks.numpy_trainer import predict
-        return predict(self._parameters, activations, x)
+            from fastact.networks import trainer
+
+            try:
+                return trainer.predict(self._parameters, activations, x)
+            except UnavailableError as error:
+                do_without(error)
+        return numpy_trainer.predict(self._parameters, activations, x)
 
     # -- files ------------------------------------------------------------------------------------------
 
@@ -347,14 +353,17 @@ class MLP:
     def _chosen(self) -> str:
         return self._backend or backend()
 
-    def _trainer(self) -> type[Trainer]:
+    def _trainer(self, plan: Plan) -> Trainer:
         if self._chosen() == "numba":
             from fastact.networks.trainer import CompiledTrainer
 
-            return CompiledTrainer
+            try:
+                return CompiledTrainer(plan)
+            except UnavailableError as error:
+                do_without(error)
         from fastact.networks.numpy_trainer import NumpyTrainer
 
-        return NumpyTrainer
+        return NumpyTrainer(plan)
 
     def __copy__(self) -> MLP:
         """A network of its own: what two of them shared, training one would change in the other."""

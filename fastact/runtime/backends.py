@@ -8,9 +8,10 @@ from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 
+from fastact.runtime.notices import UnavailableError, in_one_line, warn_once
 from fastact.runtime.threads import pool
 
-__all__ = ["HOMES", "backend", "reason"]
+__all__ = ["HOMES", "backend", "do_without", "reason"]
 
 #: What compiles here: LLVM in llvmlite 0.45 to 0.47 aborts the process over an attribute of a function's.
 OLDEST = {"numba": (0, 66), "llvmlite": (0, 48)}
@@ -20,12 +21,15 @@ CHOICES = ("auto", "numba", "numpy")
 #: Where the functions that a backend computes are found.
 HOMES = {"numba": "fastact", "numpy": "fastact.fallback"}
 
+_given_up: list[str] = []  # why, once nothing more can be compiled
+
 
 def backend() -> str:
     """The backend in use, ``"numba"`` or ``"numpy"``.
 
     ``FASTACT_BACKEND`` chooses: ``auto`` (the default) takes Numba if it works here, ``numba`` insists on it,
-    ``numpy`` does without. The choice is made once, on first use.
+    ``numpy`` does without. The choice is made once, on first use; where Numba is installed and cannot be used, a
+    warning says why.
 
     Raises
     ------
@@ -48,6 +52,21 @@ def reason() -> str:
     return _choose()[1]
 
 
+def do_without(error: UnavailableError) -> str:
+    """Leave everything to NumPy from now on, because what is not in the cache can no longer be compiled.
+
+    Raises
+    ------
+    ImportError
+        If ``FASTACT_BACKEND`` is ``numba``.
+    """
+    problem = str(error)
+    if not _given_up:
+        _given_up.append(problem)
+        _choose.cache_clear()
+    return _choose()[0]
+
+
 @cache
 def _choose() -> tuple[str, str]:
     wish = os.environ.get("FASTACT_BACKEND", "auto").strip().lower() or "auto"
@@ -60,21 +79,29 @@ def _choose() -> tuple[str, str]:
         return "numba", "Numba works here"
     if wish == "numba":
         raise ImportError(f"FASTACT_BACKEND=numba, but {problem}")
+    if find_spec("numba") is not None:
+        warn_once("backend", f"NumPy computes, which is slower, because {problem}")
     return "numpy", problem
 
 
 def _problem_with_numba() -> str | None:
     """Load the driver: from the cache without Numba, or by compiling it, which shows whether Numba works."""
+    if _given_up:
+        return _given_up[0]
     for package, oldest in OLDEST.items():
         if find_spec(package) is None:
             return f"{package} is not installed"
         found = version(package)
         if tuple(map(int, re.findall(r"\d+", found)[:2])) < oldest:
             return f"{package} {found} is older than {'.'.join(map(str, oldest))}"
+    if os.environ.get("NUMBA_DISABLE_JIT", "").strip() not in ("", "0"):  # the driver may be cached, others may not
+        return "NUMBA_DISABLE_JIT is set"
     try:
         pool()
     except ValueError:  # FASTACT_NUM_THREADS makes no sense; that is for the user to know
         raise
+    except UnavailableError as error:
+        return str(error)
     except Exception as error:  # whatever a broken installation of Numba or LLVM may raise
-        return f"Numba does not work: {type(error).__name__}: {error}"
+        return f"Numba does not work: {in_one_line(error)}"
     return None

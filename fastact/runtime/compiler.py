@@ -20,6 +20,7 @@ import llvmlite.binding as llvm
 from fastact.runtime import cache as object_cache
 from fastact.runtime import sources
 from fastact.runtime.guard import compiling, once
+from fastact.runtime.notices import UnavailableError, in_one_line
 from fastact.simd.registers import host
 
 __all__ = ["assemble_object", "compiled", "load"]
@@ -63,17 +64,56 @@ def load(source: str, functions: Callable[[], Any], assemble: Callable[[Any], by
         Called only if nothing is cached: name, Numba signature and Python function of each.
     assemble
         What makes an object file of them; by default :func:`compile_object`.
+
+    Raises
+    ------
+    UnavailableError
+        If the system runs no code that was made here, or Numba compiles none.
     """
     with compiling:
+        _check_memory()
         key = key_of(source)
         code = object_cache.read(key)
         if code is None:
             with object_cache.lock(key):  # of many processes that start cold, one compiles
                 code = object_cache.read(key)
                 if code is None:
-                    code = (assemble or compile_object)(functions())
+                    code = _made(functions, assemble or compile_object)
                     object_cache.write(key, code)
         return link(code)
+
+
+def _check_memory() -> None:
+    """Hardened systems, and processes, let no memory become executable, and LLVM would end the process. Asked each
+    time, in 5 us, because a process can harden itself at any moment."""
+    try:
+        llvm.check_jit_execution()
+    except OSError:
+        problem = "the system lets this process run no code that it makes (SELinux, PR_SET_MDWE)"
+        raise UnavailableError(problem) from None
+
+
+def _made(functions: Callable[[], Any], assemble: Callable[[Any], bytes]) -> bytes:
+    try:
+        return assemble(functions())
+    except Exception as error:
+        problem = _why_nothing_compiles()
+        if problem is None:  # it is these functions that cannot be compiled
+            raise
+        raise UnavailableError(problem) from error
+
+
+@cache
+def _why_nothing_compiles() -> str | None:
+    """Why Numba compiles nothing at all; None if it does. Other functions may well be in the cache."""
+    try:
+        numba = import_module("numba")
+        if numba.config.DISABLE_JIT:
+            return "NUMBA_DISABLE_JIT is set"
+        import_module("fastact.runtime.frontend").llvm_texts({"nothing": (numba.void(), lambda: None)})
+    except Exception as error:  # whatever a broken installation may raise
+        return f"Numba does not work: {in_one_line(error)}"
+    return None
 
 
 @once

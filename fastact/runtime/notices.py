@@ -1,13 +1,23 @@
-"""What users are told at most once in a process."""
+"""That something does not work here, and what users are told of it: one line, at most once in a process."""
 
 from __future__ import annotations
 
 import sys
 import warnings
 
-__all__ = ["warn_once"]
+__all__ = ["UnavailableError", "in_one_line", "warn_once"]
+
+
+class UnavailableError(RuntimeError):
+    """Nothing can be compiled, or run, in this process; says why. NumPy can compute all the same."""
+
 
 _told: set[str] = set()
+
+
+def in_one_line(error: BaseException) -> str:
+    """What kind of error it is, and the first line of what it says: Numba's go on for pages."""
+    return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
 
 
 def warn_once(subject: str, message: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastact.runtime.notices import UnavailableError
 from fastact.ufuncs.memory import empty_like
 from fastact.ufuncs.nested import fits
 from fastact.ufuncs.sums import FLOATS, LENGTH, Sum, rounded
@@ -36,13 +37,20 @@ class LearnedBackward:
         channels = _channels(parameter.shape, x.shape)
         if dx is None or channels is None:
             return NotImplemented
-        sums = np.empty(channels)
-        aligned = parameter.reshape(channels)
-        for channel in np.ndindex(channels):
-            part = tuple([slice(None) if size == 1 else i for size, i in zip(channels, channel)])
-            value = aligned[(*channel, ...)]
-            sums[channel] = rounded(self.total(x.dtype, [grad[part], x[part], value], [dx[part]]), x.dtype)
+        try:
+            sums = self._sums(grad, x, parameter.reshape(channels), dx)
+        except UnavailableError:
+            return NotImplemented
         return dx, sums.astype(x.dtype).reshape(parameter.shape)[()]
+
+    def _sums(self, grad: np.ndarray, x: np.ndarray, parameter: np.ndarray, dx: np.ndarray) -> np.ndarray:
+        """For each channel the parameter's gradient, while dx is written."""
+        sums = np.empty(parameter.shape)
+        for channel in np.ndindex(parameter.shape):
+            part = tuple([slice(None) if size == 1 else i for size, i in zip(parameter.shape, channel)])
+            value = parameter[(*channel, ...)]
+            sums[channel] = rounded(self.total(x.dtype, [grad[part], x[part], value], [dx[part]]), x.dtype)
+        return sums
 
 
 def _output(keywords: Mapping[str, Any], x: np.ndarray, operands: Sequence[np.ndarray]) -> np.ndarray | None:

@@ -22,6 +22,7 @@ import numpy as np
 
 from fastact.runtime.backends import backend
 from fastact.runtime.guard import once
+from fastact.runtime.notices import UnavailableError
 from fastact.runtime.numpy_api import SET_HANDLER, numpy_functions
 from fastact.simd.layout import Kept
 
@@ -151,7 +152,10 @@ def _handler() -> Any:
         return None
     from fastact.runtime import compiler
 
-    code = compiler.compiled("fastact.ufuncs.kept_blocks")
+    try:
+        code = compiler.compiled("fastact.ufuncs.kept_blocks")
+    except UnavailableError:
+        return None
     functions = (code[name] for name in ("allocate", "allocate_zeros", "reallocate", "deallocate"))
     handler = _Handler(b"fastact", 1, ctypes.addressof(_record()), *functions)
     name = ctypes.create_string_buffer(b"mem_handler")

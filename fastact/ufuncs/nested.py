@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastact.runtime import threads
+from fastact.runtime.notices import UnavailableError
 from fastact.runtime.numpy_api import address
 from fastact.simd.layout import Pool
 from fastact.ufuncs.memory import empty
@@ -133,7 +134,10 @@ def run_nested(
         inputs = [np.broadcast_to(np.asarray(o, dtype), shape) for o in operands]
     except ValueError:
         return NotImplemented
-    return out if run_rows(records[storages.index(dtype.name)], inputs, [out]) else NotImplemented
+    try:
+        return out if run_rows(records[storages.index(dtype.name)], inputs, [out]) else NotImplemented
+    except UnavailableError:
+        return NotImplemented
 
 
 def fits(out: Any, shape: tuple[int, ...], dtype: np.dtype, arrays: Sequence[np.ndarray]) -> bool:

@@ -11,6 +11,7 @@ the ufunc's record holds the address of a callback into Python that compiles and
 from __future__ import annotations
 
 import _thread
+import contextlib
 import copyreg
 import ctypes
 import threading
@@ -24,7 +25,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastact.formulas.expressions import Expression, constant, of_vectors, substitute, variable
+from fastact.runtime.backends import do_without
 from fastact.runtime.guard import compiling
+from fastact.runtime.notices import UnavailableError
 from fastact.runtime.numpy_api import (
     FROM_FUNCTION_AND_DATA,
     FROM_FUNCTION_DATA_AND_SIGNATURE,
@@ -257,11 +260,20 @@ def _compile_entry(entry: _LoopEntry) -> None:
         try:
             set_thresholds(entry.record, entry.definition, entry.storage)
             entry.record[Loop.FUNCTION] = compile_loop(entry.definition, entry.storage)
+        except UnavailableError as error:
+            _use_fallback(entry.record)
+            with contextlib.suppress(ImportError):  # NumPy, which called, would not hear of it
+                do_without(error)
         except BaseException:
-            # Python code can compute too. The report that the thread prints says what went wrong.
-            entry.record[[Loop.WORTH_SHARING, Loop.WORTH_WAKING]] = np.iinfo(np.int64).max
-            entry.record[Loop.FUNCTION] = _address(_fallback_loop)
+            # The report that the thread prints says what went wrong.
+            _use_fallback(entry.record)
             raise
+
+
+def _use_fallback(record: np.ndarray) -> None:
+    """Python code can compute too."""
+    record[[Loop.WORTH_SHARING, Loop.WORTH_WAKING]] = np.iinfo(np.int64).max
+    record[Loop.FUNCTION] = _address(_fallback_loop)
 
 
 def set_thresholds(record: np.ndarray, definition: Definition, storage: str) -> None:

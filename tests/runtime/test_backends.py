@@ -25,3 +25,100 @@ def test_settings_of_numbas_do_not_reach_compiled_code(tmp_path: Path, setting: 
     result = run(COMPUTE, FASTACT_CACHE_DIR=str(tmp_path), **{setting: "1"})
     assert (result.returncode, result.stderr, result.stdout) == (0, "", usual.stdout)
     assert result.stdout.startswith("numba ")
+
+
+#: Functions of each kind; the elementwise ones have been compiled before, and others not.
+EVERYTHING = """
+import numpy as np
+import fastact
+x = np.linspace(-9, 9, 1001, dtype=np.float32).reshape(7, 143)
+labels = np.arange(7)
+results = [
+    fastact.sigmoid(x), fastact.tanh(x), fastact.elu(x, 0.5), fastact.prelu_backward(x, x, np.float32(0.5))[1],
+    fastact.softmax(x), fastact.cross_entropy(x, labels), fastact.mse_loss(x, x + 1), fastact.swiglu(x[:, :142]),
+    fastact.dense(x, x, activation="gelu"), fastact.leaky_relu(np.ones((300, 800)), np.full((300, 1), 0.5)),
+]
+network = fastact.MLP([143, 5, 7], loss="cross_entropy", epochs=2, random_state=0).fit(x, labels)
+results += [network.loss_curve_, network.predict_proba(x)]
+expected = [
+    fastact.fallback.sigmoid(x), fastact.fallback.tanh(x), fastact.fallback.elu(x, 0.5),
+    fastact.fallback.prelu_backward(x, x, np.float32(0.5))[1], fastact.fallback.softmax(x),
+    fastact.fallback.cross_entropy(x, labels), fastact.fallback.mse_loss(x, x + 1), fastact.fallback.swiglu(x[:, :142]),
+    fastact.fallback.dense(x, x, activation="gelu"),
+    fastact.fallback.leaky_relu(np.ones((300, 800)), np.full((300, 1), 0.5)),
+]
+network = fastact.fallback.MLP([143, 5, 7], loss="cross_entropy", epochs=2, random_state=0).fit(x, labels)
+expected += [network.loss_curve_, network.predict_proba(x)]
+for result, other in zip(results, expected):
+    np.testing.assert_allclose(result, other, rtol=1e-4, atol=1e-5)
+print(fastact.backend())
+"""
+
+
+#: What comes before, where nothing can be compiled; and why NumPy computes then.
+WITHHELD = {
+    "disabled": ("import os\nos.environ['NUMBA_DISABLE_JIT'] = '1'", "NUMBA_DISABLE_JIT is set"),
+    "disabled_later": ("import numba\nnumba.config.DISABLE_JIT = 1", "NUMBA_DISABLE_JIT is set"),
+    "not_importable": (
+        "import sys\nsys.modules['numba.core.registry'] = None",
+        "Numba does not work: ModuleNotFoundError: import of numba.core.registry halted; None in sys.modules",
+    ),
+    "not_compiling": (
+        "import numba\ndef cfunc(*_, **__): raise TypeError('broken\\nat length')\nnumba.cfunc = cfunc",
+        "Numba does not work: TypeError: broken",
+    ),
+    "memory": (
+        "import ctypes\nif ctypes.CDLL(None).prctl(65, 1, 0, 0, 0) != 0: raise SystemExit('no prctl')",
+        "the system lets this process run no code that it makes (SELinux, PR_SET_MDWE)",
+    ),
+}
+
+#: What is in the cache by then.
+CACHED = {"nothing": "", "some": "import numpy, fastact; fastact.sigmoid(numpy.ones(1, 'f'))"}
+
+
+def without(case: str, folder: Path, cached: str, code: str, **env: str) -> tuple[str, str]:
+    """What such a process prints, and what it warns of."""
+    assert run(CACHED[cached], FASTACT_CACHE_DIR=str(folder)).returncode == 0
+    result = run(f"{WITHHELD[case][0]}\n{code}", FASTACT_CACHE_DIR=str(folder), **env)
+    if "no prctl" in result.stderr:
+        pytest.skip("this machine's kernel has no PR_SET_MDWE")
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip(), result.stderr
+
+
+@compiled_only
+@pytest.mark.parametrize("cached", CACHED)
+@pytest.mark.parametrize("case", WITHHELD)
+def test_what_cannot_be_compiled_is_left_to_numpy(tmp_path: Path, case: str, cached: str) -> None:
+    printed, warning = without(case, tmp_path, cached, EVERYTHING)
+    assert printed == "numpy"
+    assert warning.count("\n") <= 2, warning
+    assert f"RuntimeWarning: fastact: NumPy computes, which is slower, because {WITHHELD[case][1]}\n" in warning
+
+
+@compiled_only
+@pytest.mark.parametrize("cached", CACHED)
+@pytest.mark.parametrize("case", ["disabled", "not_importable", "memory"])
+def test_who_insists_on_numba_is_told(tmp_path: Path, case: str, cached: str) -> None:
+    code = """
+import fastact
+try:
+    fastact.softmax([1.0, 2.0])
+except ImportError as error:
+    print(error)
+"""
+    printed, warning = without(case, tmp_path, cached, code, FASTACT_BACKEND="numba")
+    assert (printed, warning) == (f"FASTACT_BACKEND=numba, but {WITHHELD[case][1]}", "")
+
+
+@compiled_only
+def test_info_says_why(tmp_path: Path) -> None:
+    code = "import sys\nsys.argv = ['fastact', 'info']\nfrom fastact.commands.parser import main\nmain()"
+    printed, _ = without("not_importable", tmp_path, "nothing", code)
+    assert f"numpy ({WITHHELD['not_importable'][1]})" in printed
+
+
+def test_who_asks_for_numpy_is_not_warned() -> None:
+    result = run(EVERYTHING, FASTACT_BACKEND="numpy")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "numpy\n", "")
