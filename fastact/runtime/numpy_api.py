@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["address", "numpy_functions"]
+__all__ = ["address", "numpy_functions", "refuse_subinterpreters"]
 
 #: Places in ``_UFUNC_API``.
 FROM_FUNCTION_AND_DATA, REGISTER_LOOP_FOR_TYPE, FROM_FUNCTION_DATA_AND_SIGNATURE = 1, 2, 31
@@ -23,6 +23,17 @@ def numpy_functions(capsule: str) -> Any:
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
     pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     return ctypes.cast(pointer(getattr(umath, capsule), None), ctypes.POINTER(ctypes.c_void_p))
+
+
+def refuse_subinterpreters() -> None:
+    """Raise ImportError elsewhere than in Python's main interpreter.
+
+    It is there that ctypes calls Python functions back; another interpreter's call would wait for it for ever.
+    """
+    current, main = ctypes.pythonapi.PyInterpreterState_Get, ctypes.pythonapi.PyInterpreterState_Main
+    current.restype = main.restype = ctypes.c_void_p
+    if current() != main():
+        raise ImportError("fastact works in Python's main interpreter only, and in threads and processes of it")
 
 
 def address(array: np.ndarray) -> int:

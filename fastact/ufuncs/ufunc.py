@@ -14,6 +14,7 @@ import _thread
 import contextlib
 import copyreg
 import ctypes
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -24,7 +25,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastact.formulas.expressions import Expression, constant, of_vectors, substitute, variable
+from fastact.formulas.expressions import Expression, constant, of_vectors, substitute
+from fastact.formulas.fallback import numpy_function
+from fastact.formulas.nodes import topological
 from fastact.runtime.backends import do_without
 from fastact.runtime.guard import compiling
 from fastact.runtime.notices import UnavailableError
@@ -33,10 +36,13 @@ from fastact.runtime.numpy_api import (
     FROM_FUNCTION_DATA_AND_SIGNATURE,
     REGISTER_LOOP_FOR_TYPE,
     numpy_functions,
+    refuse_subinterpreters,
 )
 from fastact.simd.layout import Loop
 
 __all__ = ["STORAGES", "Definition", "make_ufunc", "pickled_as"]
+
+refuse_subinterpreters()
 
 Words = ctypes.POINTER(ctypes.c_ssize_t)
 LOOP = ctypes.CFUNCTYPE(None, Words, Words, Words, Words)
@@ -72,7 +78,12 @@ class Definition(NamedTuple):
     def results_for(self, storage: str) -> tuple[Expression, ...]:
         """The results with the constants in place, rounded as an operand of that type would be."""
         kind = np.dtype(storage if "float" in storage else "float64").type
-        values = {variable(name): constant(float(kind(value))) for name, value in self.constants.items()}
+        # Variables that are in there, not new ones: when the process ends, equal nodes are no longer identical.
+        values = {
+            node: constant(float(kind(self.constants[node.operands[0]])))
+            for node in topological(*self.results)
+            if node.operation == "variable" and node.operands[0] in self.constants
+        }
         return of_vectors(substitute(self.results, values)) if values else self.results
 
     def source(self, storage: str) -> str:
@@ -237,12 +248,28 @@ def _resolve(record: Any) -> None:
     entry = _entries[record[Loop.INDEX]]
     while not entry.record[Loop.FUNCTION]:
         try:
-            # In a thread of its own, because Ctrl-C strikes the main thread, and must not strike LLVM.
-            worker = threading.Thread(target=_compile_entry, args=(entry,))
-            worker.start()
-            worker.join()
+            worker = _begun(entry)
+            if worker:
+                worker.join()
+            else:
+                _compile_entry(entry)
         except KeyboardInterrupt:  # the driver waits for an address to jump to; finish first
             interrupt = _InterruptOnReturn()  # noqa: F841
+
+
+def _begun(entry: _LoopEntry) -> threading.Thread | None:
+    """A thread that compiles a loop, because Ctrl-C strikes the main thread, and must not strike LLVM.
+
+    None where the system starts no more threads, and at the end of the process, where none would ever run.
+    """
+    if sys.is_finalizing():
+        return None
+    worker = threading.Thread(target=_compile_entry, args=(entry,))
+    try:
+        worker.start()
+    except RuntimeError:
+        return None
+    return worker
 
 
 class _InterruptOnReturn:
@@ -265,9 +292,9 @@ def _compile_entry(entry: _LoopEntry) -> None:
             with contextlib.suppress(ImportError):  # NumPy, which called, would not hear of it
                 do_without(error)
         except BaseException:
-            # The report that the thread prints says what went wrong.
             _use_fallback(entry.record)
-            raise
+            if not sys.is_finalizing():  # when modules go, nothing is wrong
+                raise  # the report that is printed says what went wrong
 
 
 def _use_fallback(record: np.ndarray) -> None:
@@ -306,8 +333,6 @@ def _operand(address: int, size: int, stride: int, storage: str) -> np.ndarray:
 
 @cache
 def _numpy_function(index: int) -> Callable[..., Any]:
-    from fastact.formulas.fallback import numpy_function
-
     definition, storage, _ = _entries[index]
     return numpy_function(definition.name, definition.inputs, definition.results_for(storage))
 

@@ -225,6 +225,62 @@ def test_exit_waits_for_nothing(case: str) -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
+#: First calls of a function where no thread can be started for its compiler.
+THREADLESS = {
+    "no_more_threads": """
+def start(thread): raise RuntimeError("can't start new thread")
+threading.Thread.start = start
+print(softplus(0.0))
+""",
+    "at_exit": "import atexit\natexit.register(lambda: print(softplus(0.0)))",
+    "modules_are_gone": """
+class Late:
+    def __del__(self, softplus=softplus, print=print): print(softplus(0.0), flush=True)
+late = Late()
+""",
+    "main_thread_has_ended": """
+def wait():
+    threading.main_thread().join()
+    print(softplus(0.0))
+threading.Thread(target=wait).start()
+""",
+}
+
+
+@pytest.mark.parametrize("case", THREADLESS)
+def test_first_call_without_a_thread_for_the_compiler(tmp_path: Any, case: str) -> None:
+    code = f"import threading, fastact\nsoftplus = fastact.softplus\n{THREADLESS[case]}"
+    result = run(code, FASTACT_CACHE_DIR=str(tmp_path))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert abs(float(result.stdout) - 0.6931471805599453) < 1e-15
+
+
+#: What another interpreter of the same process is to run.
+ELSEWHERE = """
+import sys, warnings
+sys.path[:] = PATH
+warnings.simplefilter("ignore")
+import fastact
+for namespace in fastact, fastact.fallback:
+    try: namespace.sigmoid(0.0)
+    except ImportError as error: print(error, flush=True)
+"""
+
+
+def test_subinterpreters_are_refused() -> None:
+    """What C code calls of Python's runs in the main interpreter, for which another would wait for ever."""
+    code = f"""
+import sys
+try: import _interpreters as interpreters
+except ImportError: import _xxsubinterpreters as interpreters
+other = interpreters.create("legacy") if sys.version_info >= (3, 13) else interpreters.create()
+interpreters.run_string(other, {ELSEWHERE!r}.replace("PATH", repr(sys.path)))
+"""
+    refusal = "fastact works in Python's main interpreter only, and in threads and processes of it"
+    result = run(code)
+    assert result.stdout.splitlines() == [refusal] * 2, result.stderr
+
+
 LOOP = """
 try:
     {}
