@@ -30,7 +30,7 @@ def test_importing_loads_no_compiler() -> None:
 @compiled_only
 def test_an_old_compiler_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     """LLVM would abort the process."""
-    monkeypatch.setattr(backends, "version", lambda package: "0.62.1")
+    monkeypatch.setattr(backends, "version_of", lambda package: "0.62.1")
     assert backends._problem_with_numba() == "numba 0.62.1 is older than 0.66"
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 from functools import cache
-from importlib.metadata import version
 from importlib.util import find_spec
 
 from fastact.runtime.notices import UnavailableError, in_one_line, warn_once
+from fastact.runtime.sources import version_of
 from fastact.runtime.threads import pool
 
 __all__ = ["HOMES", "backend", "do_without", "reason"]
@@ -88,15 +88,15 @@ def _problem_with_numba() -> str | None:
     """Load the driver: from the cache without Numba, or by compiling it, which shows whether Numba works."""
     if _given_up:
         return _given_up[0]
-    for package, oldest in OLDEST.items():
-        if find_spec(package) is None:
-            return f"{package} is not installed"
-        found = version(package)
-        if tuple(map(int, re.findall(r"\d+", found)[:2])) < oldest:
-            return f"{package} {found} is older than {'.'.join(map(str, oldest))}"
-    if os.environ.get("NUMBA_DISABLE_JIT", "").strip() not in ("", "0"):  # the driver may be cached, others may not
-        return "NUMBA_DISABLE_JIT is set"
     try:
+        for package, oldest in OLDEST.items():
+            if find_spec(package) is None:
+                return f"{package} is not installed"
+            found = version_of(package)
+            if tuple(map(int, re.findall(r"\d+", found)[:2])) < oldest:
+                return f"{package} {found} is older than {'.'.join(map(str, oldest))}"
+        if os.environ.get("NUMBA_DISABLE_JIT", "").strip() not in ("", "0"):  # with all or some functions in the cache
+            return "NUMBA_DISABLE_JIT is set"
         pool()
     except ValueError:  # FASTACT_NUM_THREADS makes no sense; that is for the user to know
         raise

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
-from importlib.metadata import version
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -31,7 +30,7 @@ _engines: list[Any] = []  # linked code must stay where it is for as long as the
 @cache
 def toolchain() -> bytes:
     """What all compiled code depends on: this compiler and those below it, and the machine."""
-    parts = [version("numba"), llvm.__name__, version("llvmlite"), version("numpy"), sys.version, *host()]
+    parts = [*map(sources.version_of, ("numba", "llvmlite", "numpy")), sys.version, *host()]
     here = sources.text_of(__name__)
     return b"\0".join([*(part.encode() for part in parts), here.encode(), *sources.reached(here).values()])
 

@@ -7,31 +7,80 @@ looks at the function's file alone, and meets changes elsewhere with stale machi
 
 from __future__ import annotations
 
+import hashlib
+import marshal
 import re
+import sys
+from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from os.path import join
+from types import CodeType
+from typing import Any
 
-__all__ = ["reached", "text_of"]
+__all__ = ["reached", "text_of", "version_of"]
 
 PACKAGE = __name__.partition(".")[0]
 
 IMPORT = re.compile(rf"^[ \t]*from ({PACKAGE}[\w.]+) import (\([^)]*\)|.*)", re.MULTILINE)
 
 
+def version_of(package: str) -> str:
+    """The version of an installed package, also in a frozen program, which may have been shipped without records."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return str(import_module(package).__version__)
+
+
+@cache
+def _root() -> str:
+    package = find_spec(PACKAGE)
+    assert package
+    assert package.submodule_search_locations
+    return str(package.submodule_search_locations[0])
+
+
+def _loader(module: str) -> Any:
+    """What would load a module, found without importing those above it; None if there is none of that name."""
+    folder = join(_root(), *module.split(".")[1:-1])
+    specs = (finder.find_spec(module, [folder]) for finder in sys.meta_path)
+    return next((spec.loader for spec in specs if spec), None)
+
+
 @cache
 def _text(module: str) -> bytes | None:
-    """A module's source; None if there is none of that name. By its loader, so that a zipped package will do."""
-    root = find_spec(PACKAGE)
-    assert root
-    assert root.submodule_search_locations
-    path = join(root.submodule_search_locations[0], *module.split(".")[1:])
-    for file in (f"{path}.py", join(path, "__init__.py")):
-        try:
-            return bytes(root.loader.get_data(file))  # type: ignore[union-attr]
-        except OSError:
-            continue
-    return None
+    """A module's source, or what stands for it where programs are shipped without; None if there is no such module.
+
+    By its loader, so that zipped and frozen programs will do.
+    """
+    loader = _loader(module)
+    if loader is None:
+        return None
+    source = loader.get_source(module)
+    return (_stand_in(loader.get_code(module)) if source is None else source).encode()
+
+
+def _stand_in(code: CodeType) -> str:
+    """A text that is another for other code, and has the same imports."""
+    # Version 2 writes equal code as equal bytes; later ones depend on who else refers to its constants.
+    return "\n".join([*_imports_of(code), hashlib.sha256(marshal.dumps(code, 2)).hexdigest()])
+
+
+def _imports_of(code: CodeType) -> Iterator[str]:
+    import dis
+
+    names: Any = None
+    for instruction in dis.get_instructions(code):
+        if instruction.opname == "IMPORT_NAME" and names:
+            yield f"from {instruction.argval} import {', '.join(names)}"
+        elif instruction.opname == "LOAD_CONST":
+            names = instruction.argval
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _imports_of(constant)
 
 
 def text_of(module: str) -> str:
