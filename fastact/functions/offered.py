@@ -50,12 +50,16 @@ class _Functions(Mapping[str, Callable[..., Any]]):
 
 
 def _bind(function: Callable[..., Any], backend: str) -> Callable[..., Any]:
+    computing = backend
+
     @functools.wraps(function)
     def bound(*arguments: Any, **keywords: Any) -> Any:
+        nonlocal computing
         try:
-            return function(backend, *arguments, **keywords)
+            return function(computing, *arguments, **keywords)
         except UnavailableError as error:
-            return function(do_without(error), *arguments, **keywords)
+            computing = do_without(error)
+            return function(computing, *arguments, **keywords)
 
     signature = inspect.signature(function)
     described: Any = bound

@@ -11,7 +11,6 @@ the ufunc's record holds the address of a callback into Python that compiles and
 from __future__ import annotations
 
 import _thread
-import contextlib
 import copyreg
 import ctypes
 import sys
@@ -30,7 +29,7 @@ from fastact.formulas.fallback import numpy_function
 from fastact.formulas.nodes import topological
 from fastact.runtime.backends import do_without
 from fastact.runtime.guard import compiling
-from fastact.runtime.notices import UnavailableError
+from fastact.runtime.notices import UnavailableError, warn_once
 from fastact.runtime.numpy_api import (
     FROM_FUNCTION_AND_DATA,
     FROM_FUNCTION_DATA_AND_SIGNATURE,
@@ -289,8 +288,10 @@ def _compile_entry(entry: _LoopEntry) -> None:
             entry.record[Loop.FUNCTION] = compile_loop(entry.definition, entry.storage)
         except UnavailableError as error:
             _use_fallback(entry.record)
-            with contextlib.suppress(ImportError):  # NumPy, which called, would not hear of it
+            try:
                 do_without(error)
+            except ImportError as refusal:  # NumPy, which called, would not hear of it
+                warn_once("backend", f"NumPy computes {entry.definition.name}: {refusal}")
         except BaseException:
             _use_fallback(entry.record)
             if not sys.is_finalizing():  # when modules go, nothing is wrong

@@ -113,6 +113,17 @@ except ImportError as error:
 
 
 @compiled_only
+def test_who_insists_on_numba_is_warned_from_within_a_ufunc(tmp_path: Path) -> None:
+    """NumPy calls the loop, and takes no exception of it."""
+    code = "import fastact\nprint(fastact.sigmoid(0.0))"
+    printed, warning = without("not_importable", tmp_path, "some", code, FASTACT_BACKEND="numba")
+    assert printed == "0.5"
+    refusal = f"FASTACT_BACKEND=numba, but {WITHHELD['not_importable'][1]}"
+    assert f"RuntimeWarning: fastact: NumPy computes sigmoid: {refusal}\n" in warning
+    assert warning.count("\n") <= 2
+
+
+@compiled_only
 def test_info_says_why(tmp_path: Path) -> None:
     code = "import sys\nsys.argv = ['fastact', 'info']\nfrom fastact.commands.parser import main\nmain()"
     printed, _ = without("not_importable", tmp_path, "nothing", code)

@@ -80,10 +80,8 @@ def test_shipped_programs(tmp_path: Path, ship: Callable[..., None], pack: Calla
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_byte_code_says_what_a_module_imports(path: Path) -> None:
     tree = ast.parse(path.read_text())
-    statements = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    assert sources.imported(sources._stand_in(compile(tree, "module", "exec"))) == sources.imported(
-        "\n".join(statements)
-    )
+    statements = "\n".join(ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
+    assert sources.imported(sources._stand_in(compile(tree, "module", "exec"))) == sources.imported(statements)
 
 
 def test_byte_code_that_differs_is_told_apart() -> None:
