@@ -17,9 +17,15 @@ from typing import Any, TypeVar
 
 import filelock  # noqa: F401
 
-__all__ = ["compiling", "once"]
+__all__ = ["compiling", "held_by_caller", "once"]
 
 compiling = threading.RLock()
+
+
+def held_by_caller() -> bool:
+    """Whether the calling thread is the one that compiles."""
+    return compiling._is_owned()  # type: ignore[attr-defined]  # what threading.Condition asks of any lock
+
 
 T = TypeVar("T")
 

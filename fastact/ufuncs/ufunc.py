@@ -28,7 +28,7 @@ from fastact.formulas.expressions import Expression, constant, of_vectors, subst
 from fastact.formulas.fallback import numpy_function
 from fastact.formulas.nodes import topological
 from fastact.runtime.backends import do_without
-from fastact.runtime.guard import compiling
+from fastact.runtime.guard import compiling, held_by_caller
 from fastact.runtime.notices import UnavailableError, warn_once
 from fastact.runtime.numpy_api import (
     FROM_FUNCTION_AND_DATA,
@@ -259,14 +259,15 @@ def _resolve(record: Any) -> None:
 def _begun(entry: _LoopEntry) -> threading.Thread | None:
     """A thread that compiles a loop, because Ctrl-C strikes the main thread, and must not strike LLVM.
 
-    None where the system starts no more threads, and at the end of the process, where none would ever run.
+    None where the system starts no more threads, and where none would ever come to compile: at the end of the process,
+    and if this thread is compiling already, and collects garbage whose finalizer calls.
     """
-    if sys.is_finalizing():
+    if sys.is_finalizing() or held_by_caller():
         return None
     worker = threading.Thread(target=_compile_entry, args=(entry,))
     try:
         worker.start()
-    except RuntimeError:
+    except (RuntimeError, MemoryError):
         return None
     return worker
 
@@ -280,22 +281,26 @@ class _InterruptOnReturn:
 
 
 def _compile_entry(entry: _LoopEntry) -> None:
-    with compiling:
-        if entry.record[Loop.FUNCTION]:
-            return
-        try:
+    ending = sys.is_finalizing()
+    if not compiling.acquire(blocking=not ending):  # who holds it has been stopped for good
+        _use_fallback(entry.record)
+        return
+    try:
+        if not entry.record[Loop.FUNCTION]:
             set_thresholds(entry.record, entry.definition, entry.storage)
             entry.record[Loop.FUNCTION] = compile_loop(entry.definition, entry.storage)
-        except UnavailableError as error:
-            _use_fallback(entry.record)
-            try:
-                do_without(error)
-            except ImportError as refusal:  # NumPy, which called, would not hear of it
-                warn_once("backend", f"NumPy computes {entry.definition.name}: {refusal}")
-        except BaseException:
-            _use_fallback(entry.record)
-            if not sys.is_finalizing():  # when modules go, nothing is wrong
-                raise  # the report that is printed says what went wrong
+    except UnavailableError as error:
+        _use_fallback(entry.record)
+        try:
+            do_without(error)
+        except ImportError as refusal:  # NumPy, which called, would not hear of it
+            warn_once("backend", f"NumPy computes {entry.definition.name}: {refusal}")
+    except BaseException:
+        _use_fallback(entry.record)
+        if not ending:  # when modules go, nothing is wrong
+            raise  # the report that is printed says what went wrong
+    finally:
+        compiling.release()
 
 
 def _use_fallback(record: np.ndarray) -> None:

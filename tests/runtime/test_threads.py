@@ -238,6 +238,24 @@ class Late:
     def __del__(self, softplus=softplus, print=print): print(softplus(0.0), flush=True)
 late = Late()
 """,
+    "stopped_compiler": """
+from fastact.runtime.guard import compiling
+other = threading.Thread(target=compiling.acquire)
+other.start(); other.join()
+class Late:
+    def __del__(self, softplus=softplus, print=print): print(softplus(0.0), flush=True)
+late = Late()
+""",
+    "garbage_of_a_compilation": """
+from fastact.runtime import compiler
+compile_object = compiler.compile_object
+def compile_and_collect(functions):
+    compiler.compile_object = compile_object
+    print(softplus(0.0))
+    return compile_object(functions)
+compiler.compile_object = compile_and_collect
+assert fastact.sigmoid(0.0) == 0.5
+""",
     "main_thread_has_ended": """
 def wait():
     threading.main_thread().join()
@@ -247,7 +265,9 @@ threading.Thread(target=wait).start()
 }
 
 
-@pytest.mark.parametrize("case", THREADLESS)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[compiled_only] * ("fastact.runtime" in THREADLESS[case])) for case in THREADLESS]
+)
 def test_first_call_without_a_thread_for_the_compiler(tmp_path: Any, case: str) -> None:
     code = f"import threading, fastact\nsoftplus = fastact.softplus\n{THREADLESS[case]}"
     result = run(code, FASTACT_CACHE_DIR=str(tmp_path))
