@@ -66,7 +66,14 @@ def _text(module: str) -> bytes | None:
 def _stand_in(code: CodeType) -> str:
     """A text that is another for other code, and has the same imports."""
     # Version 2 writes equal code as equal bytes; later ones depend on who else refers to its constants.
-    return "\n".join([*_imports_of(code), hashlib.sha256(marshal.dumps(code, 2)).hexdigest()])
+    return "\n".join([*_imports_of(code), hashlib.sha256(marshal.dumps(_in_order(code), 2)).hexdigest()])
+
+
+def _in_order(constant: Any) -> Any:
+    """Code, or a constant of it, with sets as tuples: Python 3.10 writes sets in another order in each process."""
+    if isinstance(constant, CodeType):
+        return constant.replace(co_consts=tuple(map(_in_order, constant.co_consts)))
+    return tuple(sorted(map(repr, constant))) if isinstance(constant, frozenset) else constant
 
 
 def _imports_of(code: CodeType) -> Iterator[str]:

@@ -126,6 +126,7 @@ pwd.getpwuid = getpwuid
 """,
     "nowhere": """
 import os, tempfile
+import numpy  # which Python 3.13.0 cannot import there
 os.environ["FASTACT_CACHE_DIR"] = "relative"
 os.chdir(tempfile.mkdtemp())
 os.rmdir(os.getcwd())
