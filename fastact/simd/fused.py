@@ -22,19 +22,30 @@ def has_fused() -> bool:
 
 
 def fused(builder: ir.IRBuilder, a: Any, b: Any, c: Any) -> Any:
-    kind = a.type
+    """Of vectors or numbers."""
+    kind, single = a.type, _element(a.type) == ir.FloatType()
     if has_fused():
-        function_type = ir.FunctionType(kind, [kind] * 3)
-        size = f"v{kind.count}f{32 if str(kind.element) == 'float' else 64}"
-        name = f"llvm.fma.{size}"
-        function = builder.module.globals.get(name) or ir.Function(builder.module, function_type, name)
+        lanes = f"v{kind.count}" if isinstance(kind, ir.VectorType) else ""
+        name = f"llvm.fma.{lanes}{'f32' if single else 'f64'}"
+        function = builder.module.globals.get(name) or ir.Function(
+            builder.module, ir.FunctionType(kind, [kind] * 3), name
+        )
         return builder.call(function, [a, b, c])
-    return _in_double(builder, a, b, c) if str(kind.element) == "float" else _in_two_parts(builder, a, b, c)
+    return _in_double(builder, a, b, c) if single else _in_two_parts(builder, a, b, c)
+
+
+def _element(kind: ir.Type) -> ir.Type:
+    return kind.element if isinstance(kind, ir.VectorType) else kind
+
+
+def _of(element: ir.Type, like: ir.Type) -> ir.Type:
+    """A vector of as many elements, or one."""
+    return ir.VectorType(element, like.count) if isinstance(like, ir.VectorType) else element
 
 
 def _in_double(builder: ir.IRBuilder, a: Any, b: Any, c: Any) -> Any:
     """The product is exact in float64; the sum is rounded there first, to 29 bits more than in the end."""
-    wide = ir.VectorType(ir.DoubleType(), a.type.count)
+    wide = _of(ir.DoubleType(), a.type)
     a_wide, b_wide, c_wide = (builder.fpext(number, wide) for number in (a, b, c))
     return builder.fptrunc(builder.fadd(builder.fmul(a_wide, b_wide), c_wide), a.type)
 
@@ -42,8 +53,8 @@ def _in_double(builder: ir.IRBuilder, a: Any, b: Any, c: Any) -> Any:
 def _in_two_parts(builder: ir.IRBuilder, a: Any, b: Any, c: Any) -> Any:
     """T. J. Dekker's product and D. E. Knuth's sum with their errors (Numerische Mathematik 18, 1971; TAOCP 2)."""
     add, subtract, times = builder.fadd, builder.fsub, builder.fmul
-    whole = ir.VectorType(ir.IntType(64), a.type.count)
-    mask = ir.Constant(whole, [-(1 << 27)] * a.type.count)
+    whole = _of(ir.IntType(64), a.type)
+    mask = ir.Constant(whole, [-(1 << 27)] * a.type.count if isinstance(whole, ir.VectorType) else -(1 << 27))
 
     def halves(x: Any) -> tuple[Any, Any]:
         high = builder.bitcast(builder.and_(builder.bitcast(x, whole), mask), x.type)
