@@ -1,4 +1,5 @@
-"""The command line: ``fastact info``, ``fastact bench``, ``fastact apply``, ``fastact plot`` and ``fastact demo``."""
+"""The command line: ``fastact info``, ``fastact bench``, ``fastact apply``, ``fastact plot``, ``fastact demo`` and
+``fastact cache``."""
 
 from __future__ import annotations
 
@@ -12,6 +13,8 @@ from fastact.commands.errors import UsageError
 from fastact.commands.streams import ended_like_interrupts, streams
 
 __all__ = ["main"]
+
+DTYPES = ("float16", "float32", "float64")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -29,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     bench = commands.add_parser("bench", help="time each function beside plain NumPy and beside a copy of its bytes")
     bench.add_argument("names", nargs="*", metavar="NAME", help="functions to time, all by default")
     bench.add_argument("--size", type=_size, default=10_000_000, metavar="N", help="elements (default: 1e7)")
-    bench.add_argument("--dtype", choices=("float16", "float32", "float64"), default="float32")
+    bench.add_argument("--dtype", choices=DTYPES, default="float32")
     bench.add_argument("--backward", action="store_true", help="time grad * f'(x) instead of f(x)")
     bench.add_argument(
         "--repeat", type=_size, default=15, metavar="N", help="rounds; medians are printed (default: 15)"
@@ -51,6 +54,13 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="train a network on scikit-learn's handwritten digits")
     demo.add_argument("--epochs", type=_size, default=30, metavar="N", help="times through the data (default: 30)")
     demo.add_argument("--seed", type=_seed, default=0, metavar="N", help="of weights, shuffling and what is held out")
+
+    cache = commands.add_parser("cache", help="where compiled code is kept; compile ahead, or clear it")
+    cache.add_argument("--clear", action="store_true", help="remove what is kept")
+    cache.add_argument(
+        "--warm", nargs="*", metavar="NAME", help="compile functions, and MLP for training; all if none is named"
+    )
+    cache.add_argument("--dtype", nargs="+", choices=DTYPES, default=["float32", "float64"])
     return parser
 
 
@@ -101,6 +111,10 @@ def _run(chosen: argparse.Namespace) -> int:
         from fastact.commands.info import run_info
 
         return run_info()
+    if chosen.command == "cache":
+        from fastact.commands.cache import run_cache
+
+        return run_cache(chosen.warm, chosen.dtype, chosen.clear)
     if chosen.command == "bench":
         from fastact.commands.bench import run_bench
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from fastact.runtime.backends import backend
-from fastact.runtime.threads import pool
-from fastact.simd.layout import MAX_THREADS, Pool
+from fastact.runtime.threads import most_threads, pool
+from fastact.simd.layout import Pool
 
 __all__ = ["get_num_threads", "set_num_threads"]
 
@@ -38,7 +38,7 @@ def set_num_threads(n: int) -> None:
     if n < 1:
         raise ValueError(f"the number of threads must be at least 1, not {n}")
     if backend() == "numba":
-        pool()[Pool.THREADS] = min(int(n), MAX_THREADS)
+        pool()[Pool.THREADS] = min(int(n), most_threads())
 
 
 def get_num_threads() -> int:

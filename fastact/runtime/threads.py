@@ -11,21 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from fastact.runtime.guard import once
+from fastact.runtime.limits import default_threads
 from fastact.simd.layout import MAX_THREADS, Pool
 
-__all__ = ["driver", "last_cache", "pool", "register"]
+__all__ = ["driver", "last_cache", "most_threads", "pool", "register"]
 
 #: Turns of an idle worker before it sleeps, about 100 us. Back-to-back calls find it awake (waking one
 #: costs the caller 20 us, and 35 us pass until it runs); a program that has gone on to something else
 #: soon has its core back.
 SPIN = 4000
-
-
-def available_cores() -> int:
-    """Cores this process may run on, which in a container can be fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @cache
@@ -36,10 +30,15 @@ def last_cache() -> int:
     return int(size[:-1]) << 10 if size.endswith("K") and size[:-1].isdecimal() else 0
 
 
+def most_threads() -> int:
+    """Threads that a loop can have: the pool is made of POSIX threads, whose functions have no address elsewhere."""
+    return MAX_THREADS if hasattr(signal, "pthread_sigmask") else 1
+
+
 def _initial_threads() -> int:
     setting = os.environ.get("FASTACT_NUM_THREADS", "").strip()
     if not setting:
-        return available_cores()
+        return default_threads()
     if not setting.isdecimal() or int(setting) < 1:
         raise ValueError(f"FASTACT_NUM_THREADS must be a whole number of at least 1, not {setting!r}")
     return int(setting)
@@ -84,7 +83,7 @@ def _fill(record: np.ndarray, threads: int) -> None:
     for slot, task in _tasks.items():
         record[slot] = task
     record[Pool.SIGNAL_MASK] = getattr(signal, "SIG_SETMASK", 0)
-    record[Pool.THREADS] = min(threads, MAX_THREADS) if hasattr(signal, "pthread_sigmask") else 1  # POSIX threads only
+    record[Pool.THREADS] = min(threads, most_threads())
 
 
 def driver() -> int:

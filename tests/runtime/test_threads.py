@@ -79,6 +79,23 @@ def test_more_threads_than_any_system_has() -> None:
     assert fastact.get_num_threads() >= 1
 
 
+@compiled_only
+def test_one_thread_where_there_are_none_of_posix() -> None:
+    """As on Windows: the functions of the pool have no address there, and a call of one would end the process."""
+    code = """
+import signal
+del signal.pthread_sigmask
+import numpy as np, fastact
+for n in (1, 4, 1000):
+    fastact.set_num_threads(n)
+    assert fastact.get_num_threads() == 1
+x = np.linspace(-8, 8, 3_000_000)
+assert np.allclose(fastact.sigmoid(x), 1 / (1 + np.exp(-x)))
+print("right")
+"""
+    assert run(code).stdout == "right\n"
+
+
 @pytest.mark.parametrize("n", [0, -1, 1.5, True, "2"])
 def test_invalid_number_of_threads(n: Any) -> None:
     with pytest.raises(ValueError if type(n) is int else TypeError, match="number of threads"):

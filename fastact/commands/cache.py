@@ -1,0 +1,138 @@
+"""``fastact cache``: where compiled code is kept, and how to have it there before it is needed.
+
+A container image, say, is built with ``FASTACT_CACHE_DIR=/opt/fastact fastact cache --warm``: what root has written is
+found, and run, by every user of the image, who need not be able to write there.
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import fastact
+from fastact.catalogue import ACTIVATIONS
+from fastact.commands.errors import UsageError
+from fastact.names import public_callable, public_names
+from fastact.runtime import cache, limits
+from fastact.runtime.progress import progress_bar
+from fastact.ufuncs.keywords import REQUIRED
+
+__all__ = ["run_cache", "warm"]
+
+#: What stands among the names for training.
+NETWORK = "MLP"
+
+#: Few rows, many, and long ones: they go different ways.
+SHAPES = ((4, 6), (30_000, 40), (4, 200_000))
+
+
+def run_cache(names: Sequence[str] | None, dtypes: Sequence[str], clear: bool) -> int:
+    folder = cache.directory()
+    if folder is None:
+        raise UsageError(f"nothing is kept: {cache.problem()}")
+    if clear:
+        _clear(folder)
+    if names is not None:
+        _warm_all(names or [*public_names(), NETWORK], dtypes)
+    for name, value in _rows(folder):
+        print(f"{name:9}{value}")
+    return 0
+
+
+def _rows(folder: Path) -> Iterator[tuple[str, str]]:
+    sizes = [entry.stat().st_size for entry in folder.glob("*.o")]
+    yield "folder", str(folder)
+    yield "entries", f"{len(sizes):,}"
+    yield "size", f"{sum(sizes) / 1e6:.1f} MB"
+    if cache.problem():
+        yield "problem", f"{cache.problem()}; what is missing is compiled in memory"
+
+
+def _clear(folder: Path) -> None:
+    for entry in [*folder.glob("*.o"), *folder.glob("*.lock")]:
+        entry.unlink(missing_ok=True)
+
+
+def _warm_all(names: Sequence[str], dtypes: Sequence[str]) -> None:
+    for name in names:
+        if name != NETWORK and public_callable(name) is None:
+            raise UsageError(f"no function is called {name!r}; there are {', '.join(ACTIVATIONS)}")
+    if fastact.backend() == "numpy":
+        raise UsageError("nothing is compiled in the NumPy backend (fastact info says why it is in use)")
+    if cache.problem():
+        raise UsageError(f"nothing more is kept: {cache.problem()}")
+    # Spawned: a process that has compiled holds locks that a fork would copy.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(limits.available_cores(), mp_context=context) as workers:
+        tasks = {workers.submit(warm, name, dtype): name for name in names for dtype in dtypes}
+        with progress_bar(total=len(tasks), desc="compiling", unit="function") as bar:
+            for task in as_completed(tasks):
+                task.result()
+                bar.update()
+
+
+# -- calls that have everything compiled ----------------------------------------------------------------
+
+
+def warm(name: str, dtype: str) -> None:
+    """Call a function in all ways that are compiled apart."""
+    if name == NETWORK:
+        _train(dtype)
+        return
+    function = public_callable(name)
+    with np.errstate(all="ignore"):
+        for shape in SHAPES:
+            for arguments in _calls(name, np.full(shape, 0.5, dtype)):
+                function(*arguments)
+
+
+def _calls(name: str, x: np.ndarray) -> Iterator[tuple[Any, ...]]:
+    if name in ACTIVATIONS.public_names():
+        entry, kind = ACTIVATIONS.public_names()[name]
+        arrays = (x, x) if kind == "backward" else (x,)
+        if REQUIRED not in entry.parameters.values():
+            yield arrays
+        if entry.parameters:
+            yield (*arrays, *[x.dtype.type(0.5)] * len(entry.parameters))
+            yield (*arrays, *[x[:1]] * len(entry.parameters))
+        return
+    forward, parameters = name.removesuffix("_backward"), inspect.signature(public_callable(name)).parameters
+    for inputs in _inputs(forward, x):
+        if next(iter(parameters)) != "grad":
+            yield inputs
+            continue
+        y = public_callable(forward)(*inputs)
+        yield (
+            np.ones_like(y),
+            *([y] if "y" in parameters else inputs),
+            *([y] if "preactivation" in parameters else []),
+        )
+
+
+def _inputs(name: str, x: np.ndarray) -> Iterator[tuple[Any, ...]]:
+    """What a function is called with: probabilities, and labels where they are taken too."""
+    if name == "dense":
+        yield x, np.full((8, x.shape[1]), 0.5, x.dtype)
+        return
+    required = [p for p in inspect.signature(public_callable(name)).parameters.values() if p.default is p.empty]
+    yield (x,) * len(required)
+    if name == "cross_entropy":
+        yield x, np.zeros(len(x), np.int64)
+
+
+def _train(dtype: str) -> None:
+    if dtype == "float16":  # networks have none
+        return
+    for width, outputs in ((4, 3), (200, 150)):
+        x, y = np.full((64, width), 0.5, dtype), np.full((64, outputs), 0.5, dtype)
+        for optimizer, loss in itertools.product(("sgd", "adam"), ("mse", "cross_entropy")):
+            network = fastact.MLP([width, 100, outputs], optimizer=optimizer, loss=loss, epochs=1, dtype=dtype)
+            network.fit(x, y)
+            network.predict(x)
