@@ -13,13 +13,16 @@ from fastact.catalogue import Activation
 from fastact.layers.checks import activation_of
 from fastact.networks.objectives import LOSSES, Objective
 from fastact.networks.plan import room
+from fastact.networks.schedules import SCHEDULES
 from fastact.simd.layout import Optimizer, Setting
 
 __all__ = [
-    "checked", "inputs_of", "number", "objective_of", "settings_of", "sizes_of", "targets_of", "weights_of", "whole",
+    "checked", "inputs_of", "number", "objective_of", "positive", "row_weights_of", "settings_of", "sizes_of",
+    "targets_of", "validation_of", "weights_of", "whole",
 ]  # fmt: skip
 
-OPTIMIZERS = ("sgd", "adam")
+#: Optimizers with moments of their own, by name; "sgd" is the other.
+ADAPTIVE = {"adam": Optimizer.ADAM, "adamw": Optimizer.ADAMW}
 
 
 def number(name: str, value: Any, low: float, high: float = np.inf) -> float:
@@ -32,6 +35,14 @@ def number(name: str, value: Any, low: float, high: float = np.inf) -> float:
         result = np.inf
     if not low <= result < high:
         raise ValueError(f"{name} must be at least {low:g} and below {high:g}, not {result}")
+    return result
+
+
+def positive(name: str, value: Any) -> float:
+    """A real number above zero."""
+    result = number(name, value, 0)
+    if not result:
+        raise ValueError(f"{name} must be above 0")
     return result
 
 
@@ -139,15 +150,55 @@ def weights_of(name: str, given: Any, shape: tuple[int, ...]) -> np.ndarray:
     return array
 
 
+def row_weights_of(given: Any, rows: int, dtype: np.dtype) -> np.ndarray | None:
+    """What each row counts, in the network's type; None if all count 1."""
+    if given is None:
+        return None
+    array = _numbers("sample_weight", given)
+    if array.shape != (rows,):
+        raise ValueError(f"sample_weight must have shape ({rows},), a number for each row of x; got {array.shape}")
+    with np.errstate(over="ignore"):
+        weights = _finite("sample_weight", np.ascontiguousarray(array, dtype))
+    if weights.min() < 0 or not weights.any():
+        raise ValueError("sample_weight must be numbers of at least 0, and not all of them 0")
+    return weights
+
+
+def validation_of(given: Any, network: Any, objective: Objective) -> tuple[np.ndarray, np.ndarray] | None:
+    """Inputs and targets to validate with."""
+    if given is None:
+        return None
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        raise ValueError("validation_data must be a pair of inputs and targets, (x, y)")
+    try:
+        x = inputs_of(given[0], network.sizes[0], network.dtype)
+        return x, targets_of(given[1], len(x), network.sizes[-1], objective, network.dtype)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"validation_data does not fit: {error}") from None
+
+
 def objective_of(loss: Any) -> Objective:
     return LOSSES[checked("loss", loss, LOSSES)]
+
+
+def check_course(network: Any) -> None:
+    """Settings of how training goes from epoch to epoch."""
+    checked("schedule", network.schedule, SCHEDULES)
+    whole("step_size", network.step_size)
+    number("gamma", network.gamma, 0)
+    number("power_t", network.power_t, 0)
+    number("tol", network.tol, 0)
+    if network.n_iter_no_change != np.inf:
+        whole("n_iter_no_change", network.n_iter_no_change)
+    if network.schedule == "adaptive" and not network.early_stopping:
+        raise ValueError("schedule 'adaptive' needs early_stopping, which watches the loss")
 
 
 def settings_of(network: Any) -> tuple[list[Activation], Objective, int, dict[int, float]]:
     """Everything of a network that can be set: activations, loss, kind of optimizer and its numbers."""
     activations = activations_of(network.activation, network.output_activation, len(network.sizes) - 1)
     objective = objective_of(network.loss)
-    checked("optimizer", network.optimizer, OPTIMIZERS)
+    checked("optimizer", network.optimizer, ("sgd", *ADAPTIVE))
     if network.batch_size is not None:
         whole("batch_size", network.batch_size)
     whole("epochs", network.epochs, 0)
@@ -161,12 +212,16 @@ def settings_of(network: Any) -> tuple[list[Activation], Objective, int, dict[in
         Setting.BETA1: number("betas[0]", network.betas[0], 0, 1),
         Setting.BETA2: number("betas[1]", network.betas[1], 0, 1),
         Setting.EPSILON: number("eps", network.eps, 0),
+        Setting.ALPHA: number("alpha", network.alpha, 0),
+        Setting.MAX_NORM: 0.0 if network.max_grad_norm is None else positive("max_grad_norm", network.max_grad_norm),
     }
+    check_course(network)
     if network.nesterov and not network.momentum:
         raise ValueError("nesterov needs a momentum above 0")
-    if network.optimizer == "adam":
+    if network.optimizer in ADAPTIVE:
         if network.momentum:
-            raise ValueError("momentum belongs to optimizer 'sgd'; adam has betas")
-        return activations, objective, Optimizer.ADAM, settings
-    plain = not network.momentum and not network.weight_decay
+            raise ValueError(f"momentum belongs to optimizer 'sgd'; {network.optimizer} has betas")
+        return activations, objective, ADAPTIVE[network.optimizer], settings
+    shaping = (Setting.MOMENTUM, Setting.WEIGHT_DECAY, Setting.ALPHA, Setting.MAX_NORM)
+    plain = not any(settings[slot] for slot in shaping)
     return activations, objective, Optimizer.DIRECT if plain else Optimizer.SGD, settings

@@ -24,7 +24,8 @@ FORMAT = "fastact MLP 1"
 #: Settings that a file holds as they are; activations are held by name.
 SETTINGS = (
     "sizes", "loss", "optimizer", "learning_rate", "batch_size", "epochs", "shuffle", "momentum", "nesterov",
-    "weight_decay", "betas", "eps",
+    "weight_decay", "betas", "eps", "alpha", "max_grad_norm", "schedule", "step_size", "gamma", "power_t",
+    "early_stopping", "tol", "n_iter_no_change",
 )  # fmt: skip
 
 #: Bytes of text that are read: settings of many thousand layers take less.

@@ -20,9 +20,11 @@ from fastact.simd.layout import Layer, Network
 __all__ = ["loss_for", "output_slope_for"]
 
 
-def loss_for(words: SimpleNamespace) -> Any:
-    """Loss and gradient of some rows, by whichever loss the network has."""
-    elementwise, cross_entropy = elementwise_for(words), cross_entropy_for(words)
+def loss_for(words: SimpleNamespace, counts: Any = None) -> Any:
+    """Loss and gradient of some rows, by whichever loss the network has.
+
+    ``counts(network, i)`` is what a row counts, if rows do not all count 1."""
+    elementwise, cross_entropy = elementwise_for(words, counts), cross_entropy_for(words, counts or once_for(words))
 
     @inline
     def loss(network, predicted, y, rows, scale):
@@ -33,17 +35,28 @@ def loss_for(words: SimpleNamespace) -> Any:
     return loss
 
 
-def elementwise_for(words: SimpleNamespace) -> Any:
-    """Of each row the mean over outputs."""
+def once_for(words: SimpleNamespace) -> Any:
+    number = words.number
+
+    @inline
+    def once(network, i):
+        return number(1)
+
+    return once
+
+
+def elementwise_for(words: SimpleNamespace, counts: Any) -> Any:
+    """Of each row the mean over outputs, or the sum."""
     number, at, apply = words.number, words.at, words.apply
+    total = total_for(words) if counts is None else weighted_total_for(words, counts)
 
     @inline
     def elementwise(network, predicted, y, rows, scale):
         count = rows * network[Network.TARGETS]
         values = network[Network.LOSS_VALUES]
         apply(network, network[Network.LOSS], count, predicted, y, values, network[Network.GRADIENT])
-        scale_gradient(network, count, number(scale / network[Network.TARGETS]))
-        return total(values, count) / network[Network.TARGETS]
+        scale_gradient(network, count, number(scale / network[Network.SHARE]))
+        return total(network, rows) / network[Network.SHARE]
 
     @inline
     def scale_gradient(network, count, factor):
@@ -57,22 +70,56 @@ def elementwise_for(words: SimpleNamespace) -> Any:
             for i in range(count):
                 gradient[i] *= factor
 
+    return elementwise
+
+
+def sum_for(words: SimpleNamespace) -> Any:
+    at = words.at
+
     @njit(error_model="numpy", fastmath={"reassoc"})
-    def total(values, count):
-        """The sum, in float64; in any order, so that vectors can do it."""
+    def sum_of(values, count):
+        """In float64; in any order, so that vectors can do it."""
         numbers, result = at(values), 0.0
         for i in range(count):
             result += np.float64(numbers[i])
         return result
 
-    return elementwise
+    return sum_of
 
 
-def cross_entropy_for(words: SimpleNamespace) -> Any:
+def total_for(words: SimpleNamespace) -> Any:
+    sum_of = sum_for(words)
+
+    @inline
+    def total(network, rows):
+        """The sum of the elements' losses."""
+        return sum_of(network[Network.LOSS_VALUES], rows * network[Network.TARGETS])
+
+    return total
+
+
+def weighted_total_for(words: SimpleNamespace, counts: Any) -> Any:
+    size, at, sum_of = words.size, words.at, sum_for(words)
+
+    @inline
+    def weighted_total(network, rows):
+        """The same of rows that do not all count 1, whose gradients are multiplied likewise."""
+        n, loss = network[Network.TARGETS], 0.0
+        for i in range(rows):
+            weight, gradient = counts(network, i), at(network[Network.GRADIENT] + i * n * size)
+            for j in range(n):
+                gradient[j] *= weight
+            loss += np.float64(weight) * sum_of(network[Network.LOSS_VALUES] + i * n * size, n)
+        return loss
+
+    return weighted_total
+
+
+def cross_entropy_for(words: SimpleNamespace, counts: Any) -> Any:
     """Of each row the logarithm of the sum of exponentials, less the logits that the targets pick out of it. Rows are
     shifted by their largest logit."""
     number, size, at, apply = words.number, words.size, words.at, words.apply
-    shift, finish, times_output_slope = shift_for(words), finish_for(words), output_slope_for(words)
+    shift, finish, times_output_slope = shift_for(words, counts), finish_for(words, counts), output_slope_for(words)
 
     @inline
     def cross_entropy(network, logits, y, rows, scale):
@@ -98,7 +145,7 @@ def cross_entropy_for(words: SimpleNamespace) -> Any:
     return cross_entropy
 
 
-def shift_for(words: SimpleNamespace) -> Any:
+def shift_for(words: SimpleNamespace, counts: Any) -> Any:
     """What comes before the exponentials."""
     number, size, at = words.number, words.size, words.at
 
@@ -112,8 +159,9 @@ def shift_for(words: SimpleNamespace) -> Any:
             shifted = at(gradient + i * n * size)
             shift_row(at(logits + i * n * size), shifted, n)
             weight, product = row_of_targets(network, y, i, shifted, n)
-            weights[i] = weight
-            loss -= np.float64(product)
+            count = counts(network, i)
+            weights[i] = weight * count
+            loss -= np.float64(product * count)
         return loss
 
     @inline
@@ -140,7 +188,7 @@ def shift_for(words: SimpleNamespace) -> Any:
     return shift
 
 
-def finish_for(words: SimpleNamespace) -> Any:
+def finish_for(words: SimpleNamespace, counts: Any) -> Any:
     """What comes after the exponentials."""
     number, size, at = words.number, words.size, words.at
 
@@ -157,7 +205,7 @@ def finish_for(words: SimpleNamespace) -> Any:
             share = factor * sums[rows + i] / row_sum
             for j in range(n):
                 e[j] *= share
-            subtract_targets(network, y, i, e, n, factor)
+            subtract_targets(network, y, i, e, n, factor * counts(network, i))
 
     @inline
     def subtract_targets(network, y, i, e, n, factor):

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import copy
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from fastact.catalogue import ACTIVATIONS
+from fastact.catalogue import ACTIVATIONS, Activation
 from fastact.networks.checks import checked, inputs_of, objective_of, settings_of, sizes_of, targets_of, weights_of
-from fastact.networks.plan import LastFinite, OptimizerState, Parameters, Plan, Trainer
-from fastact.runtime.backends import backend, do_without
-from fastact.runtime.notices import UnavailableError
+from fastact.networks.fitting import Fitting, Wishes
+from fastact.networks.plan import OptimizerState, Parameters, Trainer
+from fastact.runtime.backends import backend
 
 __all__ = ["MLP"]
 
@@ -36,8 +35,10 @@ class MLP:
         ``"mse"``, ``"l1"``, ``"huber"``, ``"binary_cross_entropy"`` (outputs are probabilities),
         ``"binary_cross_entropy_with_logits"`` or ``"cross_entropy"`` (outputs are logits; targets are labels or
         probabilities): torch's, averaged. ``"sigmoid"`` under ``"binary_cross_entropy"`` is trained from its logits.
-    optimizer : {"sgd", "adam"}, default "sgd"
-        torch.optim's ``SGD`` or ``Adam``.
+        ``"squared_error"`` (half of it) and ``"log_loss"`` (of logits) are scikit-learn's: averaged over rows, summed
+        over outputs.
+    optimizer : {"sgd", "adam", "adamw"}, default "sgd"
+        torch.optim's ``SGD``, ``Adam`` or ``AdamW``.
     learning_rate : float, default 0.001
     batch_size : int or None, default 32
         Rows per step; None for all.
@@ -51,10 +52,29 @@ class MLP:
         of threads on the same machine.
     momentum, weight_decay : float, default 0.0
     nesterov : bool, default False
-        Of ``"sgd"``, as is momentum; ``weight_decay`` is an L2 penalty for both.
+        Of ``"sgd"``, as is momentum; ``weight_decay`` is an L2 penalty of weights and biases for ``"sgd"`` and
+        ``"adam"``, and is taken from the parameters themselves by ``"adamw"``.
     betas : pair of float, default (0.9, 0.999)
     eps : float, default 1e-8
-        Of ``"adam"``.
+        Of ``"adam"`` and ``"adamw"``.
+    alpha : float, default 0.0
+        An L2 penalty of weights alone, scikit-learn's: ``alpha / 2`` times the sum of their squares, divided by the
+        step's rows, is added to the loss.
+    max_grad_norm : float or None, default None
+        What the gradient is cut short to if its norm over all parameters is larger (torch's ``clip_grad_norm_``).
+    schedule : {"constant", "step", "cosine", "invscaling", "adaptive"}, default "constant"
+        The learning rate of each epoch: every ``step_size`` epochs times ``gamma``; half a cosine down to 0 at
+        ``epochs``; divided by ``(1 + rows so far) ** power_t``; divided by 5 instead of stopping early, down to 1e-6.
+    step_size : int, default 30
+    gamma : float, default 0.1
+    power_t : float, default 0.5
+        Of schedules.
+    early_stopping : bool, default False
+        Whether training ends once the loss, of validation data if there are any, has not come down by ``tol`` for more
+        than ``n_iter_no_change`` epochs; with validation data, weights are then those of the lowest such loss.
+    tol : float, default 0.0001
+    n_iter_no_change : int, default 10
+        Of ``early_stopping``.
 
     Attributes
     ----------
@@ -63,6 +83,8 @@ class MLP:
         both are uniform between plus and minus ``1 / sqrt(inputs)``, as in ``torch.nn.Linear``.
     loss_curve_ : ndarray
         The mean loss of each epoch.
+    validation_curve_ : ndarray
+        The mean loss of validation data after each epoch.
 
     Raises
     ------
@@ -104,6 +126,15 @@ class MLP:
         weight_decay: float = 0.0,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
+        alpha: float = 0.0,
+        max_grad_norm: float | None = None,
+        schedule: str = "constant",
+        step_size: int = 30,
+        gamma: float = 0.1,
+        power_t: float = 0.5,
+        early_stopping: bool = False,
+        tol: float = 1e-4,
+        n_iter_no_change: int = 10,
     ) -> None:
         self.sizes = sizes_of(sizes)
         self.activation, self.output_activation, self.loss = activation, output_activation, loss
@@ -113,6 +144,9 @@ class MLP:
         self.random_state = random_state
         self.momentum, self.nesterov, self.weight_decay = momentum, nesterov, weight_decay
         self.betas, self.eps = betas, eps
+        self.alpha, self.max_grad_norm = alpha, max_grad_norm
+        self.schedule, self.step_size, self.gamma, self.power_t = schedule, step_size, gamma, power_t
+        self.early_stopping, self.tol, self.n_iter_no_change = early_stopping, tol, n_iter_no_change
         settings_of(self)
         self._random = np.random.default_rng(random_state)
         self._parameters = Parameters(self.sizes, self.dtype)
@@ -122,7 +156,7 @@ class MLP:
             bias[...] = self._random.uniform(-bound, bound, bias.shape)
         self.weights: list[Any] = list(self._parameters.weights)
         self.biases: list[Any] = list(self._parameters.biases)
-        self.loss_curve_ = np.zeros(0)
+        self.loss_curve_, self.validation_curve_ = np.zeros(0), np.zeros(0)
         self._state: OptimizerState | None = None
         self._flat = False  # whether fit was given targets of one dimension
 
@@ -135,6 +169,9 @@ class MLP:
         progress: bool = False,
         callback: Callable[[MLP, int, float], object] | None = None,
         keep_finite: bool = False,
+        sample_weight: Any = None,
+        validation_data: tuple[Any, Any] | None = None,
+        verbose: bool = False,
     ) -> MLP:
         """Train for ``epochs`` epochs, from the weights as they are.
 
@@ -149,11 +186,19 @@ class MLP:
             Whether to show a progress bar.
         callback : callable, optional
             Called after each epoch with this network, the epoch's number from 0 and its mean loss. If it returns
-            True, training ends. Weights, biases, ``learning_rate``, ``momentum``, ``weight_decay``, ``betas`` and
-            ``eps`` that it sets hold from the next batch on, other settings from the next call of ``fit``.
+            True, training ends. Weights, biases, ``learning_rate``, ``momentum``, ``weight_decay``, ``betas``,
+            ``eps``, ``alpha`` and ``max_grad_norm`` that it sets hold from the next batch on, other settings from the
+            next call of ``fit``.
         keep_finite : bool, default False
             Whether, if training diverges, weights and optimizer go back to where they were after the last epoch that
             left all weights finite.
+        sample_weight : array_like, shape (rows,), optional
+            What each row counts. A step's loss is then the sum of what rows lose, each times its weight, divided by the
+            sum of these weights.
+        validation_data : pair of array_like, optional
+            Inputs and targets whose loss ``validation_curve_`` holds after each epoch.
+        verbose : bool, default False
+            Whether to print each epoch's loss.
 
         Returns
         -------
@@ -170,72 +215,17 @@ class MLP:
         TypeError, ValueError
             If x, y or a weight that was set does not fit the network.
         """
-        return self._train(x, y, None, progress, callback, keep_finite)
+        wishes = Wishes(None, progress, verbose, callback, keep_finite, sample_weight, validation_data)
+        Fitting(self, x, y, wishes).run()
+        return self
 
-    def partial_fit(self, x: Any, y: Any, keep_finite: bool = False) -> MLP:
+    def partial_fit(self, x: Any, y: Any, keep_finite: bool = False, sample_weight: Any = None) -> MLP:
         """Go through the data once, from the weights and the optimizer's state as they are.
 
         Parameters, warnings and errors are those of :meth:`fit`; ``loss_curve_`` grows by one.
         """
-        return self._train(x, y, 1, False, None, keep_finite)
-
-    def _train(self, x: Any, y: Any, passes: int | None, progress: bool, callback: Any, keep_finite: bool) -> MLP:
-        activations, objective, kind, settings = settings_of(self)
-        x_ready = inputs_of(x, self.sizes[0], self.dtype)
-        targets = targets_of(y, len(x_ready), self.sizes[-1], objective, self.dtype)
-        self._collect()
-        before = self.loss_curve_ if passes else np.zeros(0)
-        if self._state is None or self._state.kind != kind or not passes:
-            self._state = OptimizerState.fresh(kind, settings, self._parameters)
-        self._state.adopt(settings)
-        self._flat = np.ndim(y) == 1
-        objective, output = objective.with_output(activations[-1])
-        plan = Plan(
-            self._parameters, [*activations[:-1], output], objective, x_ready, targets,
-            self.batch_size or len(x_ready), passes or self.epochs, self._state, self._random if self.shuffle else None,
-        )  # fmt: skip
-        trainer, kept = self._trainer(plan), LastFinite(plan) if keep_finite else None
-
-        def after_epoch() -> bool:
-            self.loss_curve_ = np.concatenate([before, trainer.losses[: trainer.epoch]])
-            ends = self._report(trainer, callback) if callback else False
-            if kept:
-                kept.note()
-            return ends
-
-        try:
-            trainer.run(progress, after_epoch if callback or kept else None)
-        finally:
-            self.loss_curve_ = np.concatenate([before, trainer.losses[: trainer.epoch]])
-            finite = self._parameters.finite()
-            if kept and not finite:
-                kept.restore()
-        if trainer.epoch:
-            self._warn_of_divergence(finite, keep_finite)
+        Fitting(self, x, y, Wishes(1, keep_finite=keep_finite, sample_weight=sample_weight)).run()
         return self
-
-    def _report(self, trainer: Trainer, callback: Any) -> bool:
-        """After an epoch; True ends training. What the callback has set is taken over."""
-        answer = callback(self, trainer.epoch - 1, float(trainer.losses[trainer.epoch - 1]))
-        optimizer, (_, _, kind, settings) = trainer.plan.optimizer, settings_of(self)
-        if kind != optimizer.kind:
-            raise ValueError(
-                "a callback can change the optimizer's numbers, but neither the optimizer, nor set momentum or "
-                "weight_decay where both were 0, nor both to 0"
-            )
-        optimizer.adopt(settings)
-        self._collect()
-        return isinstance(answer, (bool, np.bool_)) and bool(answer)
-
-    def _warn_of_divergence(self, finite: bool, restored: bool) -> None:
-        loss = self.loss_curve_[-1]
-        if finite and not np.isnan(loss):
-            return
-        weights = "" if finite else ", and weights are not finite"
-        if restored and self._parameters.finite():
-            weights = ", and weights are back at the last epoch that left them finite"
-        message = f"training diverged: the last epoch's mean loss is {loss:g}{weights}; try a lower learning_rate"
-        warnings.warn(message, RuntimeWarning, stacklevel=4)
 
     # -- use ------------------------------------------------------------------------------------------
 
@@ -304,16 +294,14 @@ class MLP:
         activations = settings_of(self)[0]
         x = inputs_of(x, self.sizes[0], self.dtype, least=0)
         self._collect()
-        from fastact.networks import numpy_trainer
+        return self._predict(x, activations)
 
+    def _predict(self, x: np.ndarray, activations: list[Activation]) -> np.ndarray:
         if self._chosen() == "numba":
-            from fastact.networks import trainer
-
-            try:
-                return trainer.predict(self._parameters, activations, x)
-            except UnavailableError as error:
-                do_without(error)
-        return numpy_trainer.predict(self._parameters, activations, x)
+            from fastact.networks.trainer import predict
+        else:
+            from fastact.networks.numpy_trainer import predict
+        return predict(self._parameters, activations, x)
 
     # -- files ------------------------------------------------------------------------------------------
 
@@ -353,17 +341,14 @@ class MLP:
     def _chosen(self) -> str:
         return self._backend or backend()
 
-    def _trainer(self, plan: Plan) -> Trainer:
+    def _trainer(self) -> type[Trainer]:
         if self._chosen() == "numba":
             from fastact.networks.trainer import CompiledTrainer
 
-            try:
-                return CompiledTrainer(plan)
-            except UnavailableError as error:
-                do_without(error)
+            return CompiledTrainer
         from fastact.networks.numpy_trainer import NumpyTrainer
 
-        return NumpyTrainer(plan)
+        return NumpyTrainer
 
     def __copy__(self) -> MLP:
         """A network of its own: what two of them shared, training one would change in the other."""

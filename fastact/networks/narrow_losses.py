@@ -33,7 +33,7 @@ def loss_for(words: SimpleNamespace) -> Any:
 
 
 def elementwise_for(words: SimpleNamespace) -> Any:
-    """Of each row the mean over outputs."""
+    """Of each row the mean over outputs, or the sum."""
     number, size, at, apply = words.number, words.size, words.at, words.apply
     vector, load, store = words.vector, words.load, words.store
 
@@ -44,12 +44,12 @@ def elementwise_for(words: SimpleNamespace) -> Any:
             network, network[Network.LOSS], n * width, predicted, network[Network.BLOCK_Y], losses,
             network[Network.GRADIENT],
         )  # fmt: skip
-        scale_gradient(network, n * width * size, number(scale / n))
+        scale_gradient(network, n * width * size, number(scale / network[Network.SHARE]))
         clear_repeated(network, n, count, width)
         loss = 0.0
         for place in range(0, n * width * size, vector):
             loss += np.float64(total(load(losses + place)))
-        return loss / n
+        return loss / network[Network.SHARE]
 
     @inline
     def scale_gradient(network, end, factor):

@@ -1,4 +1,5 @@
-"""What networks minimise: each loss as a formula, with what its targets look like. Definitions are torch's.
+"""What networks minimise: each loss as a formula, with what its targets look like. Definitions are torch's; the last
+two are scikit-learn's, which add up what a row's outputs lose.
 
 Elementwise losses are traced and compiled like activations, as a loop of two inputs, prediction and
 target, and two results: the loss and its derivative with respect to the prediction. The cross-entropy
@@ -30,6 +31,11 @@ LEAST_LOGARITHM, LEAST_DENOMINATOR = -100.0, 1e-12
 def squared(x: Any, target: Any) -> tuple[Any, Any]:
     error = x - target
     return error * error, 2.0 * error
+
+
+def half_squared(x: Any, target: Any) -> tuple[Any, Any]:
+    error = x - target
+    return 0.5 * error * error, error
 
 
 def absolute_error(x: Any, target: Any) -> tuple[Any, Any]:
@@ -64,6 +70,7 @@ class Objective:
     formula: Callable[[Any, Any], tuple[Any, Any]] | None
     classes: str = ""  # "binary": each output a probability; "logits": its logit; "labels": logits of one class each
     fused: tuple[tuple[str, str], ...] = ()
+    summed: bool = False  # over a row's outputs; otherwise averaged
 
     def with_output(self, activation: Activation) -> tuple[Objective, Activation]:
         """The loss and output activation to train with; they compute the same."""
@@ -84,6 +91,8 @@ LOSSES = {
         ),
         Objective("binary_cross_entropy_with_logits", bernoulli_with_logits, "logits"),
         Objective("cross_entropy", None, "labels"),
+        Objective("squared_error", half_squared, summed=True),
+        Objective("log_loss", bernoulli_with_logits, "logits", summed=True),
     )
 }
 

@@ -12,7 +12,7 @@ from fastact.runtime.pool import call_task, parallel_for, record_at
 from fastact.simd.blocks import inline
 from fastact.simd.layout import Network, Optimizer, Setting
 
-__all__ = ["optimize", "share", "update_for"]
+__all__ = ["adam_for", "optimize", "share", "update_for"]
 
 #: Parameters from which threads share the optimizer's work, and how many each takes at a time.
 WORTH_SHARING, GRAIN = 32_768, np.int64(8_192)
@@ -37,13 +37,19 @@ def optimize(network):
 
 def update_for(words: SimpleNamespace) -> Any:
     """The optimizer on some of the parameters; a task for threads."""
-    number, at = words.number, words.at
+    descend, adam = descend_for(words), adam_for(words, decoupled=False)
 
     def update(begin, end, context):
         if context[Network.OPTIMIZER] == Optimizer.SGD:
             descend(context, begin, end)
         else:
             adam(context, begin, end)
+
+    return update
+
+
+def descend_for(words: SimpleNamespace) -> Any:
+    number, at = words.number, words.at
 
     @inline
     def descend(network, begin, end):
@@ -56,10 +62,18 @@ def update_for(words: SimpleNamespace) -> Any:
             m[i] = momentum * m[i] + slope
             p[i] -= rate * (slope + momentum * m[i] if nesterov else m[i])
 
+    return descend
+
+
+def adam_for(words: SimpleNamespace, decoupled: bool) -> Any:
+    """Adam, or AdamW: the decay goes into the gradient, or multiplies the parameters."""
+    number, at = words.number, words.at
+
     @inline
     def adam(network, begin, end):
         settings = real_at(network[Network.SETTINGS])
-        decay, epsilon = number(settings[Setting.WEIGHT_DECAY]), number(settings[Setting.EPSILON])
+        epsilon, decay = number(settings[Setting.EPSILON]), number(settings[Setting.WEIGHT_DECAY])
+        kept = number(1.0 - settings[Setting.LEARNING_RATE] * settings[Setting.WEIGHT_DECAY])
         new1 = number(1.0 - settings[Setting.BETA1])
         beta2, new2 = number(settings[Setting.BETA2]), number(1.0 - settings[Setting.BETA2])
         step = number(settings[Setting.LEARNING_RATE] / (1.0 - settings[Setting.POWER1]))
@@ -67,9 +81,10 @@ def update_for(words: SimpleNamespace) -> Any:
         p, g = at(network[Network.PARAMETERS]), at(network[Network.GRADIENTS])
         m, v = at(network[Network.MOMENTS]), at(network[Network.SQUARES])
         for i in range(begin, end):
-            slope = g[i] + decay * p[i]
+            slope = g[i] if decoupled else g[i] + decay * p[i]
             m[i] += new1 * (slope - m[i])
             v[i] = beta2 * v[i] + new2 * slope * slope
-            p[i] -= step * m[i] / (np.sqrt(v[i]) * root + epsilon)
+            before = p[i] * kept if decoupled else p[i]
+            p[i] = before - step * m[i] / (np.sqrt(v[i]) * root + epsilon)
 
-    return update
+    return adam

@@ -19,7 +19,7 @@ from fastact.networks.objectives import Objective
 from fastact.runtime.numpy_api import address
 from fastact.simd.layout import SLACK, Optimizer, Setting
 
-__all__ = ["LastFinite", "OptimizerState", "Parameters", "Plan", "Trainer", "room"]
+__all__ = ["LastFinite", "OptimizerState", "Parameters", "Plan", "Trainer", "asks_for_extras", "room"]
 
 #: Seconds of work between two looks at whether the user has pressed Ctrl-C.
 SLICE = 0.05
@@ -72,6 +72,8 @@ class OptimizerState:
     settings: np.ndarray
     moments: np.ndarray
     squares: np.ndarray
+    epochs: int = 0  # that lie behind, for schedules,
+    slowness: float = 1.0  # and what "adaptive" multiplies the learning rate with
 
     @classmethod
     def fresh(cls, kind: int, settings: dict[int, float], parameters: Parameters) -> OptimizerState:
@@ -79,13 +81,19 @@ class OptimizerState:
         numbers[[Setting.POWER1, Setting.POWER2]] = 1.0
         count, dtype = parameters.flat.size, parameters.flat.dtype
         moments = room(0 if kind == Optimizer.DIRECT else count, dtype)
-        state = cls(kind, numbers, moments, room(count if kind == Optimizer.ADAM else 0, dtype))
+        squares = room(count if kind in (Optimizer.ADAM, Optimizer.ADAMW) else 0, dtype)
+        state = cls(kind, numbers, moments, squares)
         state.adopt(settings)
         return state
 
     def adopt(self, settings: dict[int, float]) -> None:
         for slot, value in settings.items():
             self.settings[slot] = value
+
+
+def asks_for_extras(kind: int, settings: Any) -> bool:
+    """Whether an optimizer does, with these settings."""
+    return bool(kind == Optimizer.ADAMW or settings[Setting.ALPHA] or settings[Setting.MAX_NORM])
 
 
 @dataclass
@@ -101,6 +109,12 @@ class Plan:
     epochs: int
     optimizer: OptimizerState
     shuffle: np.random.Generator | None
+    weights: np.ndarray | None = None  # (rows,) in the network's type: what each row counts
+
+    @property
+    def has_extras(self) -> bool:
+        """Whether steps do more than compute gradients and hand them to SGD or Adam."""
+        return self.weights is not None or asks_for_extras(self.optimizer.kind, self.optimizer.settings)
 
 
 class LastFinite:

@@ -19,7 +19,7 @@ from fastact.networks.plan import Parameters, Plan, Trainer, room
 from fastact.runtime import threads
 from fastact.runtime.control import get_num_threads
 from fastact.runtime.numpy_api import address
-from fastact.simd.layout import LARGE_PRODUCT, SLACK, Gemm, Layer, Network, Optimizer
+from fastact.simd.layout import CHUNK, LARGE_PRODUCT, SLACK, Gemm, Layer, Network, Optimizer
 from fastact.simd.registers import register_bytes
 from fastact.ufuncs.memory import empty
 from fastact.ufuncs.ufunc import loop_of
@@ -49,8 +49,8 @@ def compiled(dtype: str, module: str = "training") -> dict[str, int]:
 
 
 @cache
-def entry_point(name: str, dtype: str) -> Any:
-    return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(compiled(dtype)[name])
+def entry_point(name: str, *place: str) -> Any:
+    return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(compiled(*place)[name])
 
 
 def activation_record(activation: Activation, kind: str, dtype: np.dtype) -> int:
@@ -129,8 +129,8 @@ class _Network:
                 value = address(value)
             self.record[getattr(Network, name)] = value
 
-    def call(self, name: str) -> None:
-        entry_point(name, self.dtype.name)(address(self.record))
+    def call(self, name: str, module: str = "training") -> None:
+        entry_point(name, self.dtype.name, module)(address(self.record))
 
 
 def parts_of(parameters: Parameters, rows: int, narrow: bool) -> int:
@@ -158,9 +158,11 @@ def is_narrow(plan: Plan, batch: int) -> bool:
 class CompiledTrainer(Trainer):
     """Takes steps in compiled code: of small networks in parts, one for each thread, whose gradients are summed."""
 
+    _module = "training"
+
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan)
-        self._narrow = is_narrow(plan, self.batch)
+        self._narrow = plan.weights is None and is_narrow(plan, self.batch)
         self._records = np.zeros((parts_of(plan.parameters, self.batch, self._narrow), Network.SIZE), np.int64)
         self._parts = [self._part(record) for record in self._records]
         network = self._network = self._parts[0]  # and what there is once
@@ -172,8 +174,26 @@ class CompiledTrainer(Trainer):
             SQUARES=plan.optimizer.squares, PART=self._records, PART_TASK=parts_by["part"],
             UPDATE=functions["update"], COMBINE=functions["combine"], GATHER=functions["gather"],
         )  # fmt: skip
+        if plan.has_extras:
+            self._fill_extras(network)
         for part in self._parts:
             part.allocate()
+
+    def _fill_extras(self, network: _Network) -> None:
+        """What fastact.networks.extras does otherwise, or besides."""
+        plan, functions = self.plan, compiled(network.dtype.name, "extras")
+        self._module = "extras"
+        network.fill(
+            ADJUST=functions["adjust"],
+            SCALE=functions["scale"],
+            SUMS=np.zeros(2 * plan.parameters.flat.size // CHUNK + 2),
+        )
+        if plan.optimizer.kind == Optimizer.ADAMW:
+            network.fill(UPDATE=functions["update"])
+        if plan.weights is not None:
+            network.fill(WEIGHTS=plan.weights, PART_TASK=functions["part"])
+            for part in self._parts:
+                part.reserve(part.record[Network.BLOCK_ROWS], Network.BLOCK_WEIGHTS)
 
     def _part(self, record: np.ndarray) -> _Network:
         """What computes loss and gradients of a part of a step's rows."""
@@ -187,7 +207,8 @@ class CompiledTrainer(Trainer):
         outputs = plan.parameters.biases[-1].size
         network.fill(
             TARGETS=outputs, LABELS=plan.y.dtype.kind == "i", OPTIMIZER=plan.optimizer.kind, PARTS=parts,
-            BLOCK_ROWS=rows, LOSS_SUM=np.zeros(1), PRODUCT=loop_of(product_ufunc(), network.dtype)[1],
+            SHARE=1 if plan.objective.summed else outputs, BLOCK_ROWS=rows, LOSS_SUM=np.zeros(1),
+            PRODUCT=loop_of(product_ufunc(), network.dtype)[1],
             **self._loss(network.dtype),
         )  # fmt: skip
         widest = max(bias.size for bias in plan.parameters.biases)
@@ -228,7 +249,7 @@ class CompiledTrainer(Trainer):
             self._network.record[Network.ORDER] = address(self.order)
             self._network.record[Network.ORDER_FIRST] = self.order_first
         self._network.record[Network.STEPS] = steps
-        self._network.call("train")
+        self._network.call("train", self._module)
 
 
 def predict(parameters: Parameters, activations: Sequence[Activation], x: np.ndarray) -> np.ndarray:

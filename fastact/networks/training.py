@@ -27,7 +27,7 @@ from fastact.runtime.pool import TASK_SIGNATURE, clear_floating_point_flags
 from fastact.simd.blocks import Address, inline
 from fastact.simd.layout import Layer, Mode, Network, Optimizer
 
-__all__ = ["functions"]
+__all__ = ["TRAIN_SIGNATURE", "functions", "gradients_for", "train_for"]
 
 TRAIN_SIGNATURE = types.void(Address)
 
@@ -41,7 +41,7 @@ def functions(name: str) -> dict[str, tuple[Any, Any]]:
         "combine": (TASK_SIGNATURE, combine_for(words)),
         "gather": (TASK_SIGNATURE, batch.gather_task),
         "part": (TASK_SIGNATURE, part_task(gradients_for(words, through, batch.gather))),
-        "train": (TRAIN_SIGNATURE, train),
+        "train": (TRAIN_SIGNATURE, train_for(take_step)),
         "update": (TASK_SIGNATURE, update_for(words)),
     }
 
@@ -49,16 +49,21 @@ def functions(name: str) -> dict[str, tuple[Any, Any]]:
 # -- steps ----------------------------------------------------------------------------------------
 
 
-def train(network):
-    """Take ``STEPS`` steps from where training stands."""
-    forget_gathered(network)
-    apart = gradients_are_apart(network)
-    for _ in range(network[Network.STEPS]):
-        rows = min(network[Network.BATCH], network[Network.ROWS] - network[Network.POSITION])
-        network[Network.STEP_ROWS] = rows
-        take_step(network, apart)
-        advance(network, rows)
-    clear_floating_point_flags()
+def train_for(take_step: Any) -> Any:
+    """Any number of steps. ``take_step(network, apart)`` is told whether :func:`gradients_are_apart`."""
+
+    def train(network):
+        """Take ``STEPS`` steps from where training stands."""
+        forget_gathered(network)
+        apart = gradients_are_apart(network)
+        for _ in range(network[Network.STEPS]):
+            rows = min(network[Network.BATCH], network[Network.ROWS] - network[Network.POSITION])
+            network[Network.STEP_ROWS] = rows
+            take_step(network, apart)
+            advance(network, rows)
+        clear_floating_point_flags()
+
+    return train
 
 
 @inline
@@ -87,9 +92,9 @@ def advance(network, rows):
         network[Network.EPOCH] += 1
 
 
-def gradients_for(words: SimpleNamespace, through: SimpleNamespace, gather: Any) -> Any:
-    """What a part of a step is: forward, loss, backward, some rows at a time."""
-    forward, loss_of, backward = through.forward, loss_for(words), through.backward
+def gradients_for(words: SimpleNamespace, through: SimpleNamespace, gather: Any, counts: Any = None) -> Any:
+    """What a part of a step is: forward, loss, backward, some rows at a time. ``counts`` as in ``loss_for``."""
+    forward, loss_of, backward = through.forward, loss_for(words, counts), through.backward
 
     @inline
     def gradients(network, step, begin, end):

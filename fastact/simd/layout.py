@@ -267,6 +267,12 @@ Dense = _Dense()
 #: into packing and waking; measured with sizes from 64 x 32 to 784 x 512 and batches from 1 to 4096.
 LARGE_PRODUCT = 2_000_000
 
+#: Parameters whose squares are added up by themselves: the sums are the same for any number of threads.
+CHUNK = 8_192
+
+#: What torch.nn.utils.clip_grad_norm_ adds to the norm.
+ABOVE_ZERO = 1e-6
+
 #: Bytes behind every operand of a product that may be read, though never used: vectors are loaded whole.
 SLACK = 1024
 
@@ -355,7 +361,13 @@ class _Network(NamedTuple):
     BLOCK_Y: int = 49
     GATHER: int = 50  # what collects a batch's rows as a task for threads,
     GATHER_FIRST: int = 51  # beginning with this one of the step
-    SIZE: int = 52
+    SHARE: int = 52  # what a row's loss is divided by: the number of outputs, or 1
+    WEIGHTS: int = 53  # of fastact.networks.extras: what each row counts, (rows,) in the network's type, or 0;
+    BLOCK_WEIGHTS: int = 54  # of the block at hand,
+    ADJUST: int = 55  # what happens to gradients before the optimizer, as tasks for threads: a penalty,
+    SCALE: int = 56  # and a factor that cuts them short,
+    SUMS: int = 57  # and float64, two for each chunk of the parameters: the squares of weights, and of gradients
+    SIZE: int = 58
 
 
 Network = _Network()
@@ -367,6 +379,7 @@ class _Optimizer(NamedTuple):
     DIRECT: int = 0  # gradients come scaled and are added as they are computed
     SGD: int = 1
     ADAM: int = 2
+    ADAMW: int = 3
 
 
 Optimizer = _Optimizer()
@@ -384,7 +397,11 @@ class _Setting(NamedTuple):
     EPSILON: int = 6
     POWER1: int = 7  # beta1 to the number of steps so far
     POWER2: int = 8
-    SIZE: int = 9
+    ALPHA: int = 9  # the penalty of large weights
+    MAX_NORM: int = 10  # what gradients are cut short to; 0: they are not
+    FACTOR: int = 11  # what gradients are multiplied with on their way to the optimizer,
+    DECAY: int = 12  # and how much of each weight is added
+    SIZE: int = 13
 
 
 Setting = _Setting()

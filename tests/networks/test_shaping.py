@@ -1,0 +1,271 @@
+"""What shapes training besides loss and optimizer: penalty, weights of rows, clipping, schedules, early stopping."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastact
+from tests.conftest import Network, compiled_only
+from tests.networks.test_networks import LOSSES, Twin
+from tests.samples import data, parts
+
+#: A network in general, one that is taken transposed, one of many parts, and one whose parameters threads share.
+SIZES = {"general": ([5, 6, 3], 25, 16), "narrow": ([3, 4, 2], 150, 100), "parts": ([20, 30, 10], 700, 300)}
+SIZES["wide"] = ([90, 400, 3], 60, 40)
+
+SHAPING: dict[str, dict[str, Any]] = {
+    "penalty": {"alpha": 0.3},
+    "penalty of plain": {"alpha": 0.3, "momentum": 0.9},
+    "norm": {"max_grad_norm": 0.05},
+    "norm out of reach": {"max_grad_norm": 50.0},
+    "norm and decay": {"max_grad_norm": 0.05, "alpha": 0.2, "weight_decay": 0.1, "optimizer": "adam"},
+    "adamw": {"optimizer": "adamw", "weight_decay": 0.1, "learning_rate": 0.01},
+    "adamw and penalty": {"optimizer": "adamw", "weight_decay": 0.1, "alpha": 0.1, "max_grad_norm": 0.2},
+}
+
+
+def trained_in_torch(
+    twin: Twin, x: np.ndarray, y: np.ndarray, batch: int, settings: dict[str, Any], weights: Any = None
+) -> list[float]:
+    """Three epochs, rows in order; each epoch's mean loss, as fastact defines it."""
+    torch = twin.torch
+    given = {k: v for k, v in settings.items() if k in ("momentum", "weight_decay")}
+    made = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}.get(settings.get("optimizer", ""), torch.optim.SGD)
+    optimizer = made(twin.parts, lr=settings.get("learning_rate", 0.05), **given)
+    curve = []
+    for _ in range(3):
+        total = 0.0
+        for start in range(0, len(x), batch):
+            rows = slice(start, min(start + batch, len(x)))
+            count = torch.ones(rows.stop - start) if weights is None else torch.tensor(weights[rows])
+            name = LOSSES[settings.get("loss", "mse")]
+            target = torch.tensor(y[rows])
+            losses = getattr(torch.nn.functional, name)(twin(x[rows]), target, reduction="none")
+            losses = losses.reshape(len(count), -1).mean(dim=1)
+            penalty = settings.get("alpha", 0.0) / 2 * sum((weight**2).sum() for weight in twin.parts[::2])
+            loss = ((losses * count).sum() + penalty) / count.sum()
+            optimizer.zero_grad()
+            loss.backward()
+            if "max_grad_norm" in settings:
+                torch.nn.utils.clip_grad_norm_(twin.parts, settings["max_grad_norm"])
+            optimizer.step()
+            total += loss.item() * len(count) / len(x)
+        curve.append(total)
+    return curve
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("case", SHAPING)
+def test_shaping_like_torch(network: Network, case: str, size: str) -> None:
+    """Three epochs of two steps, the second with fewer rows."""
+    sizes, rows, batch = SIZES[size]
+    x, y = data(rows, sizes[0], sizes[-1])
+    settings = {"learning_rate": 0.05, **SHAPING[case]}
+    model = network(
+        sizes, "tanh", batch_size=batch, epochs=3, shuffle=False, dtype="float64", random_state=3, **settings
+    )
+    twin = Twin(model, "tanh")
+    curve = trained_in_torch(twin, x, y, batch, settings)
+    model.fit(x, y)
+    assert model.loss_curve_ == pytest.approx(curve, rel=1e-10)
+    for ours, theirs in zip(parts(model), twin.parts):
+        assert ours == pytest.approx(theirs.detach().numpy(), rel=1e-10, abs=1e-12)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("loss", ["mse", "huber", "binary_cross_entropy_with_logits", "cross_entropy", "labels"])
+def test_weights_of_rows_like_torch(network: Network, loss: str, size: str) -> None:
+    sizes, rows, batch = SIZES[size]
+    x, y = data(rows, sizes[0], sizes[-1])
+    y = y.argmax(axis=1) if loss == "labels" else y
+    settings = {"learning_rate": 0.05, "loss": "cross_entropy" if loss == "labels" else loss, "alpha": 0.1}
+    weights = np.random.default_rng(1).integers(0, 4, rows) * 0.5
+    model = network(
+        sizes, "silu", batch_size=batch, epochs=3, shuffle=False, dtype="float64", random_state=3, **settings
+    )
+    twin = Twin(model, "silu")
+    curve = trained_in_torch(twin, x, y, batch, settings, weights)
+    model.fit(x, y, sample_weight=weights)
+    assert model.loss_curve_ == pytest.approx(curve, rel=1e-10)
+    for ours, theirs in zip(parts(model), twin.parts):
+        assert ours == pytest.approx(theirs.detach().numpy(), rel=1e-10, abs=1e-12)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "log_loss", "cross_entropy"])
+def test_a_row_that_counts_two_is_there_twice(network: Network, loss: str) -> None:
+    x, y = data(20)
+    counts = np.arange(20) % 3
+    models = [
+        network(
+            [5, 8, 3], "tanh", loss=loss, batch_size=None, epochs=5, optimizer="adam", dtype="float64", random_state=1
+        )
+        for _ in range(2)
+    ]
+    models[0].fit(x, y, sample_weight=counts)
+    models[1].fit(np.repeat(x, counts, axis=0), np.repeat(y, counts, axis=0))
+    assert models[0].loss_curve_ == pytest.approx(models[1].loss_curve_, rel=1e-12)
+    for ours, theirs in zip(*map(parts, models)):
+        assert ours == pytest.approx(theirs, rel=1e-9, abs=1e-12)
+
+
+@compiled_only
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", SIZES)
+def test_backends_shuffle_weights_alike(size: str, dtype: str) -> None:
+    sizes, rows, batch = SIZES[size]
+    x, y = data(rows, sizes[0], sizes[-1])
+    weights = np.random.default_rng(1).uniform(size=rows)
+    settings: Any = {"batch_size": batch, "epochs": 3, "alpha": 0.1, "max_grad_norm": 0.05, "learning_rate": 0.05}
+    ours, theirs = (
+        made(sizes, "tanh", dtype=dtype, random_state=7, **settings).fit(x, y, sample_weight=weights)
+        for made in (fastact.MLP, fastact.fallback.MLP)
+    )
+    tolerance = 1e-4 if dtype == "float32" else 1e-11
+    assert ours.loss_curve_ == pytest.approx(theirs.loss_curve_, rel=tolerance)
+    for a, b in zip(parts(ours), parts(theirs)):
+        assert a == pytest.approx(b, rel=tolerance, abs=tolerance)
+
+
+def test_a_step_of_rows_that_count_nothing(network: Network) -> None:
+    x, y = data(8)
+    model = network([5, 3], batch_size=4, epochs=1, shuffle=False, alpha=0.1, dtype="float64", random_state=0)
+    same = network([5, 3], batch_size=4, epochs=1, shuffle=False, alpha=0.1, dtype="float64", random_state=0)
+    model.fit(x, y, sample_weight=[0, 0, 0, 0, 1, 1, 1, 1])
+    same.fit(x[4:], y[4:])
+    assert model.loss_curve_ == pytest.approx(same.loss_curve_ / 2, rel=1e-12)
+    assert parts(model)[0] == pytest.approx(parts(same)[0], rel=1e-12)
+
+
+# -- from epoch to epoch ------------------------------------------------------------------------------
+
+
+def rates(model: Any, x: np.ndarray, y: np.ndarray) -> list[float]:
+    """How far each epoch's one step of plain descent goes along a gradient that is always the same."""
+    seen = [parts(model)[1].copy()]
+    model.fit(x, y, callback=lambda m, epoch, loss: seen.append(m.biases[0].copy()))
+    return [float(after[0] - before[0]) for before, after in pairwise(seen)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "torchs", "arguments"),
+    [
+        ({"schedule": "constant"}, "ConstantLR", {"factor": 1.0}),
+        ({"schedule": "step", "step_size": 3, "gamma": 0.5}, "StepLR", {"step_size": 3, "gamma": 0.5}),
+        ({"schedule": "cosine"}, "CosineAnnealingLR", {"T_max": 8}),
+        ({"schedule": "invscaling", "power_t": 0.7}, "LambdaLR", {"lr_lambda": lambda epoch: (1 + 2 * epoch) ** -0.7}),
+    ],
+    ids=str,
+)
+def test_schedules_like_torch(network: Network, settings: Any, torchs: str, arguments: Any) -> None:
+    torch = pytest.importorskip("torch")
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.3)
+    schedule, expected = getattr(torch.optim.lr_scheduler, torchs)(optimizer, **arguments), []
+    for _ in range(8):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    model = network([1, 1], loss="l1", learning_rate=0.3, batch_size=None, epochs=8, dtype="float64", **settings)
+    model.weights[0], model.biases[0] = [[0.0]], [0.0]
+    assert rates(model, np.zeros((2, 1)), np.full((2, 1), 100.0)) == pytest.approx(expected, rel=1e-10)
+
+
+def test_a_schedule_goes_on_in_partial_fit(network: Network) -> None:
+    model = network(
+        [1, 1], loss="l1", learning_rate=0.3, batch_size=None, dtype="float64", schedule="step", step_size=2
+    )
+    model.weights[0], model.biases[0] = [[0.0]], [0.0]
+    seen = [0.0]
+    for _ in range(5):
+        model.partial_fit([[0.0]], [100.0])
+        seen.append(float(model.biases[0][0]))
+    assert np.diff(seen) == pytest.approx([0.3, 0.3, 0.03, 0.03, 0.003], rel=1e-10)
+
+
+def test_training_stops_early(network: Network) -> None:
+    """Once the loss has not come down for more than so many epochs: the first epoch's is the lowest here."""
+    x, y = data(10)
+    model = network([5, 3], learning_rate=0.0, epochs=50, early_stopping=True, n_iter_no_change=4).fit(x, y)
+    assert len(model.loss_curve_) == 6
+
+
+def test_adaptive_rates(network: Network) -> None:
+    """Instead of stopping, a fifth of the rate, until it is too small."""
+    model = network(
+        [1, 1], learning_rate=1.0, loss="l1", schedule="adaptive", early_stopping=True, n_iter_no_change=1, epochs=99,
+        dtype="float64", tol=1e-9, batch_size=None,
+    )  # fmt: skip
+    model.weights[0], model.biases[0] = [[0.0]], [0.1]
+    moved = np.abs(rates(model, np.zeros((1, 1)), np.zeros((1, 1))))
+    assert moved.max() == pytest.approx(1.0)
+    assert moved.min() == pytest.approx(5.0**-9)
+    assert len(moved) < 99
+
+
+def test_the_best_weights_for_validation_data_are_kept(network: Network) -> None:
+    """A bias on its way from 0 to 1 passes what validation data want."""
+    model = network(
+        [1, 1], loss="l1", learning_rate=0.05, batch_size=None, epochs=60, early_stopping=True, n_iter_no_change=5
+    )
+    model.weights[0], model.biases[0] = [[0.0]], [0.0]
+    losses: list[float] = []
+    validation = [[0.0]], [0.5]
+    model.fit(
+        [[0.0]], [1.0], validation_data=validation, callback=lambda m, *_: losses.append(abs(m.biases[0][0] - 0.5))
+    )
+    assert model.validation_curve_ == pytest.approx(losses, abs=1e-6)
+    assert len(losses) == 16
+    assert model.biases[0] == pytest.approx([0.5], abs=1e-6)
+
+
+def test_epochs_are_printed(network: Network, capsys: pytest.CaptureFixture[str]) -> None:
+    x, y = data(10)
+    model = network([5, 3], epochs=2).fit(x, y, validation_data=(x, y), verbose=True)
+    losses = zip(model.loss_curve_, model.validation_curve_)
+    lines = [f"epoch {i + 1}: loss {a:.6g}, validation loss {b:.6g}\n" for i, (a, b) in enumerate(losses)]
+    assert capsys.readouterr().out == "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "given"),
+    [
+        (ValueError, r"sample_weight must have shape \(6,\)", {"sample_weight": np.ones(5)}),
+        (ValueError, "at least 0", {"sample_weight": [1, 1, 1, 1, 1, -1]}),
+        (ValueError, "not all of them 0", {"sample_weight": np.zeros(6)}),
+        (ValueError, "sample_weight has values that are not finite", {"sample_weight": np.full(6, np.nan)}),
+        (TypeError, "sample_weight must be real numbers", {"sample_weight": ["1"] * 6}),
+        (ValueError, "must be a pair", {"validation_data": np.ones(3)}),
+        (ValueError, "validation_data does not fit: x must have shape", {"validation_data": (np.ones((2, 4)), [1])}),
+        (ValueError, "validation_data does not fit: y must have shape", {"validation_data": (np.ones((2, 5)), [1])}),
+    ],
+)
+def test_what_does_not_fit(network: Network, error: type[Exception], message: str, given: dict[str, Any]) -> None:
+    x, y = data(6)
+    model = network([5, 3])
+    before = parts(model)
+    with pytest.raises(error, match=message):
+        model.fit(x, y, **given)
+    assert all((a == b).all() for a, b in zip(before, parts(model)))
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "settings"),
+    [
+        (ValueError, "alpha must be at least 0", {"alpha": -1.0}),
+        (ValueError, "max_grad_norm must be above 0", {"max_grad_norm": 0}),
+        (ValueError, "schedule must be one of constant", {"schedule": "linear"}),
+        (ValueError, "schedule 'adaptive' needs early_stopping", {"schedule": "adaptive"}),
+        (ValueError, "step_size must be at least 1", {"step_size": 0}),
+        (ValueError, "tol must be at least 0", {"tol": -1}),
+        (TypeError, "n_iter_no_change must be a whole number", {"n_iter_no_change": 1.5}),
+        (ValueError, "momentum belongs to optimizer 'sgd'; adamw", {"optimizer": "adamw", "momentum": 0.9}),
+    ],
+)
+def test_settings_that_make_no_sense(
+    network: Network, error: type[Exception], message: str, settings: dict[str, Any]
+) -> None:
+    with pytest.raises(error, match=message):
+        network([3, 2], **settings)
