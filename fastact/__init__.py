@@ -76,6 +76,8 @@ swiglu                            Gated linear unit that silu opens, in one pass
 Networks and settings
 ---------------------
 MLP                small networks that train in one compiled call
+MLPClassifier      the same as an estimator of scikit-learn's, for classes
+MLPRegressor       and for numbers
 activation         make an activation of a formula of your own; an Activation has the four callables, and more
 ACTIVATIONS        the catalogue by name
 backend            which backend computes, "numba" or "numpy"
@@ -95,6 +97,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "ACTIVATIONS": "catalogue",
     "MLP": "networks.mlp",
+    "MLPClassifier": "estimators.public",
+    "MLPRegressor": "estimators.public",
     "Activation": "catalogue",
     "activation": "catalogue",
     "backend": "runtime.backends",

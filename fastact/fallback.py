@@ -8,6 +8,7 @@ True
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 
@@ -15,18 +16,29 @@ def __getattr__(name: str) -> Any:
     from fastact.names import public_callable, public_names
 
     if name == "__all__":
-        return sorted(["MLP", *public_names()])
-    value = _network() if name == "MLP" else public_callable(name, "numpy")
+        return sorted([*_CLASSES, *public_names()])
+    value = _CLASSES[name](name) if name in _CLASSES else public_callable(name, "numpy")
     if value is None:
         raise AttributeError(f"module 'fastact.fallback' has no attribute {name!r}")
     globals()[name] = value
     return value
 
 
-def _network() -> type:
+def _network(name: str) -> type:
     from fastact.networks.mlp import MLP
 
-    return type("MLP", (MLP,), {"_backend": "numpy", "__module__": __name__, "__doc__": MLP.__doc__})
+    return type(name, (MLP,), {"_backend": "numpy", "__module__": __name__, "__doc__": MLP.__doc__})
+
+
+def _estimator(name: str) -> type:
+    from fastact.estimators import public
+
+    kind = getattr(public, name)
+    own = {"_network_class": sys.modules[__name__].MLP, "__module__": __name__, "__doc__": kind.__doc__}
+    return type(name, (kind,), own)
+
+
+_CLASSES = {"MLP": _network, "MLPClassifier": _estimator, "MLPRegressor": _estimator}
 
 
 def __dir__() -> list[str]:

@@ -75,6 +75,7 @@ class Fitting:
         self._trainer, self._kept = network._trainer()(plan), LastFinite(plan) if wishes.keep_finite else None
         self._patience = Patience(network.tol, network.n_iter_no_change) if network.early_stopping else None
         self._best: np.ndarray | None = None
+        self._finite, self.stopped = True, False  # stopped: training ended because it no longer got anywhere
         self._set_rate()
 
     def _begin(self, kind: int, settings: dict[int, float]) -> None:
@@ -87,8 +88,8 @@ class Fitting:
         if not passes:
             network.validation_curve_ = np.zeros(0)
 
-    def run(self) -> Any:
-        """Train; the network."""
+    def run(self) -> Fitting:
+        """Train."""
         network, trainer = self._network, self._trainer
         try:
             trainer.run(self._wishes.progress, self._after_epoch if self._looks_on() else None)
@@ -100,9 +101,8 @@ class Fitting:
             finite = network._parameters.finite()
             if self._kept and not finite:
                 self._kept.restore()
-        if trainer.epoch:
-            self._warn_of_divergence(finite)
-        return network
+        self._finite = finite
+        return self
 
     def _looks_on(self) -> bool:
         """Whether there is anything to be done after each epoch."""
@@ -171,6 +171,7 @@ class Fitting:
         if not patience.at_an_end:
             return False
         if network.schedule != "adaptive" or network.learning_rate * state.slowness <= LEAST_RATE:
+            self.stopped = True
             return True
         state.slowness /= SLOWDOWN
         patience.waited = 0
@@ -182,16 +183,17 @@ class Fitting:
         factor = SCHEDULES[network.schedule](network, state.epochs + trainer.epoch, trainer.rows)
         state.settings[Setting.LEARNING_RATE] = network.learning_rate * factor * state.slowness
 
-    def _warn_of_divergence(self, finite: bool) -> None:
+    def warn_of_divergence(self) -> None:
+        """If training has diverged; in the name of whoever called ``fit``."""
         network = self._network
-        loss = network.loss_curve_[-1]
-        if finite and not np.isnan(loss):
+        if not self._trainer.epoch or (self._finite and not np.isnan(network.loss_curve_[-1])):
             return
-        weights = "" if finite else ", and weights are not finite"
+        loss = network.loss_curve_[-1]
+        weights = "" if self._finite else ", and weights are not finite"
         if self._kept and network._parameters.finite():
             weights = ", and weights are back at the last epoch that left them finite"
         message = f"training diverged: the last epoch's mean loss is {loss:g}{weights}; try a lower learning_rate"
-        warnings.warn(message, RuntimeWarning, stacklevel=4)
+        warnings.warn(message, RuntimeWarning, stacklevel=3)
 
 
 def _by_slot(settings: dict[int, float]) -> np.ndarray:

@@ -216,7 +216,7 @@ class MLP:
             If x, y or a weight that was set does not fit the network.
         """
         wishes = Wishes(None, progress, verbose, callback, keep_finite, sample_weight, validation_data)
-        Fitting(self, x, y, wishes).run()
+        Fitting(self, x, y, wishes).run().warn_of_divergence()
         return self
 
     def partial_fit(self, x: Any, y: Any, keep_finite: bool = False, sample_weight: Any = None) -> MLP:
@@ -224,7 +224,8 @@ class MLP:
 
         Parameters, warnings and errors are those of :meth:`fit`; ``loss_curve_`` grows by one.
         """
-        Fitting(self, x, y, Wishes(1, keep_finite=keep_finite, sample_weight=sample_weight)).run()
+        wishes = Wishes(1, keep_finite=keep_finite, sample_weight=sample_weight)
+        Fitting(self, x, y, wishes).run().warn_of_divergence()
         return self
 
     # -- use ------------------------------------------------------------------------------------------

@@ -1,0 +1,225 @@
+"""What the estimators share: data as scikit-learn checks them, a network made or gone on with, and what it learned."""
+
+from __future__ import annotations
+
+import warnings
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from fastact.networks.checks import checked, number, positive, whole
+from fastact.networks.fitting import Fitting, Wishes
+from fastact.networks.mlp import MLP
+
+__all__ = ["BaseMLP", "set_parameters"]
+
+#: Rows of sparse inputs that are dense at a time.
+DENSE_ROWS = 1024
+
+#: What scikit-learn calls "auto".
+USUAL_BATCH = 200
+
+
+def set_parameters(estimator: Any, given: dict[str, Any]) -> None:
+    """What ``__init__`` does: nothing but keeping what it was given (``locals()``)."""
+    vars(estimator).update({name: value for name, value in given.items() if name not in ("self", "__class__")})
+
+
+class BaseMLP(BaseEstimator):  # type: ignore[misc]
+    """A multilayer perceptron with scikit-learn's interface."""
+
+    _network_class: type[MLP] = MLP
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    # -- what differs ---------------------------------------------------------------------------------
+
+    def _checked_data(self, X: Any, y: Any, first: bool, known: bool) -> tuple[Any, np.ndarray]:
+        """Inputs, and targets as the network wants them. ``known``: what these can be has been said before."""
+        raise NotImplementedError
+
+    def _losses(self) -> tuple[str, str, int]:
+        """The network's loss and output activation, and how many outputs there are."""
+        raise NotImplementedError
+
+    def _score_outputs(self, outputs: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> float:
+        """How good outputs are, for early stopping."""
+        raise NotImplementedError
+
+    # -- training -------------------------------------------------------------------------------------
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, incremental: bool) -> Any:
+        self._check_parameters()
+        if self.early_stopping and incremental:
+            raise ValueError("partial_fit goes through the data once: early_stopping has no place there")
+        first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+        X, targets = self._checked_data(X, y, first, known=incremental or not first)
+        weights = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=X.dtype)
+        random = check_random_state(self.random_state)
+        if first:
+            self._begin(X, random)
+        X, targets, weights, held_out = self._split(X, targets, weights, random)
+        if first:
+            self._network._random = np.random.default_rng(random.randint(0, 2**31 - 1, 4))
+        network = self._current_network(len(targets), first)
+        watched = (lambda: -self._validate(*held_out)) if held_out else None
+        passes = 1 if incremental else None
+        wishes = Wishes(passes, self.progress, bool(self.verbose), sample_weight=weights, watched=watched)
+        fitting = Fitting(network, _dense(X), targets, wishes)
+        self._run(fitting)
+        self._take_over(network, 1 if incremental else len(network.loss_curve_), len(targets))
+        if self.n_iter_ == self.max_iter and not fitting.stopped and not incremental:
+            warnings.warn(
+                f"training ended after max_iter={self.max_iter} epochs, and the loss still came down",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return self
+
+    def _run(self, fitting: Fitting) -> None:
+        try:
+            fitting.run()
+        except KeyboardInterrupt:
+            warnings.warn("training was interrupted; the estimator is as it was then", stacklevel=4)
+
+    def _check_parameters(self) -> None:
+        """Those that the network does not check, or knows by another name."""
+        checked("solver", self.solver, ("sgd", "adam", "adamw"))
+        checked("learning_rate", self.learning_rate, ("constant", "invscaling", "adaptive"))
+        positive("learning_rate_init", self.learning_rate_init)
+        number("alpha", self.alpha, 0)
+        number("momentum", self.momentum, 0, np.nextafter(1, 2))
+        number("beta_1", self.beta_1, 0, 1)
+        number("beta_2", self.beta_2, 0, 1)
+        positive("epsilon", self.epsilon)
+        whole("max_iter", self.max_iter)
+        number("validation_fraction", self.validation_fraction, 0, 1)
+        if self.batch_size != "auto":
+            whole("batch_size", self.batch_size)
+        if self.dtype is not None:
+            checked("dtype", getattr(np.dtype(self.dtype), "name", self.dtype), ("float32", "float64"))
+        self._hidden_sizes()
+
+    def _hidden_sizes(self) -> list[int]:
+        sizes = self.hidden_layer_sizes
+        return [whole("hidden_layer_sizes", size) for size in (sizes if np.iterable(sizes) else [sizes])]
+
+    def _begin(self, X: Any, random: np.random.RandomState) -> None:
+        """Make the network, with scikit-learn's initial weights."""
+        loss, output, outputs = self._losses()
+        sizes = [X.shape[1], *self._hidden_sizes(), outputs]
+        name = self._activation()
+        dtype = X.dtype if self.dtype is None else np.dtype(self.dtype)
+        network = self._network_class(sizes, name, output, loss, dtype=dtype.name, random_state=0)
+        factor = 2.0 if name == "sigmoid" else 6.0
+        for i, (inputs, outputs) in enumerate(pairwise(sizes)):
+            bound = np.sqrt(factor / (inputs + outputs))
+            network.weights[i] = random.uniform(-bound, bound, (inputs, outputs)).T
+            network.biases[i] = random.uniform(-bound, bound, outputs)
+        self._network, self.t_ = network, 0
+        self.loss_curve_: list[float] = []
+        self.n_outputs_, self.n_layers_ = sizes[-1], len(sizes)
+
+    def _activation(self) -> Any:
+        """Of hidden layers; scikit-learn's "logistic" is the sigmoid."""
+        return "sigmoid" if isinstance(self.activation, str) and self.activation == "logistic" else self.activation
+
+    def _current_network(self, rows: int, first: bool) -> MLP:
+        """The network with the estimator's settings, and its coefficients."""
+        network, sgd = self._network, self.solver == "sgd"
+        if not first:
+            self._set_coefficients()
+        network.activation = self._activation()
+        network.optimizer, network.learning_rate = self.solver, self.learning_rate_init
+        network.batch_size = min(USUAL_BATCH if self.batch_size == "auto" else self.batch_size, rows)
+        network.epochs, network.shuffle = self.max_iter, bool(self.shuffle)
+        network.momentum = self.momentum if sgd else 0.0
+        network.nesterov = bool(sgd and self.nesterovs_momentum and self.momentum)
+        network.betas, network.eps = (self.beta_1, self.beta_2), self.epsilon
+        # adamw takes the penalty from the weights themselves
+        network.alpha, network.weight_decay = (0.0, self.alpha) if self.solver == "adamw" else (self.alpha, 0.0)
+        network.schedule, network.power_t = (self.learning_rate if sgd else "constant"), self.power_t
+        network.early_stopping, network.tol, network.n_iter_no_change = True, self.tol, self.n_iter_no_change
+        return network
+
+    def _split(self, X: Any, y: np.ndarray, weights: Any, random: Any) -> tuple[Any, np.ndarray, Any, Any]:
+        """What to train with, and what to score with for early stopping."""
+        if not self.early_stopping:
+            self.validation_scores_: list[float] | None = None
+            self.best_validation_score_: float | None = None
+            return X, y, weights, None
+        if not hasattr(self, "coefs_") or not self.warm_start:
+            self.validation_scores_, self.best_validation_score_ = [], -np.inf
+        every = [X, y] if weights is None else [X, y, weights]
+        options = {"random_state": random, "test_size": self.validation_fraction, "stratify": self._strata(y)}
+        X, held_X, y, held_y, *parts = train_test_split(*every, **options)
+        if len(held_y) < 2:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} of {len(held_y) + len(y)} rows leaves {len(held_y)} "
+                "to validate with, where 2 are needed"
+            )
+        train_weights, held_weights = parts or (None, None)
+        return X, y, train_weights, (held_X, held_y, held_weights)
+
+    def _strata(self, targets: np.ndarray) -> np.ndarray | None:
+        return None
+
+    def _validate(self, X: Any, targets: np.ndarray, weights: np.ndarray | None) -> float:
+        with np.errstate(all="ignore"):
+            outputs = self._network_outputs(X)
+        score = self._score_outputs(outputs, targets, weights) if np.isfinite(outputs).all() else np.nan
+        assert self.validation_scores_ is not None
+        assert self.best_validation_score_ is not None
+        self.validation_scores_.append(score)
+        self.best_validation_score_ = max(self.best_validation_score_, score)
+        return score
+
+    def _take_over(self, network: MLP, epochs: int, rows: int) -> None:
+        """What was learned, under scikit-learn's names."""
+        new = network.loss_curve_[len(network.loss_curve_) - epochs :].tolist()
+        self.loss_curve_ = [*self.loss_curve_, *new]
+        self.n_iter_, self.t_ = len(new), self.t_ + len(new) * rows
+        self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.nan
+        self.best_loss_ = None if self.early_stopping else min(self.loss_curve_, default=np.nan)
+        self.coefs_ = [weight.T for weight in network.weights]
+        self.intercepts_ = list(network.biases)
+        if not all(np.isfinite(part).all() for part in (*self.coefs_, *self.intercepts_)):
+            raise ValueError(
+                "training diverged: weights are not finite; try a lower learning_rate_init, or scale the inputs"
+            )
+
+    # -- use ------------------------------------------------------------------------------------------
+
+    def _outputs(self, X: Any) -> np.ndarray:
+        """What the last layer gives."""
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False)
+        self._set_coefficients()
+        return self._network_outputs(X)
+
+    def _network_outputs(self, X: Any) -> np.ndarray:
+        if not sparse.issparse(X):
+            return self._network._outputs(X)
+        X = X.tocsr()
+        parts = [_dense(X[start : start + DENSE_ROWS]) for start in range(0, X.shape[0], DENSE_ROWS)]
+        return np.concatenate([self._network._outputs(part) for part in parts])
+
+    def _set_coefficients(self) -> None:
+        """Entries may have been replaced, or the estimator copied."""
+        self._network.weights = [coefficients.T for coefficients in self.coefs_]
+        self._network.biases = list(self.intercepts_)
+
+
+def _dense(X: Any) -> np.ndarray:
+    result: np.ndarray = X.toarray() if sparse.issparse(X) else X
+    return result
