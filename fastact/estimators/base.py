@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -37,6 +38,10 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
 
     _network_class: type[MLP] = MLP
 
+    loss_curve_: list[float]
+    validation_scores_: list[float] | None
+    t_: int
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
@@ -58,7 +63,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
 
     # -- training -------------------------------------------------------------------------------------
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, incremental: bool) -> Any:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, incremental: bool) -> None:
         self._check_parameters()
         if self.early_stopping and incremental:
             raise ValueError("partial_fit goes through the data once: early_stopping has no place there")
@@ -66,25 +71,28 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         X, targets = self._checked_data(X, y, first, known=incremental or not first)
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=X.dtype)
         random = check_random_state(self.random_state)
-        if first:
-            self._begin(X, random)
+        network = self._new_network(X, random) if first else self._old_network()
         X, targets, weights, held_out = self._split(X, targets, weights, random)
         if first:
-            self._network._random = np.random.default_rng(random.randint(0, 2**31 - 1, 4))
-        network = self._current_network(len(targets), first)
-        watched = (lambda: -self._validate(*held_out)) if held_out else None
-        passes = 1 if incremental else None
-        wishes = Wishes(passes, self.progress, bool(self.verbose), sample_weight=weights, watched=watched)
+            network._random = np.random.default_rng(random.randint(0, 2**31 - 1, 4))
+        self._adjust(network, len(targets))
+        scores: list[float] = []
+        wishes = Wishes(
+            passes=1 if incremental else None,
+            progress=bool(self.progress),
+            verbose=bool(self.verbose),
+            sample_weight=weights,
+            watched=self._watched(network, held_out, scores) if held_out else None,
+        )
         fitting = Fitting(network, _dense(X), targets, wishes)
         self._run(fitting)
-        self._take_over(network, 1 if incremental else len(network.loss_curve_), len(targets))
-        if self.n_iter_ == self.max_iter and not fitting.stopped and not incremental:
+        self._take_over(fitting, first, scores)
+        if not (fitting.stopped or incremental) and self.n_iter_ == self.max_iter:
             warnings.warn(
-                f"training ended after max_iter={self.max_iter} epochs, and the loss still came down",
+                f"training ended after max_iter={self.max_iter} epochs, and might have got further",
                 ConvergenceWarning,
                 stacklevel=3,
             )
-        return self
 
     def _run(self, fitting: Fitting) -> None:
         try:
@@ -114,8 +122,8 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         sizes = self.hidden_layer_sizes
         return [whole("hidden_layer_sizes", size) for size in (sizes if np.iterable(sizes) else [sizes])]
 
-    def _begin(self, X: Any, random: np.random.RandomState) -> None:
-        """Make the network, with scikit-learn's initial weights."""
+    def _new_network(self, X: Any, random: np.random.RandomState) -> MLP:
+        """With scikit-learn's initial weights."""
         loss, output, outputs = self._losses()
         sizes = [X.shape[1], *self._hidden_sizes(), outputs]
         name = self._activation()
@@ -126,19 +134,26 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             bound = np.sqrt(factor / (inputs + outputs))
             network.weights[i] = random.uniform(-bound, bound, (inputs, outputs)).T
             network.biases[i] = random.uniform(-bound, bound, outputs)
-        self._network, self.t_ = network, 0
-        self.loss_curve_: list[float] = []
-        self.n_outputs_, self.n_layers_ = sizes[-1], len(sizes)
+        return network
+
+    def _old_network(self) -> MLP:
+        """The one to go on with."""
+        network, sizes = self._network, self._hidden_sizes()
+        if network.sizes[1:-1] != sizes:
+            raise ValueError(
+                f"training goes on with hidden layers of {network.sizes[1:-1]}; hidden_layer_sizes is now {sizes}"
+            )
+        network.loss, network.output_activation, _ = self._losses()
+        self._set_coefficients()
+        return network
 
     def _activation(self) -> Any:
         """Of hidden layers; scikit-learn's "logistic" is the sigmoid."""
         return "sigmoid" if isinstance(self.activation, str) and self.activation == "logistic" else self.activation
 
-    def _current_network(self, rows: int, first: bool) -> MLP:
-        """The network with the estimator's settings, and its coefficients."""
-        network, sgd = self._network, self.solver == "sgd"
-        if not first:
-            self._set_coefficients()
+    def _adjust(self, network: MLP, rows: int) -> None:
+        """To the estimator's settings."""
+        sgd = self.solver == "sgd"
         network.activation = self._activation()
         network.optimizer, network.learning_rate = self.solver, self.learning_rate_init
         network.batch_size = min(USUAL_BATCH if self.batch_size == "auto" else self.batch_size, rows)
@@ -150,16 +165,11 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         network.alpha, network.weight_decay = (0.0, self.alpha) if self.solver == "adamw" else (self.alpha, 0.0)
         network.schedule, network.power_t = (self.learning_rate if sgd else "constant"), self.power_t
         network.early_stopping, network.tol, network.n_iter_no_change = True, self.tol, self.n_iter_no_change
-        return network
 
     def _split(self, X: Any, y: np.ndarray, weights: Any, random: Any) -> tuple[Any, np.ndarray, Any, Any]:
         """What to train with, and what to score with for early stopping."""
         if not self.early_stopping:
-            self.validation_scores_: list[float] | None = None
-            self.best_validation_score_: float | None = None
             return X, y, weights, None
-        if not hasattr(self, "coefs_") or not self.warm_start:
-            self.validation_scores_, self.best_validation_score_ = [], -np.inf
         every = [X, y] if weights is None else [X, y, weights]
         options = {"random_state": random, "test_size": self.validation_fraction, "stratify": self._strata(y)}
         X, held_X, y, held_y, *parts = train_test_split(*every, **options)
@@ -174,23 +184,31 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     def _strata(self, targets: np.ndarray) -> np.ndarray | None:
         return None
 
-    def _validate(self, X: Any, targets: np.ndarray, weights: np.ndarray | None) -> float:
-        with np.errstate(all="ignore"):
-            outputs = self._network_outputs(X)
-        score = self._score_outputs(outputs, targets, weights) if np.isfinite(outputs).all() else np.nan
-        assert self.validation_scores_ is not None
-        assert self.best_validation_score_ is not None
-        self.validation_scores_.append(score)
-        self.best_validation_score_ = max(self.best_validation_score_, score)
-        return score
+    def _watched(self, network: MLP, held_out: Any, scores: list[float]) -> Callable[[], float]:
+        """What early stopping watches: the score of what is held out, which joins the others."""
+        X, targets, weights = held_out
 
-    def _take_over(self, network: MLP, epochs: int, rows: int) -> None:
+        def watched() -> float:
+            with np.errstate(all="ignore"):
+                outputs = _network_outputs(network, X)
+            finite = np.isfinite(outputs).all()
+            scores.append(self._score_outputs(outputs, targets, weights) if finite else np.nan)
+            return -scores[-1]
+
+        return watched
+
+    def _take_over(self, fitting: Fitting, first: bool, scores: list[float]) -> None:
         """What was learned, under scikit-learn's names."""
-        new = network.loss_curve_[len(network.loss_curve_) - epochs :].tolist()
-        self.loss_curve_ = [*self.loss_curve_, *new]
-        self.n_iter_, self.t_ = len(new), self.t_ + len(new) * rows
+        network, losses = fitting.network, fitting.losses.tolist()
+        before = [] if first else [*self.loss_curve_]
+        scored = [] if first else [*(self.validation_scores_ or [])]
+        self._network, self.n_outputs_, self.n_layers_ = network, network.sizes[-1], len(network.sizes)
+        self.loss_curve_ = before + losses
         self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.nan
+        self.n_iter_, self.t_ = len(losses), (0 if first else self.t_) + len(losses) * fitting.rows
         self.best_loss_ = None if self.early_stopping else min(self.loss_curve_, default=np.nan)
+        self.validation_scores_ = scored + scores if self.early_stopping else None
+        self.best_validation_score_ = np.nanmax([-np.inf, *scored, *scores]) if self.early_stopping else None
         self.coefs_ = [weight.T for weight in network.weights]
         self.intercepts_ = list(network.biases)
         if not all(np.isfinite(part).all() for part in (*self.coefs_, *self.intercepts_)):
@@ -205,19 +223,20 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False)
         self._set_coefficients()
-        return self._network_outputs(X)
-
-    def _network_outputs(self, X: Any) -> np.ndarray:
-        if not sparse.issparse(X):
-            return self._network._outputs(X)
-        X = X.tocsr()
-        parts = [_dense(X[start : start + DENSE_ROWS]) for start in range(0, X.shape[0], DENSE_ROWS)]
-        return np.concatenate([self._network._outputs(part) for part in parts])
+        return _network_outputs(self._network, X)
 
     def _set_coefficients(self) -> None:
         """Entries may have been replaced, or the estimator copied."""
         self._network.weights = [coefficients.T for coefficients in self.coefs_]
         self._network.biases = list(self.intercepts_)
+
+
+def _network_outputs(network: MLP, X: Any) -> np.ndarray:
+    if not sparse.issparse(X):
+        return network._outputs(X)
+    X = X.tocsr()
+    parts = [_dense(X[start : start + DENSE_ROWS]) for start in range(0, X.shape[0], DENSE_ROWS)]
+    return np.concatenate([network._outputs(part) for part in parts])
 
 
 def _dense(X: Any) -> np.ndarray:

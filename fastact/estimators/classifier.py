@@ -186,7 +186,7 @@ True
 
     def _strata(self, targets: np.ndarray) -> np.ndarray | None:
         """scikit-learn keeps the shares of two classes."""
-        return targets if self.n_outputs_ == 1 else None
+        return targets if self._losses()[2] == 1 else None
 
     def _score_outputs(self, outputs: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> float:
         truth = (

@@ -15,7 +15,7 @@ alpha : float, default 0.0001
 batch_size : int or "auto", default "auto"
     Rows per step; "auto" is 200. All rows if there are fewer.
 learning_rate : {{"constant", "invscaling", "adaptive"}}, default "constant"
-    Of "sgd": "invscaling" divides it by ``(1 + t_) ** power_t`` after each epoch; "adaptive" divides it by 5 where
+    Of "sgd": "invscaling" divides it by ``(1 + rows gone through) ** power_t``; "adaptive" divides it by 5 where
     training would otherwise end, down to 1e-6.
 learning_rate_init : float, default 0.001
 power_t : float, default 0.5

@@ -120,12 +120,11 @@ True
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         targets = y.reshape(len(y), -1)
-        if first:
-            self.n_outputs_, self.out_activation_ = targets.shape[1], "identity"
+        self._outputs_wanted, self.out_activation_ = targets.shape[1], "identity"
         return X, targets
 
     def _losses(self) -> tuple[str, str, int]:
-        return LOSSES[self.loss], "identity", self.n_outputs_
+        return LOSSES[self.loss], "identity", self._outputs_wanted
 
     def _score_outputs(self, outputs: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> float:
         return float(r2_score(targets, outputs, sample_weight=weights))

@@ -63,7 +63,7 @@ class Fitting:
         if weights is not None and kind == Optimizer.DIRECT:
             kind = Optimizer.SGD
         network._collect()
-        self._network, self._wishes, self._weighted = network, wishes, weights is not None
+        self.network, self._wishes, self._weighted = network, wishes, weights is not None
         self._begin(kind, settings)
         network._flat = np.ndim(y) == 1
         self._objective, output = objective.with_output(activations[-1])
@@ -80,7 +80,7 @@ class Fitting:
 
     def _begin(self, kind: int, settings: dict[int, float]) -> None:
         """The optimizer as it is to go on, and the curves that grow."""
-        network, passes = self._network, self._wishes.passes
+        network, passes = self.network, self._wishes.passes
         if network._state is None or network._state.kind != kind or not passes:
             network._state = OptimizerState.fresh(kind, settings, network._parameters)
         network._state.adopt(settings)
@@ -90,7 +90,7 @@ class Fitting:
 
     def run(self) -> Fitting:
         """Train."""
-        network, trainer = self._network, self._trainer
+        network, trainer = self.network, self._trainer
         try:
             trainer.run(self._wishes.progress, self._after_epoch if self._looks_on() else None)
         finally:
@@ -104,9 +104,18 @@ class Fitting:
         self._finite = finite
         return self
 
+    @property
+    def rows(self) -> int:
+        return self._trainer.rows
+
+    @property
+    def losses(self) -> np.ndarray:
+        """The mean loss of each epoch so far."""
+        return self._trainer.losses[: self._trainer.epoch]
+
     def _looks_on(self) -> bool:
         """Whether there is anything to be done after each epoch."""
-        wishes, network = self._wishes, self._network
+        wishes, network = self._wishes, self.network
         asked = wishes.callback or wishes.verbose or self._kept or self._validation or self._patience
         return bool(asked) or network.schedule != "constant"
 
@@ -128,24 +137,24 @@ class Fitting:
         return ends
 
     def _note_losses(self) -> None:
-        self._network.loss_curve_ = np.concatenate([self._before, self._trainer.losses[: self._trainer.epoch]])
+        self.network.loss_curve_ = np.concatenate([self._before, self.losses])
 
     def _validate(self) -> None:
         if self._validation is None:
             return
         x, targets = self._validation
         with np.errstate(all="ignore"):
-            losses, _ = losses_of(self._objective, self._network._predict(x, self._trainer.plan.activations), targets)
-        self._network.validation_curve_ = np.append(self._network.validation_curve_, losses.mean())
+            losses, _ = losses_of(self._objective, self.network._predict(x, self._trainer.plan.activations), targets)
+        self.network.validation_curve_ = np.append(self.network.validation_curve_, losses.mean())
 
     def _print(self) -> None:
-        network = self._network
+        network = self.network
         line = f"epoch {len(network.loss_curve_)}: loss {network.loss_curve_[-1]:.6g}"
         print(line + (f", validation loss {network.validation_curve_[-1]:.6g}" if self._validation else ""))
 
     def _report(self) -> bool:
         """To the callback; True ends training. What it has set is taken over."""
-        network, trainer, optimizer = self._network, self._trainer, self._trainer.plan.optimizer
+        network, trainer, optimizer = self.network, self._trainer, self._trainer.plan.optimizer
         assert self._wishes.callback
         answer = self._wishes.callback(network, trainer.epoch - 1, float(trainer.losses[trainer.epoch - 1]))
         _, _, kind, settings = settings_of(network)
@@ -163,7 +172,7 @@ class Fitting:
 
     def _is_at_an_end(self, patience: Patience) -> bool:
         """Whether training no longer gets anywhere, at its lowest rate."""
-        network, state, watched = self._network, self._network._state, self._wishes.watched
+        network, state, watched = self.network, self.network._state, self._wishes.watched
         curve = network.loss_curve_ if self._validation is None else network.validation_curve_
         lowest = patience.note(watched() if watched else curve[-1])
         if lowest and (watched or self._validation):
@@ -179,13 +188,13 @@ class Fitting:
 
     def _set_rate(self) -> None:
         """Of the epoch that comes next."""
-        network, state, trainer = self._network, self._network._state, self._trainer
+        network, state, trainer = self.network, self.network._state, self._trainer
         factor = SCHEDULES[network.schedule](network, state.epochs + trainer.epoch, trainer.rows)
         state.settings[Setting.LEARNING_RATE] = network.learning_rate * factor * state.slowness
 
     def warn_of_divergence(self) -> None:
         """If training has diverged; in the name of whoever called ``fit``."""
-        network = self._network
+        network = self.network
         if not self._trainer.epoch or (self._finite and not np.isnan(network.loss_curve_[-1])):
             return
         loss = network.loss_curve_[-1]
