@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -20,9 +19,6 @@ from fastact.networks.fitting import Fitting, Wishes
 from fastact.networks.mlp import MLP
 
 __all__ = ["BaseMLP", "set_parameters"]
-
-#: Rows of sparse inputs that are dense at a time.
-DENSE_ROWS = 1024
 
 #: What scikit-learn calls "auto".
 USUAL_BATCH = 200
@@ -84,7 +80,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             sample_weight=weights,
             watched=self._watched(network, held_out, scores) if held_out else None,
         )
-        fitting = Fitting(network, _dense(X), targets, wishes)
+        fitting = Fitting(network, X, targets, wishes)
         self._run(fitting)
         self._take_over(fitting, first, scores)
         if not (fitting.stopped or incremental) and self.n_iter_ == self.max_iter:
@@ -190,7 +186,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
 
         def watched() -> float:
             with np.errstate(all="ignore"):
-                outputs = _network_outputs(network, X)
+                outputs = network._outputs(X)
             finite = np.isfinite(outputs).all()
             scores.append(self._score_outputs(outputs, targets, weights) if finite else np.nan)
             return -scores[-1]
@@ -223,22 +219,9 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False)
         self._set_coefficients()
-        return _network_outputs(self._network, X)
+        return self._network._outputs(X)
 
     def _set_coefficients(self) -> None:
         """Entries may have been replaced, or the estimator copied."""
         self._network.weights = [coefficients.T for coefficients in self.coefs_]
         self._network.biases = list(self.intercepts_)
-
-
-def _network_outputs(network: MLP, X: Any) -> np.ndarray:
-    if not sparse.issparse(X):
-        return network._outputs(X)
-    X = X.tocsr()
-    parts = [_dense(X[start : start + DENSE_ROWS]) for start in range(0, X.shape[0], DENSE_ROWS)]
-    return np.concatenate([network._outputs(part) for part in parts])
-
-
-def _dense(X: Any) -> np.ndarray:
-    result: np.ndarray = X.toarray() if sparse.issparse(X) else X
-    return result

@@ -41,7 +41,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 
 It takes the settings of ``sklearn.neural_network.MLPClassifier`` and has its attributes, and trains in compiled code as
 :class:`fastact.MLP` does. Labels can be anything; targets of shape (rows, labels) that hold 0 and 1 are several labels
-at a time. Sparse inputs are made dense for training, and by blocks for predictions.
+at a time. Sparse inputs are made dense some batches at a time.
 
 Parameters
 ----------

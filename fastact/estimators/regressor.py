@@ -28,7 +28,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     __doc__ = f"""A multilayer perceptron that predicts numbers: an estimator of scikit-learn's.
 
 It takes the settings of ``sklearn.neural_network.MLPRegressor`` and has its attributes, and trains in compiled code as
-:class:`fastact.MLP` does. Sparse inputs are made dense for training, and by blocks for predictions.
+:class:`fastact.MLP` does. Sparse inputs are made dense some batches at a time.
 
 Parameters
 ----------

@@ -14,6 +14,7 @@ from fastact.layers.checks import activation_of
 from fastact.networks.objectives import LOSSES, Objective
 from fastact.networks.plan import room
 from fastact.networks.schedules import SCHEDULES
+from fastact.networks.sparse import SparseRows
 from fastact.simd.layout import Optimizer, Setting
 
 __all__ = [
@@ -105,14 +106,18 @@ def _finite(name: str, array: np.ndarray) -> np.ndarray:
     return array
 
 
-def inputs_of(x: Any, features: int, dtype: np.dtype, least: int = 1) -> np.ndarray:
-    """Inputs as (rows, features), contiguous in the network's type."""
-    array = _numbers("x", x)
-    if array.ndim != 2 or array.shape[1] != features:
+def inputs_of(x: Any, features: int, dtype: np.dtype, least: int = 1) -> Any:
+    """Inputs as (rows, features), contiguous in the network's type; sparse ones as rows that will be so."""
+    sparse = SparseRows(x, dtype) if hasattr(x, "tocsr") else None
+    array: Any = sparse if sparse is not None else _numbers("x", x)
+    if len(array.shape) != 2 or array.shape[1] != features:
         raise ValueError(f"x must have shape (rows, {features}); got {array.shape}")
     if len(array) < least:
         raise ValueError("x has no rows")
     with np.errstate(over="ignore"):
+        if sparse is not None:
+            _finite("x", _numbers("x", sparse.stored).astype(dtype, copy=False))
+            return sparse
         return _finite("x", np.ascontiguousarray(array, dtype))
 
 

@@ -13,6 +13,7 @@ from fastact.networks.checks import inputs_of, row_weights_of, settings_of, targ
 from fastact.networks.numpy_trainer import losses_of
 from fastact.networks.plan import LastFinite, OptimizerState, Plan, asks_for_extras
 from fastact.networks.schedules import LEAST_RATE, SCHEDULES, SLOWDOWN
+from fastact.networks.sparse import SparseRows
 from fastact.simd.layout import Optimizer, Setting
 
 __all__ = ["Fitting", "Patience", "Wishes"]
@@ -67,6 +68,8 @@ class Fitting:
         self._begin(kind, settings)
         network._flat = np.ndim(y) == 1
         self._objective, output = objective.with_output(activations[-1])
+        if isinstance(x_ready, SparseRows) and len(x_ready) <= (network.batch_size or len(x_ready)):
+            x_ready = x_ready[:]  # each step would need all rows
         plan = Plan(
             network._parameters, [*activations[:-1], output], self._objective, x_ready, targets,
             network.batch_size or len(x_ready), wishes.passes or network.epochs, network._state,

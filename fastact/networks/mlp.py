@@ -13,6 +13,7 @@ from fastact.catalogue import ACTIVATIONS, Activation
 from fastact.networks.checks import checked, inputs_of, objective_of, settings_of, sizes_of, targets_of, weights_of
 from fastact.networks.fitting import Fitting, Wishes
 from fastact.networks.plan import OptimizerState, Parameters, Trainer
+from fastact.networks.sparse import DENSE_ROWS, SparseRows
 from fastact.runtime.backends import backend
 
 __all__ = ["MLP"]
@@ -180,7 +181,7 @@ class MLP:
 
         Parameters
         ----------
-        x : array_like, shape (rows, inputs)
+        x : array_like, shape (rows, inputs), or a sparse matrix of SciPy's, made dense some batches at a time
         y : array_like, shape (rows, outputs), or (rows,) for one output or for labels
         progress : bool, default False
             Whether to show a progress bar.
@@ -297,7 +298,10 @@ class MLP:
         self._collect()
         return self._predict(x, activations)
 
-    def _predict(self, x: np.ndarray, activations: list[Activation]) -> np.ndarray:
+    def _predict(self, x: Any, activations: list[Activation]) -> np.ndarray:
+        if isinstance(x, SparseRows):
+            starts = range(0, max(1, len(x)), DENSE_ROWS)
+            return np.concatenate([self._predict(x[start : start + DENSE_ROWS], activations) for start in starts])
         if self._chosen() == "numba":
             from fastact.networks.trainer import predict
         else:

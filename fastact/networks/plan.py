@@ -103,7 +103,7 @@ class Plan:
     parameters: Parameters
     activations: list[Activation]
     objective: Objective
-    x: np.ndarray  # (rows, inputs), contiguous, in the network's type
+    x: Any  # (rows, inputs), contiguous, in the network's type; or SparseRows of them
     y: np.ndarray  # (rows, outputs) likewise, or (rows,) labels
     batch: int
     epochs: int

@@ -16,6 +16,7 @@ from fastact.layers.blocking import workspace_bytes
 from fastact.layers.checks import is_identity
 from fastact.networks.objectives import function_ufunc, loss_ufunc, product_ufunc
 from fastact.networks.plan import Parameters, Plan, Trainer, room
+from fastact.networks.sparse import DENSE_ROWS, SparseRows
 from fastact.runtime import threads
 from fastact.runtime.control import get_num_threads
 from fastact.runtime.numpy_api import address
@@ -69,13 +70,13 @@ class _Network:
         parameters: Parameters,
         activations: Sequence[Activation],
         kind: str,
-        x: np.ndarray,
+        x: Any,
         batch: int,
     ) -> None:
         self.record = record
         self.table = np.zeros((len(activations), Layer.SIZE), np.int64)
         self.dtype = x.dtype
-        self._kept: list[np.ndarray] = [x, parameters.flat]
+        self._kept: list[Any] = [x, parameters.flat]
         self._wanted: list[tuple[np.ndarray, int, int]] = []  # a record, a slot in it, and how many bytes it points to
         for layer, weight, bias, activation in zip(
             self.table, parameters.stored_weights, parameters.biases, activations
@@ -88,7 +89,8 @@ class _Network:
                 self.reserve(batch * len(bias), Layer.ACTIVATION, layer)
         self._fill_gemm(batch)
         self.fill(
-            LAYERS=len(activations), TABLE=self.table, ROWS=len(x), BATCH=batch, X=x, ONE=np.ones(1, self.dtype),
+            LAYERS=len(activations), TABLE=self.table, ROWS=len(x), BATCH=batch, ONE=np.ones(1, self.dtype),
+            X=x if isinstance(x, np.ndarray) else 0,
             POOL=threads.pool(), DRIVE=threads.driver(), MULTIPLY_SMALL=compiled(self.dtype.name)["multiply_small"],
             MULTIPLY_BY_ROWS=compiled(self.dtype.name)["multiply_by_rows"],
         )  # fmt: skip
@@ -245,11 +247,37 @@ class CompiledTrainer(Trainer):
         network.table[:, Layer.BIAS_GRADIENT] = network.table[:, Layer.BIAS] + shift
 
     def _take(self, steps: int) -> None:
+        if isinstance(self.plan.x, SparseRows):
+            self._take_densely(steps)
+            return
         if self.order is not None:
             self._network.record[Network.ORDER] = address(self.order)
             self._network.record[Network.ORDER_FIRST] = self.order_first
         self._network.record[Network.STEPS] = steps
         self._network.call("train", self._module)
+
+    def _take_densely(self, steps: int) -> None:
+        """Some of the steps at a time, whose rows are made dense for it, in the order in which they are taken."""
+        most, done = max(1, DENSE_ROWS // self.batch), 0
+        while done < steps:
+            epoch, place = divmod(self.step + done, self.steps_per_epoch)
+            count = min(most, steps - done, self.steps_per_epoch - place)
+            self._lay_out(self.epoch + epoch, place * self.batch, min((place + count) * self.batch, self.rows))
+            self._network.record[Network.STEPS] = count
+            self._network.call("train", self._module)
+            done += count
+
+    def _lay_out(self, epoch: int, first: int, last: int) -> None:
+        """Have the network find an epoch's rows, from first to last, where it looks for them."""
+        plan, record = self.plan, self._network.record
+        rows: Any = slice(first, last) if self.order is None else self.order[epoch - self.order_first, first:last]
+        weights = None if plan.weights is None else plan.weights[rows]
+        targets = room(plan.y[first:last].size, plan.y.dtype).reshape(plan.y[first:last].shape)
+        targets[...] = plan.y[rows]
+        self._laid_out = plan.x[rows], targets, weights
+        for slot, array in zip((Network.X, Network.Y, Network.WEIGHTS), self._laid_out):
+            if array is not None:
+                record[slot] = address(array) - first * array.strides[0]
 
 
 def predict(parameters: Parameters, activations: Sequence[Activation], x: np.ndarray) -> np.ndarray:

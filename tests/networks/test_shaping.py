@@ -269,3 +269,44 @@ def test_settings_that_make_no_sense(
 ) -> None:
     with pytest.raises(error, match=message):
         network([3, 2], **settings)
+
+
+# -- sparse inputs ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("loss", ["mse", "labels"])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("batch", ["few", "many", "all"])
+def test_sparse_inputs(network: Network, size: str, batch: str, loss: str, shuffle: bool) -> None:
+    """The bits of dense ones: where several batches are made dense at a time, one, and all."""
+    sparse = pytest.importorskip("scipy.sparse")
+    sizes, rows, most = SIZES[size]
+    rows = 3 * rows
+    x, y = data(rows, sizes[0], sizes[-1])
+    x[abs(x) < 0.8] = 0
+    y = y.argmax(axis=1) if loss == "labels" else y
+    settings: Any = {
+        "loss": "cross_entropy" if loss == "labels" else loss, "epochs": 3, "random_state": 1, "shuffle": shuffle,
+        "batch_size": {"few": 7, "many": most, "all": None}[batch],
+    }  # fmt: skip
+    weights = np.random.default_rng(1).uniform(size=rows) if shuffle else None
+    dense = network(sizes, "tanh", **settings).fit(x, y, sample_weight=weights)
+    given = sparse.csc_array(x)
+    ours = network(sizes, "tanh", **settings).fit(given, y, sample_weight=weights, validation_data=(given, y))
+    assert all((a == b).all() for a, b in zip(parts(ours), parts(dense)))
+    assert (ours.loss_curve_ == dense.loss_curve_).all()
+    assert ours.predict(given) == pytest.approx(dense.predict(x), rel=1e-5)
+    assert ours.score(given, y) == pytest.approx(dense.score(x, y))
+    assert network([sizes[0], 1]).predict(given[:0]).shape == (0, 1)
+
+
+def test_sparse_inputs_that_do_not_fit(network: Network) -> None:
+    sparse = pytest.importorskip("scipy.sparse")
+    x, y = data(6)
+    with pytest.raises(ValueError, match=r"x must have shape \(rows, 4\); got \(6, 5\)"):
+        network([4, 3]).fit(sparse.csr_array(x), y)
+    with pytest.raises(ValueError, match="not finite"):
+        network([5, 3]).fit(sparse.csr_array(x * np.nan), y)
+    with pytest.raises(TypeError, match="complex"):
+        network([5, 3]).fit(sparse.csr_array(x * 1j), y)
