@@ -220,6 +220,7 @@ def settings_of(network: Any) -> tuple[list[Activation], Objective, int, dict[in
         Setting.ALPHA: number("alpha", network.alpha, 0),
         Setting.MAX_NORM: 0.0 if network.max_grad_norm is None else positive("max_grad_norm", network.max_grad_norm),
     }
+    number("dropout", network.dropout, 0, 1)
     check_course(network)
     if network.nesterov and not network.momentum:
         raise ValueError("nesterov needs a momentum above 0")
@@ -228,5 +229,5 @@ def settings_of(network: Any) -> tuple[list[Activation], Objective, int, dict[in
             raise ValueError(f"momentum belongs to optimizer 'sgd'; {network.optimizer} has betas")
         return activations, objective, ADAPTIVE[network.optimizer], settings
     shaping = (Setting.MOMENTUM, Setting.WEIGHT_DECAY, Setting.ALPHA, Setting.MAX_NORM)
-    plain = not any(settings[slot] for slot in shaping)
+    plain = not any(settings[slot] for slot in shaping) and not network.dropout
     return activations, objective, Optimizer.DIRECT if plain else Optimizer.SGD, settings

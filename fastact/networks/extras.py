@@ -1,7 +1,7 @@
 """What training does only where it is asked for. Compiled by Numba apart, so that plain training holds none of it.
 
-Rows that do not all count 1; gradients that a penalty, or a bound of their norm, changes before the optimizer sees
-them; AdamW.
+Rows that do not all count 1; hidden units that are left out; gradients that a penalty, or a bound of their norm,
+changes before the optimizer sees them; AdamW.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 
 from fastact.networks.batches import batches
+from fastact.networks.dropout import BITS, STRIDE, mixed, place_of
 from fastact.networks.loops import ONE, layer_at, order_at, real_at, words_for
 from fastact.networks.optimizers import WORTH_SHARING, adam_for, optimize, share
 from fastact.networks.parts import compute_parts, part_task, total_loss
@@ -24,13 +25,16 @@ from fastact.simd.layout import ABOVE_ZERO, CHUNK, Layer, Network, Setting
 
 __all__ = ["functions"]
 
+#: Draws, as fastact.networks.dropout makes them of arrays.
+mix, place = inline(mixed), inline(place_of)
+
 
 def functions(name: str) -> dict[str, tuple[Any, Any]]:
     """The compiled functions for ``"float32"`` or ``"float64"``, by name: those of fastact.networks.training of the
     same names, and more."""
     words = words_for(name)
     gather = gather_for(words, batches(words).gather)
-    gradients = gradients_for(words, passes(words), gather, counts_for(words))
+    gradients = gradients_for(words, passes(words, drop_for(words)), gather, counts_for(words))
     return {
         "adjust": (TASK_SIGNATURE, adjust_for(words)),
         "part": (TASK_SIGNATURE, part_task(gradients)),
@@ -48,21 +52,24 @@ def gather_for(words: SimpleNamespace, gather: Any) -> Any:
 
     @inline
     def gather_weighted(network, step, begin, rows):
-        """Inputs and targets of some of a step's rows, and what they count."""
+        """Inputs and targets of some of a step's rows, what they count, and where they stand in the epoch."""
         weights = at(network[Network.BLOCK_WEIGHTS])
         for i in range(rows):
             weights[i] = weight_at(step, begin + i)
+        network[Network.DROP_EPOCH], network[Network.DROP_FIRST] = step[Network.EPOCH], step[Network.POSITION] + begin
         return gather(network, step, begin, rows)
 
     return gather_weighted
 
 
 def weight_at_for(words: SimpleNamespace) -> Any:
-    at = words.at
+    number, at = words.number, words.at
 
     @inline
     def weight_at(step, i):
         """What a row of a step counts."""
+        if step[Network.WEIGHTS] == 0:
+            return number(1)
         row = step[Network.POSITION] + i
         if step[Network.ORDER]:
             row = record_at(order_at(step, i))[0]
@@ -79,6 +86,30 @@ def counts_for(words: SimpleNamespace) -> Any:
         return at(network[Network.BLOCK_WEIGHTS])[i]
 
     return counts
+
+
+# -- hidden units that are left out ---------------------------------------------------------------
+
+
+def drop_for(words: SimpleNamespace) -> Any:
+    number, at = words.number, words.at
+
+    @inline
+    def drop(network, index, rows):
+        """Leave out some of a hidden layer's units, each row others, and multiply the rest to make up for them."""
+        if network[Network.THRESHOLD] == 0 or index == network[Network.LAYERS] - 1:
+            return
+        layer, threshold = layer_at(network, index), np.uint64(network[Network.THRESHOLD])
+        units, scale = layer[Layer.OUTPUTS], number(1.0 / (1.0 - network[Network.THRESHOLD] / 2.0**BITS))
+        seed, epoch = np.uint64(network[Network.SEED]), np.uint64(network[Network.DROP_EPOCH])
+        first = mix(place(seed, epoch, np.uint64(index))) + STRIDE * np.uint64(network[Network.DROP_FIRST] * units)
+        values, slopes = at(layer[Layer.ACTIVATION]), at(layer[Layer.PREACTIVATION])
+        for i in range(rows * units):
+            stays = mix(first + STRIDE * np.uint64(i)) >> np.uint64(64 - BITS) >= threshold
+            values[i] = values[i] * scale if stays else number(0)
+            slopes[i] = slopes[i] * scale if stays else number(0)
+
+    return drop
 
 
 # -- steps ----------------------------------------------------------------------------------------

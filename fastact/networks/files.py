@@ -25,7 +25,7 @@ FORMAT = "fastact MLP 1"
 SETTINGS = (
     "sizes", "loss", "optimizer", "learning_rate", "batch_size", "epochs", "shuffle", "momentum", "nesterov",
     "weight_decay", "betas", "eps", "alpha", "max_grad_norm", "schedule", "step_size", "gamma", "power_t",
-    "early_stopping", "tol", "n_iter_no_change",
+    "early_stopping", "tol", "n_iter_no_change", "dropout",
 )  # fmt: skip
 
 #: Bytes of text that are read: settings of many thousand layers take less.

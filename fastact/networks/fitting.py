@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastact.networks.checks import inputs_of, row_weights_of, settings_of, targets_of, validation_of
+from fastact.networks.dropout import Dropout
 from fastact.networks.numpy_trainer import losses_of
 from fastact.networks.plan import LastFinite, OptimizerState, Plan, asks_for_extras
 from fastact.networks.schedules import LEAST_RATE, SCHEDULES, SLOWDOWN
@@ -68,12 +69,13 @@ class Fitting:
         self._begin(kind, settings)
         network._flat = np.ndim(y) == 1
         self._objective, output = objective.with_output(activations[-1])
+        dropout = Dropout(network.dropout, int(network._random.integers(2**62))) if network.dropout else None
         if isinstance(x_ready, SparseRows) and len(x_ready) <= (network.batch_size or len(x_ready)):
             x_ready = x_ready[:]  # each step would need all rows
         plan = Plan(
             network._parameters, [*activations[:-1], output], self._objective, x_ready, targets,
             network.batch_size or len(x_ready), wishes.passes or network.epochs, network._state,
-            network._random if network.shuffle else None, weights,
+            network._random if network.shuffle else None, weights, dropout,
         )  # fmt: skip
         self._trainer, self._kept = network._trainer()(plan), LastFinite(plan) if wishes.keep_finite else None
         self._patience = Patience(network.tol, network.n_iter_no_change) if network.early_stopping else None

@@ -76,6 +76,9 @@ class MLP:
     tol : float, default 0.0001
     n_iter_no_change : int, default 10
         Of ``early_stopping``.
+    dropout : float, default 0.0
+        The share of hidden units that each row leaves out in training, others in each epoch; the rest are multiplied
+        by ``1 / (1 - dropout)``.
 
     Attributes
     ----------
@@ -136,6 +139,7 @@ class MLP:
         early_stopping: bool = False,
         tol: float = 1e-4,
         n_iter_no_change: int = 10,
+        dropout: float = 0.0,
     ) -> None:
         self.sizes = sizes_of(sizes)
         self.activation, self.output_activation, self.loss = activation, output_activation, loss
@@ -147,6 +151,7 @@ class MLP:
         self.betas, self.eps = betas, eps
         self.alpha, self.max_grad_norm = alpha, max_grad_norm
         self.schedule, self.step_size, self.gamma, self.power_t = schedule, step_size, gamma, power_t
+        self.dropout = dropout
         self.early_stopping, self.tol, self.n_iter_no_change = early_stopping, tol, n_iter_no_change
         settings_of(self)
         self._random = np.random.default_rng(random_state)

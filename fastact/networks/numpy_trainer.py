@@ -33,19 +33,22 @@ class NumpyTrainer(Trainer):
                     rows = self.order[epoch - self.order_first, rows]
                 x, y = self.plan.x[rows], self.plan.y[rows]
                 weights = None if self.plan.weights is None else self.plan.weights[rows]
-                loss = self._gradients_of(x, y, weights)
+                loss = self._gradients_of(x, y, weights, epoch, place * self.batch)
                 if self.plan.has_extras:
                     loss += self._adjust(len(x) if weights is None else float(weights.sum(dtype=float)))
                 self.losses[epoch] += loss * len(x) / self.rows
                 self._update()
                 let_interrupts_strike()
 
-    def _gradients_of(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> float:
-        """Fill in the gradients of a batch; its loss."""
-        parameters = self.plan.parameters
-        inputs, slopes = [x], []
+    def _gradients_of(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, epoch: int, first: int) -> float:
+        """Fill in the gradients of a batch; its loss. The epoch and the first row say where it stands."""
+        parameters, dropout = self.plan.parameters, self.plan.dropout
+        inputs, slopes = [x], list[np.ndarray]()
         for weight, bias, activation in zip(parameters.weights, parameters.biases, self.plan.activations):
             value, slope = activation.ufunc("with_derivative", "numpy", fixed=True)(inputs[-1] @ weight.T + bias)
+            if dropout is not None and len(inputs) < len(parameters.weights):
+                kept = dropout.kept(epoch, len(slopes), first, *value.shape)
+                value, slope = (np.where(kept, a * value.dtype.type(dropout.scale), 0) for a in (value, slope))
             inputs.append(value)
             slopes.append(slope)
         losses, gradient = losses_of(self.plan.objective, inputs.pop(), y)

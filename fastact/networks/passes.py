@@ -14,10 +14,14 @@ from fastact.simd.layout import LARGE_PRODUCT, Layer, Mode, Network
 __all__ = ["passes"]
 
 
-def passes(words: SimpleNamespace) -> SimpleNamespace:
-    """``forward``, from inputs to outputs, and ``backward``, from the loss's gradient to those of all parameters."""
+def passes(words: SimpleNamespace, after: Any = None) -> SimpleNamespace:
+    """``forward``, from inputs to outputs, and ``backward``, from the loss's gradient to those of all parameters.
+
+    ``after(network, index, rows)`` may change what a layer gives, and its derivative."""
     matrices = SimpleNamespace(matrix=matrix_for(words), transposed=transposed_for(words), product=product_for(words))
-    return SimpleNamespace(forward=forward_for(words, matrices), backward=backward_for(words, matrices))
+    return SimpleNamespace(
+        forward=forward_for(words, matrices, after or nothing_for()), backward=backward_for(words, matrices)
+    )
 
 
 def matrix_for(words: SimpleNamespace) -> Any:
@@ -42,7 +46,15 @@ def transposed_for(words: SimpleNamespace) -> Any:
     return transposed
 
 
-def forward_for(words: SimpleNamespace, matrices: SimpleNamespace) -> Any:
+def nothing_for() -> Any:
+    @inline
+    def nothing(network, index, rows):
+        pass
+
+    return nothing
+
+
+def forward_for(words: SimpleNamespace, matrices: SimpleNamespace, after: Any) -> Any:
     apply, product, matrix = words.apply, matrices.product, matrices.matrix
 
     @inline
@@ -56,6 +68,7 @@ def forward_for(words: SimpleNamespace, matrices: SimpleNamespace) -> Any:
             x = layer[Layer.ACTIVATION]
             if layer[Layer.LOOP]:
                 apply(network, layer[Layer.LOOP], rows * outputs, z, x, z)
+            after(network, index, rows)
         return x
 
     return forward

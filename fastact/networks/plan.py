@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from fastact.catalogue import Activation
+from fastact.networks.dropout import Dropout
 from fastact.networks.objectives import Objective
 from fastact.runtime.numpy_api import address
 from fastact.simd.layout import SLACK, Optimizer, Setting
@@ -110,11 +111,13 @@ class Plan:
     optimizer: OptimizerState
     shuffle: np.random.Generator | None
     weights: np.ndarray | None = None  # (rows,) in the network's type: what each row counts
+    dropout: Dropout | None = None
 
     @property
     def has_extras(self) -> bool:
         """Whether steps do more than compute gradients and hand them to SGD or Adam."""
-        return self.weights is not None or asks_for_extras(self.optimizer.kind, self.optimizer.settings)
+        of_rows = self.weights is not None or self.dropout is not None
+        return of_rows or asks_for_extras(self.optimizer.kind, self.optimizer.settings)
 
 
 class LastFinite:

@@ -95,6 +95,13 @@ class _Network:
             MULTIPLY_BY_ROWS=compiled(self.dtype.name)["multiply_by_rows"],
         )  # fmt: skip
 
+    def give_loops(self, activations: Sequence[Activation]) -> None:
+        """To all hidden layers, also those that are linear: what is left out there changes the derivative."""
+        for layer, activation in zip(self.table[:-1], activations):
+            if not layer[Layer.LOOP]:
+                layer[Layer.LOOP] = loop_of(activation.ufunc("with_derivative", "numba", fixed=True), self.dtype)[1]
+                self.reserve(self.record[Network.BATCH] * layer[Layer.OUTPUTS], Layer.ACTIVATION, layer)
+
     def _fill_gemm(self, batch: int) -> None:
         """What the products need that are large enough to be packed."""
         needed = []
@@ -164,7 +171,7 @@ class CompiledTrainer(Trainer):
 
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan)
-        self._narrow = plan.weights is None and is_narrow(plan, self.batch)
+        self._narrow = plan.weights is None and plan.dropout is None and is_narrow(plan, self.batch)
         self._records = np.zeros((parts_of(plan.parameters, self.batch, self._narrow), Network.SIZE), np.int64)
         self._parts = [self._part(record) for record in self._records]
         network = self._network = self._parts[0]  # and what there is once
@@ -193,9 +200,13 @@ class CompiledTrainer(Trainer):
         if plan.optimizer.kind == Optimizer.ADAMW:
             network.fill(UPDATE=functions["update"])
         if plan.weights is not None:
-            network.fill(WEIGHTS=plan.weights, PART_TASK=functions["part"])
+            network.fill(WEIGHTS=plan.weights)
+        if plan.weights is not None or plan.dropout is not None:
+            network.fill(PART_TASK=functions["part"])
             for part in self._parts:
                 part.reserve(part.record[Network.BLOCK_ROWS], Network.BLOCK_WEIGHTS)
+                if plan.dropout is not None:
+                    part.fill(THRESHOLD=plan.dropout.threshold, SEED=plan.dropout.seed)
 
     def _part(self, record: np.ndarray) -> _Network:
         """What computes loss and gradients of a part of a step's rows."""
@@ -206,6 +217,8 @@ class CompiledTrainer(Trainer):
         elif parts > 1:
             rows = min(BLOCK_ROWS, rows)
         network = _Network(record, plan.parameters, plan.activations, "with_derivative", plan.x, rows)
+        if plan.dropout is not None:
+            network.give_loops(plan.activations)
         outputs = plan.parameters.biases[-1].size
         network.fill(
             TARGETS=outputs, LABELS=plan.y.dtype.kind == "i", OPTIMIZER=plan.optimizer.kind, PARTS=parts,

@@ -367,7 +367,11 @@ class _Network(NamedTuple):
     ADJUST: int = 55  # what happens to gradients before the optimizer, as tasks for threads: a penalty,
     SCALE: int = 56  # and a factor that cuts them short,
     SUMS: int = 57  # and float64, two for each chunk of the parameters: the squares of weights, and of gradients
-    SIZE: int = 58
+    THRESHOLD: int = 58  # what the draw of a hidden unit must reach for it to stay (fastact.networks.dropout),
+    SEED: int = 59  # what draws begin with,
+    DROP_EPOCH: int = 60  # and where the block at hand stands: its epoch,
+    DROP_FIRST: int = 61  # and its first row there
+    SIZE: int = 62
 
 
 Network = _Network()

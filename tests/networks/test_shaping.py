@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from itertools import pairwise
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 import fastact
+from fastact.networks.dropout import Dropout
 from tests.conftest import Network, compiled_only
 from tests.networks.test_networks import LOSSES, Twin
 from tests.samples import data, parts
@@ -310,3 +312,68 @@ def test_sparse_inputs_that_do_not_fit(network: Network) -> None:
         network([5, 3]).fit(sparse.csr_array(x * np.nan), y)
     with pytest.raises(TypeError, match="complex"):
         network([5, 3]).fit(sparse.csr_array(x * 1j), y)
+
+
+# -- dropout ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("activation", ["tanh", "identity"])
+@pytest.mark.parametrize("size", SIZES)
+def test_dropout_like_torch(network: Network, size: str, activation: str) -> None:
+    """One epoch, with the units left out that are said to be."""
+    sizes, rows, batch = SIZES[size]
+    x, y = data(rows, sizes[0], sizes[-1])
+    model = network(
+        sizes, activation, dropout=0.4, learning_rate=0.5, batch_size=batch, epochs=1, shuffle=False, dtype="float64",
+        random_state=3,
+    )  # fmt: skip
+    twin = Twin(model, activation)
+    seed = int(copy.deepcopy(model._random).integers(2**62))
+    model.fit(x, y)
+    torch, (weight, bias, last, shift) = twin.torch, twin.parts
+    optimizer = torch.optim.SGD(twin.parts, lr=0.5)
+    for first in range(0, rows, batch):
+        kept = Dropout(0.4, seed).kept(0, 0, first, len(x[first : first + batch]), sizes[1])
+        hidden = torch.tensor(x[first : first + batch]) @ weight.T + bias
+        hidden = torch.where(torch.tensor(kept), (torch.tanh(hidden) if activation == "tanh" else hidden) / 0.6, 0.0)
+        optimizer.zero_grad()
+        torch.nn.functional.mse_loss(hidden @ last.T + shift, torch.tensor(y[first : first + batch])).backward()
+        optimizer.step()
+    for ours, theirs in zip(parts(model), twin.parts):
+        assert ours == pytest.approx(theirs.detach().numpy(), rel=1e-10, abs=1e-12)
+
+
+@compiled_only
+def test_backends_leave_the_same_units_out() -> None:
+    x, y = data(700, 20, 10)
+    settings: Any = {"dropout": 0.3, "batch_size": 300, "epochs": 3, "learning_rate": 0.05, "dtype": "float64"}
+    for weights in (None, np.arange(700) % 4):
+        ours, theirs = (
+            made([20, 30, 20, 10], ["identity", "silu"], random_state=7, **settings).fit(x, y, sample_weight=weights)
+            for made in (fastact.MLP, fastact.fallback.MLP)
+        )
+        assert ours.loss_curve_ == pytest.approx(theirs.loss_curve_, rel=1e-11)
+        for a, b in zip(parts(ours), parts(theirs)):
+            assert a == pytest.approx(b, rel=1e-10, abs=1e-12)
+
+
+def test_units_that_are_left_out() -> None:
+    """Each as often as any other, and independently of its neighbours in rows, units, layers and epochs."""
+    dropout = Dropout(0.25, 12345)
+    kept = np.stack([dropout.kept(epoch, layer, 10, 400, 50) for epoch in range(4) for layer in range(2)])
+    assert abs(kept.mean() - 0.75) < 4 * np.sqrt(0.75 * 0.25 / kept.size)
+    for axis in range(3):
+        assert abs(kept.mean(axis=axis) - 0.75).max() < 5 * np.sqrt(0.75 * 0.25 / kept.shape[axis])
+        a, b = kept.take(range(1, kept.shape[axis]), axis), kept.take(range(kept.shape[axis] - 1), axis)
+        assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 5 / np.sqrt(a.size)
+    assert (dropout.kept(0, 0, 15, 20, 50) == dropout.kept(0, 0, 10, 400, 50)[5:25]).all()
+
+
+def test_predictions_leave_nothing_out(network: Network) -> None:
+    x, y = data(40)
+    model = network([5, 30, 3], dropout=0.5, epochs=3, random_state=0).fit(x, y)
+    plain = network([5, 30, 3])
+    plain.weights, plain.biases = model.weights, model.biases
+    assert (model.predict(x) == plain.predict(x)).all()
+    with pytest.raises(ValueError, match="dropout must be at least 0 and below 1"):
+        network([5, 3], dropout=1.0)
