@@ -19,8 +19,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import fastact
+from tests.conftest import needs_posix
 from tests.estimators.conftest import Estimators
-from tests.processes import run
+from tests.processes import PRELUDE, interrupted, run, start
 from tests.samples import labelled, named
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -220,6 +221,30 @@ def test_unfinished_training_is_said(estimators: Estimators) -> None:
         estimators.MLPClassifier(**QUICK | {"max_iter": 3}).fit(X, LABELS)
 
 
+@needs_posix
+def test_interrupted_training_leaves_an_estimator(backend: str) -> None:
+    """Ctrl-C ends training and is said, as by scikit-learn's own."""
+    home = "fastact.fallback" if backend == "fallback" else "fastact"
+    code = f"""
+from fastact.networks.plan import Trainer
+take, said = Trainer.take, []
+def take_and_say(trainer, steps):
+    taken = take(trainer, steps)
+    if trainer.epoch > 1 and not said:
+        said.append("ready")
+        print(*said, flush=True)
+    return taken
+Trainer.take = take_and_say
+model = {home}.MLPRegressor(max_iter=10**6, tol=0, n_iter_no_change=10**6, random_state=0)
+x = np.random.default_rng(0).normal(size=(300, 4))
+model.fit(x, x[:, 0])
+print(model.predict(x).shape, np.isfinite(model.loss_), 0 < len(model.loss_curve_) == model.n_iter_ < 10**6)
+"""
+    done = interrupted(start("-c", PRELUDE + code))
+    assert done.stdout == "(300,) True True\n", done.stderr
+    assert "UserWarning: training was interrupted" in done.stderr
+
+
 def test_divergence_is_an_error(estimators: Estimators) -> None:
     model = estimators.MLPRegressor(**QUICK | {"solver": "sgd", "learning_rate_init": 1e6})
     with pytest.raises(ValueError, match="training diverged"):
@@ -247,7 +272,7 @@ def test_divergence_is_an_error(estimators: Estimators) -> None:
     ],
 )
 @pytest.mark.parametrize("kind", ["MLPClassifier", "MLPRegressor"])
-def test_settings_that_make_no_sense(
+def test_settings_that_are_refused(
     estimators: Estimators, kind: str, error: type[Exception], message: str, settings: dict[str, Any]
 ) -> None:
     """Said by ``fit``; an estimator that was fitted before still predicts as it did."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import inspect
 import io
 import os
 import pickle
@@ -49,6 +50,21 @@ def test_saved_networks_come_back(network: Network, tmp_path: Path) -> None:
     again.fit(*labelled())
     with np.load(path, allow_pickle=False) as file:
         assert file["weight_0"].shape == (6, 4)
+
+
+def test_all_settings_come_back(network: Network, tmp_path: Path) -> None:
+    """But for the random state."""
+    settings: dict[str, Any] = {
+        "sizes": [4, 6, 3], "activation": "gelu", "output_activation": "sigmoid", "loss": "binary_cross_entropy",
+        "optimizer": "sgd", "learning_rate": 0.25, "batch_size": 7, "epochs": 11, "shuffle": False, "dtype": "float64",
+        "momentum": 0.5, "nesterov": True, "weight_decay": 0.125, "betas": [0.5, 0.75], "eps": 0.375, "alpha": 0.0625,
+        "max_grad_norm": 3.5, "schedule": "step", "step_size": 5, "gamma": 0.875, "power_t": 0.625,
+        "early_stopping": True, "tol": 0.03125, "n_iter_no_change": 13, "dropout": 0.1875,
+    }  # fmt: skip
+    assert {*settings, "random_state"} == set(inspect.signature(network).parameters)
+    network(**settings).save(tmp_path / "model")
+    again = network.load(tmp_path / "model")
+    assert {name: getattr(again, name) for name in settings} == settings
 
 
 def test_damaged_files_are_refused(network: Network, tmp_path: Path) -> None:
