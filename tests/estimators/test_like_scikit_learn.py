@@ -19,8 +19,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 DRAW = np.random.default_rng(0)
 X = DRAW.normal(size=(60, 4))
 CLASSES = {
-    "two": np.where(X[:, 0] + X[:, 1] > 0, "yes", "no"),
-    "three": np.array(["a", "b", "c"])[(X[:, 0] > 0.3).astype(int) + (X[:, 1] > 0)],
+    "two": np.where(X[:, 0] + X[:, 1] > 0, 7, -3),
+    "three": np.array([1, 2, 5])[(X[:, 0] > 0.3).astype(int) + (X[:, 1] > 0)],
     "several": (X[:, :3] > 0.2).astype(int),
 }
 NUMBERS = {"one": X @ [1.0, -2.0, 0.5, 0.0], "two": np.stack([X[:, 0] ** 2, X[:, 1] - X[:, 2]], axis=1)}
@@ -104,7 +104,7 @@ def test_going_on_step_by_step(estimators: Estimators, again: str) -> None:
     for model in models:
         for rows in (slice(0, 40), slice(20, 60), slice(0, 60)):
             if again == "partial_fit":
-                model.partial_fit(X[rows], CLASSES["three"][rows], classes=["a", "b", "c"])
+                model.partial_fit(X[rows], CLASSES["three"][rows], classes=[1, 2, 5])
             else:
                 model.fit(X[rows], CLASSES["three"][rows])
     same(*models, X)
