@@ -148,18 +148,14 @@ class MLP:
         self.dtype = np.dtype(checked("dtype", getattr(np.dtype(dtype), "name", dtype), ("float32", "float64")))
         self.random_state = random_state
         self.momentum, self.nesterov, self.weight_decay = momentum, nesterov, weight_decay
-        self.betas, self.eps = betas, eps
-        self.alpha, self.max_grad_norm = alpha, max_grad_norm
+        self.betas, self.eps, self.alpha, self.max_grad_norm = betas, eps, alpha, max_grad_norm
         self.schedule, self.step_size, self.gamma, self.power_t = schedule, step_size, gamma, power_t
-        self.dropout = dropout
         self.early_stopping, self.tol, self.n_iter_no_change = early_stopping, tol, n_iter_no_change
+        self.dropout = dropout
         settings_of(self)
         self._random = np.random.default_rng(random_state)
         self._parameters = Parameters(self.sizes, self.dtype)
-        for weight, bias in zip(self._parameters.weights, self._parameters.biases):
-            bound = 1 / np.sqrt(weight.shape[1])
-            weight[...] = self._random.uniform(-bound, bound, weight.shape)
-            bias[...] = self._random.uniform(-bound, bound, bias.shape)
+        self._parameters.draw(self._random)
         self.weights: list[Any] = list(self._parameters.weights)
         self.biases: list[Any] = list(self._parameters.biases)
         self.loss_curve_, self.validation_curve_ = np.zeros(0), np.zeros(0)

@@ -60,6 +60,13 @@ class Parameters:
         self.weights = [stored.T for stored in self.stored_weights]
         self.biases = parts[1::2]
 
+    def draw(self, random: np.random.Generator) -> None:
+        """Initial values, as in ``torch.nn.Linear``: uniform between plus and minus ``1 / sqrt(inputs)``."""
+        for weight, bias in zip(self.weights, self.biases):
+            bound = 1 / np.sqrt(weight.shape[1])
+            weight[...] = random.uniform(-bound, bound, weight.shape)
+            bias[...] = random.uniform(-bound, bound, bias.shape)
+
     def finite(self) -> bool:
         """Whether all weights and biases are; what lies between them does not matter."""
         return all(np.isfinite(part).all() for part in (*self.stored_weights, *self.biases))
