@@ -33,8 +33,8 @@ from fastact.catalogue import activation as activation
 from fastact.runtime.backends import backend as backend
 from fastact.ufuncs.memory import kept_memory as kept_memory
 from fastact.networks.mlp import MLP as MLP
-from fastact.estimators.public import MLPClassifier as MLPClassifier
-from fastact.estimators.public import MLPRegressor as MLPRegressor
+from fastact.estimators.classifier import MLPClassifier as MLPClassifier
+from fastact.estimators.regressor import MLPRegressor as MLPRegressor
 from fastact.runtime.control import get_num_threads as get_num_threads
 from fastact.runtime.control import set_num_threads as set_num_threads
 

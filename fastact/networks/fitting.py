@@ -86,8 +86,11 @@ class Fitting:
     def _begin(self, kind: int, settings: dict[int, float]) -> None:
         """The optimizer as it is to go on, and the curves that grow."""
         network, passes = self.network, self._wishes.passes
-        if network._state is None or network._state.kind != kind or not passes:
+        before = network._state if passes else None
+        if before is None or before.kind != kind:
             network._state = OptimizerState.fresh(kind, settings, network._parameters)
+            if before is not None:  # schedules go on, although the optimizer is another
+                network._state.epochs, network._state.slowness = before.epochs, before.slowness
         network._state.adopt(settings)
         self._before = network.loss_curve_ if passes else np.zeros(0)
         if not passes:

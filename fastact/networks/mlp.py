@@ -111,6 +111,11 @@ class MLP:
     """
 
     _backend: str | None = None  # the one in use
+    _state: OptimizerState | None = None
+    _flat = False  # whether fit was given targets of one dimension
+
+    weights: list[Any]
+    biases: list[Any]
 
     def __init__(
         self,
@@ -156,11 +161,8 @@ class MLP:
         self._random = np.random.default_rng(random_state)
         self._parameters = Parameters(self.sizes, self.dtype)
         self._parameters.draw(self._random)
-        self.weights: list[Any] = list(self._parameters.weights)
-        self.biases: list[Any] = list(self._parameters.biases)
+        self.weights, self.biases = list(self._parameters.weights), list(self._parameters.biases)
         self.loss_curve_, self.validation_curve_ = np.zeros(0), np.zeros(0)
-        self._state: OptimizerState | None = None
-        self._flat = False  # whether fit was given targets of one dimension
 
     # -- training -----------------------------------------------------------------------------------
 

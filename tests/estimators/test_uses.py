@@ -198,6 +198,32 @@ def test_partial_fit_meets_classes_later(estimators: Estimators) -> None:
         model.partial_fit(X, LABELS + 1)
 
 
+def test_several_labels_in_any_way(estimators: Estimators) -> None:
+    """In one call and in many, sparse too; one row may have several labels, or none."""
+    y = (X[:, :3] > 0.5).astype(int)
+    whole = estimators.MLPClassifier(**QUICK | {"max_iter": 100}).fit(X, sparse.csr_array(y))
+    parts = estimators.MLPClassifier(**QUICK)
+    for _ in range(100):
+        parts.partial_fit(X, y, classes=[0, 1, 2])
+    for model in (whole, parts):
+        assert list(model.classes_) == [0, 1, 2]
+        assert model.score(X, y) > 0.9
+
+
+def test_a_warm_start_goes_on(estimators: Estimators) -> None:
+    """With curves that grow, of scores too, and steps of its own number."""
+    settings = QUICK | {"max_iter": 5, "early_stopping": True, "n_iter_no_change": 99}
+    model = estimators.MLPClassifier(warm_start=True, **settings).fit(X, LABELS)
+    first = model.coefs_[0].copy()
+    model.fit(X, LABELS)
+    assert (len(model.loss_curve_), len(model.validation_scores_), model.n_iter_) == (10, 10, 5)
+    assert model.best_validation_score_ == max(model.validation_scores_)
+    assert model.loss_curve_[5] < model.loss_curve_[0]
+    assert (model.coefs_[0] != first).any()
+    cold = estimators.MLPClassifier(**settings).fit(X, LABELS).fit(X, LABELS)
+    assert len(cold.loss_curve_) == len(cold.validation_scores_) == 5
+
+
 def test_coefficients_can_be_replaced(estimators: Estimators) -> None:
     model = estimators.MLPRegressor(hidden_layer_sizes=(), max_iter=1).fit(X, NUMBERS)
     model.coefs_[0], model.intercepts_[0] = np.array([[1.0], [-2.0], [0.5], [0.0]]), np.array([0.5])

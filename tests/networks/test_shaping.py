@@ -175,14 +175,16 @@ def test_schedules_like_torch(network: Network, settings: Any, torchs: str, argu
     assert rates(model, np.zeros((2, 1)), np.full((2, 1), 100.0)) == pytest.approx(expected, rel=1e-10)
 
 
-def test_a_schedule_goes_on_in_partial_fit(network: Network) -> None:
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_schedule_goes_on_in_partial_fit(network: Network, weighted: bool) -> None:
+    """Also where rows have weights now and then, which plain descent cannot have."""
     model = network(
         [1, 1], loss="l1", learning_rate=0.3, batch_size=None, dtype="float64", schedule="step", step_size=2
     )
     model.weights[0], model.biases[0] = [[0.0]], [0.0]
     seen = [0.0]
-    for _ in range(5):
-        model.partial_fit([[0.0]], [100.0])
+    for i in range(5):
+        model.partial_fit([[0.0]], [100.0], sample_weight=[2.0] if weighted and i % 2 else None)
         seen.append(float(model.biases[0][0]))
     assert np.diff(seen) == pytest.approx([0.3, 0.3, 0.03, 0.03, 0.003], rel=1e-10)
 
