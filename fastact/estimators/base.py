@@ -60,27 +60,13 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     # -- training -------------------------------------------------------------------------------------
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, incremental: bool) -> None:
-        self._check_parameters()
-        if self.early_stopping and incremental:
-            raise ValueError("partial_fit goes through the data once: early_stopping has no place there")
+        before, scores = dict(self.__dict__), list[float]()
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
-        X, targets = self._checked_data(X, y, first, known=incremental or not first)
-        weights = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=X.dtype)
-        random = check_random_state(self.random_state)
-        network = self._new_network(X, random) if first else self._old_network()
-        X, targets, weights, held_out = self._split(X, targets, weights, random)
-        if first:
-            network._random = np.random.default_rng(random.randint(0, 2**31 - 1, 4))
-        self._adjust(network, len(targets))
-        scores: list[float] = []
-        wishes = Wishes(
-            passes=1 if incremental else None,
-            progress=bool(self.progress),
-            verbose=bool(self.verbose),
-            sample_weight=weights,
-            watched=self._watched(network, held_out, scores) if held_out else None,
-        )
-        fitting = Fitting(network, X, targets, wishes)
+        try:
+            fitting = self._prepared(X, y, sample_weight, first, incremental, scores)
+        except BaseException:  # what was refused leaves the estimator as it was
+            self.__dict__ = before
+            raise
         self._run(fitting)
         self._take_over(fitting, first, scores)
         if not (fitting.stopped or incremental) and self.n_iter_ == self.max_iter:
@@ -89,6 +75,30 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
                 ConvergenceWarning,
                 stacklevel=3,
             )
+
+    def _prepared(
+        self, X: Any, y: Any, sample_weight: Any, first: bool, incremental: bool, scores: list[float]
+    ) -> Fitting:
+        """A network about to train; scores for early stopping will be added to the list."""
+        self._check_parameters()
+        if self.early_stopping and incremental:
+            raise ValueError("partial_fit goes through the data once: early_stopping has no place there")
+        X, targets = self._checked_data(X, y, first, known=incremental or not first)
+        weights = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=X.dtype)
+        random = check_random_state(self.random_state)
+        network = self._new_network(X, random) if first else self._old_network()
+        X, targets, weights, held_out = self._split(X, targets, weights, random)
+        if first:
+            network._random = np.random.default_rng(random.randint(0, 2**31 - 1, 4))
+        self._adjust(network, len(targets))
+        wishes = Wishes(
+            passes=1 if incremental else None,
+            progress=bool(self.progress),
+            verbose=bool(self.verbose),
+            sample_weight=weights,
+            watched=self._watched(network, held_out, scores) if held_out else None,
+        )
+        return Fitting(network, X, targets, wishes)
 
     def _run(self, fitting: Fitting) -> None:
         try:

@@ -293,7 +293,11 @@ def test_divergence_is_an_error(estimators: Estimators) -> None:
         (TypeError, "batch_size must be a whole number", {"batch_size": "all"}),
         (ValueError, "dtype must be one of float32, float64", {"dtype": "float16"}),
         (ValueError, "loss must be one of", {"loss": "poisson"}),
-        (ValueError, "rows leaves 1 to validate with", {"early_stopping": True, "validation_fraction": 0.004}),
+        (
+            ValueError,
+            "rows leaves 1 to validate with",
+            {"early_stopping": True, "validation_fraction": 0.004, "hidden_layer_sizes": (3,)},
+        ),
         (TypeError, "tol must be a number", {"tol": "small"}),
     ],
 )
@@ -301,11 +305,11 @@ def test_divergence_is_an_error(estimators: Estimators) -> None:
 def test_settings_that_are_refused(
     estimators: Estimators, kind: str, error: type[Exception], message: str, settings: dict[str, Any]
 ) -> None:
-    """Said by ``fit``; an estimator that was fitted before still predicts as it did."""
+    """Said by ``fit``; an estimator that was fitted before still predicts as it did, other data or not."""
     model = getattr(estimators, kind)(**QUICK).fit(X, LABELS)
     before = model.predict(X)
     with pytest.raises(error, match=message):
-        model.set_params(**settings).fit(X, LABELS)
+        model.set_params(**settings).fit(X[:, :2], LABELS + 7)
     assert (model.set_params(loss=type(model)().loss).predict(X) == before).all()
 
 

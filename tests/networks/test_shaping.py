@@ -13,7 +13,7 @@ import fastact
 from fastact.networks.dropout import Dropout
 from tests.conftest import Network, compiled_only
 from tests.networks.test_networks import LOSSES, Twin
-from tests.samples import data, parts
+from tests.samples import data, parts, step_of
 
 #: A network in general, one that is taken transposed, one of many parts, and one whose parameters threads share.
 SIZES = {"general": ([5, 6, 3], 25, 16), "narrow": ([3, 4, 2], 150, 100), "parts": ([20, 30, 10], 700, 300)}
@@ -95,6 +95,22 @@ def test_weights_of_rows_like_torch(network: Network, loss: str, size: str) -> N
     assert model.loss_curve_ == pytest.approx(curve, rel=1e-10)
     for ours, theirs in zip(parts(model), twin.parts):
         assert ours == pytest.approx(theirs.detach().numpy(), rel=1e-10, abs=1e-12)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("loss", "torchs", "factor"), [("squared_error", "mse", 0.5), ("log_loss", "logits", 1.0)])
+def test_losses_that_outputs_add_up_to(network: Network, loss: str, torchs: str, factor: float, size: str) -> None:
+    """Of a step of all rows: so many times the mean that torch takes."""
+    sizes, rows, _ = SIZES[size]
+    x, y = data(rows, sizes[0], sizes[-1])
+    model = network(sizes, "tanh", loss=loss, learning_rate=1.0, batch_size=None, dtype="float64", random_state=3)
+    twin = Twin(model, "tanh")
+    value = factor * sizes[-1] * twin.loss({"logits": "binary_cross_entropy_with_logits"}.get(torchs, torchs), x, y)
+    value.backward()
+    steps = step_of(model, x, y)
+    assert model.loss_curve_ == pytest.approx([value.item()], rel=1e-11)
+    for ours, theirs in zip(steps, twin.parts):
+        assert ours == pytest.approx(theirs.grad.numpy(), rel=1e-10, abs=1e-13)
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "log_loss", "cross_entropy"])
