@@ -171,8 +171,9 @@ class Fitting:
         new_extras = asks_for_extras(kind, _by_slot(settings)) and not trainer.plan.has_extras
         if kind != optimizer.kind or new_extras:
             raise ValueError(
-                "a callback can change the optimizer's numbers, but neither the optimizer, nor set momentum, "
-                "weight_decay, alpha or max_grad_norm where all were 0 or None, nor all to 0 or None"
+                "a callback can change the optimizer's numbers, but neither the optimizer, nor set momentum or "
+                "weight_decay where all of these were 0, nor all to 0, nor ask for alpha or max_grad_norm where there "
+                "was neither"
             )
         optimizer.adopt(settings)
         network._collect()

@@ -78,6 +78,32 @@ def test_shaping_like_torch(network: Network, case: str, size: str) -> None:
         assert ours == pytest.approx(theirs.detach().numpy(), rel=1e-10, abs=1e-12)
 
 
+@compiled_only
+def test_plain_training_holds_none_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fastact.networks import trainer
+
+    original, asked = trainer.compiled, set()
+    monkeypatch.setattr(trainer, "compiled", lambda dtype, *module: asked.update(module) or original(dtype, *module))
+    for settings in ({}, {"momentum": 0.9, "weight_decay": 0.1}, {"optimizer": "adam", "schedule": "cosine"}):
+        fastact.MLP([5, 3], epochs=1, **settings).fit(*data())
+    assert "extras" not in asked
+    fastact.MLP([5, 3], epochs=1, alpha=0.1).fit(*data())
+    assert "extras" in asked
+
+
+def test_a_callback_can_change_the_penalty(network: Network) -> None:
+    """Its share of the loss, where the rest of it is always zero; not where there was none."""
+    model = network([2, 1], batch_size=None, epochs=3, learning_rate=0.0, alpha=2.0, dtype="float64")
+    model.weights[0], model.biases[0] = [[3.0, 4.0]], [0.0]
+    model.fit([[0.0, 0.0]], [0.0], callback=lambda m, *_: setattr(m, "alpha", m.alpha / 2))
+    assert list(model.loss_curve_) == [25.0, 12.5, 6.25]
+    for settings in ({}, {"optimizer": "adam", "weight_decay": 0.1}):
+        for change in ("alpha", "max_grad_norm"):
+            plain = network([2, 1], epochs=3, **settings)
+            with pytest.raises(ValueError, match="a callback can change the optimizer's numbers, but"):
+                plain.fit([[0.0, 0.0]], [0.0], callback=lambda m, *_, change=change: setattr(m, change, 0.1))
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("loss", ["mse", "huber", "binary_cross_entropy_with_logits", "cross_entropy", "labels"])
 def test_weights_of_rows_like_torch(network: Network, loss: str, size: str) -> None:
