@@ -77,7 +77,7 @@ class Fitting:
             network.batch_size or len(x_ready), wishes.passes or network.epochs, network._state,
             network._random if network.shuffle else None, weights, dropout,
         )  # fmt: skip
-        self._trainer, self._kept = network._trainer()(plan), LastFinite(plan) if wishes.keep_finite else None
+        self._trainer, self._kept = network._trainer(plan), LastFinite(plan) if wishes.keep_finite else None
         self._patience = Patience(network.tol, network.n_iter_no_change) if network.early_stopping else None
         self._best: np.ndarray | None = None
         self._finite, self.stopped = True, False  # stopped: training ended because it no longer got anywhere

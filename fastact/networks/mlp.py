@@ -12,9 +12,10 @@ import numpy as np
 from fastact.catalogue import ACTIVATIONS, Activation
 from fastact.networks.checks import checked, inputs_of, objective_of, settings_of, sizes_of, targets_of, weights_of
 from fastact.networks.fitting import Fitting, Wishes
-from fastact.networks.plan import OptimizerState, Parameters, Trainer
+from fastact.networks.plan import OptimizerState, Parameters, Plan, Trainer
 from fastact.networks.sparse import DENSE_ROWS, SparseRows
-from fastact.runtime.backends import backend
+from fastact.runtime.backends import backend, do_without
+from fastact.runtime.notices import UnavailableError
 
 __all__ = ["MLP"]
 
@@ -305,11 +306,16 @@ class MLP:
         if isinstance(x, SparseRows):
             starts = range(0, max(1, len(x)), DENSE_ROWS)
             return np.concatenate([self._predict(x[start : start + DENSE_ROWS], activations) for start in starts])
+        from fastact.networks import numpy_trainer
+
         if self._chosen() == "numba":
-            from fastact.networks.trainer import predict
-        else:
-            from fastact.networks.numpy_trainer import predict
-        return predict(self._parameters, activations, x)
+            from fastact.networks import trainer
+
+            try:
+                return trainer.predict(self._parameters, activations, x)
+            except UnavailableError as error:
+                do_without(error)
+        return numpy_trainer.predict(self._parameters, activations, x)
 
     # -- files ------------------------------------------------------------------------------------------
 
@@ -349,14 +355,17 @@ class MLP:
     def _chosen(self) -> str:
         return self._backend or backend()
 
-    def _trainer(self) -> type[Trainer]:
+    def _trainer(self, plan: Plan) -> Trainer:
         if self._chosen() == "numba":
             from fastact.networks.trainer import CompiledTrainer
 
-            return CompiledTrainer
+            try:
+                return CompiledTrainer(plan)
+            except UnavailableError as error:
+                do_without(error)
         from fastact.networks.numpy_trainer import NumpyTrainer
 
-        return NumpyTrainer
+        return NumpyTrainer(plan)
 
     def __copy__(self) -> MLP:
         """A network of its own: what two of them shared, training one would change in the other."""
