@@ -55,6 +55,13 @@ needs_built_in_functions = pytest.mark.skipif(
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Workers compare what they have collected: an address in a name differs from process to process."""
+    named = [item.nodeid for item in items if " at 0x" in item.nodeid]
+    if named:
+        raise pytest.UsageError(f"a test's name must be the same in every process: {named[0]}")
+
+
 def pytest_collection_finish() -> None:
     """Compiling makes millions of objects; to look for cycles among them as often as usual takes a twentieth longer."""
     gc.freeze()

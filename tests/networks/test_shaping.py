@@ -202,7 +202,7 @@ def rates(model: Any, x: np.ndarray, y: np.ndarray) -> list[float]:
         ({"schedule": "cosine"}, "CosineAnnealingLR", {"T_max": 8}),
         ({"schedule": "invscaling", "power_t": 0.7}, "LambdaLR", {"lr_lambda": lambda epoch: (1 + 2 * epoch) ** -0.7}),
     ],
-    ids=str,
+    ids=["constant", "step", "cosine", "invscaling"],
 )
 def test_schedules_like_torch(network: Network, settings: Any, torchs: str, arguments: Any) -> None:
     torch = pytest.importorskip("torch")
