@@ -17,8 +17,9 @@ import fastact
 from benchmarks import accuracy_gradients as gradients
 from benchmarks import wide
 from benchmarks.errors import Errors, ulp_errors
+from fastact.losses.catalogue import LOSSES
 from fastact.names import functions
-from tests.reference import GATE_FACTORS, LOSS_TERMS, ulp_distance
+from tests.reference import GATE_FACTORS, LOSS_TERMS, beside, drawn_from, moved, ulp_distance
 
 __all__ = ["NAMES", "rows"]
 
@@ -102,21 +103,30 @@ def _points(name: str, points: int, dtype: Any) -> tuple[np.ndarray, np.ndarray]
     if name in GATE_FACTORS:
         first, second = rng.normal(0, 3, points), rng.uniform(-12, 12, points)
     else:
-        probable = name == "binary_cross_entropy"
-        first = rng.random(points) if probable else rng.uniform(-40, 40, points)
-        second = rng.random(points) if "binary" in name else rng.normal(0, 4, points)
+        first, second = drawn_from(LOSSES[name].pred, rng, points, 16), drawn_from(LOSSES[name].target, rng, points)
     return first.astype(dtype), second.astype(dtype)
 
 
 def _point_errors(name: str, function: Call, dtype: Any, points: int) -> Errors:
     a, b = _points(name, points, dtype)
     gate = name in GATE_FACTORS
-    results = np.asarray(function(np.concatenate([a, b])) if gate else function(a, b, reduction="none"))
+    results = np.asarray(function(np.concatenate([a, b])) if gate else function(a, b, *beside(name), reduction="none"))
     with mp.workdps(60):
         pairs = [(mp.mpf(float(u)), mp.mpf(float(v))) for u, v in zip(a, b)]
-        truths = [u * GATE_FACTORS[name](v) if gate else LOSS_TERMS[name](u, v) for u, v in pairs]
-        errors = np.array([ulp_distance(r, t) for r, t in zip(results, truths)])
-    return Errors().merged(errors, b if gate else a)
+        if gate:
+            errors = [ulp_distance(r, u * GATE_FACTORS[name](v)) for r, (u, v) in zip(results, pairs)]
+        else:
+            errors = [_term_error(name, r, u, v) for r, (u, v) in zip(results, pairs)]
+    return Errors().merged(np.array(errors), b if gate else a)
+
+
+def _term_error(name: str, result: Any, p: Any, t: Any) -> float:
+    """In ulp; where terms cancel, of what is left of them otherwise."""
+    term = LOSS_TERMS[name]
+    truth = term(p, t)
+    with mp.workdps(60):
+        cancelled = abs(float(result) - truth) / (float(np.finfo(type(result)).eps) * (moved(term, p, t) or mp.inf))
+    return min(ulp_distance(result, truth), float(cancelled) or np.inf)
 
 
 # -- the table ------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ import mpmath as mp
 import numpy as np
 
 from benchmarks.errors import Errors
-from tests.reference import GATE_FACTORS
+from fastact.losses.catalogue import LOSSES
+from tests.reference import GATE_FACTORS, LOSS_TERMS, beside, drawn_from, moved
 
 __all__ = ["NAMES", "errors"]
 
@@ -65,7 +66,7 @@ def _of_rows(name: str, function: Call, dtype: Any) -> Iterator[tuple[np.ndarray
             yield function(grad, y, axis=1), *exact(grad.astype(wide), y.astype(wide)), y
 
 
-#: A term's slope, and what is subtracted there.
+#: A term's slope, and what is subtracted there, where that is simple.
 SLOPES: dict[str, Call] = {
     "mse_loss_backward": lambda p, t: (2 * (p - t), 0),
     "l1_loss_backward": lambda p, t: (mp.sign(p - t), 0),
@@ -75,9 +76,21 @@ SLOPES: dict[str, Call] = {
 }
 
 
+def _slope(name: str) -> Call:
+    """The same of any loss: the derivative, and what a rounding of pred and target may move it by."""
+    if name in SLOPES:
+        return SLOPES[name]
+    term = LOSS_TERMS[name.removesuffix("_backward")]
+
+    def slope(p: Any, t: Any) -> Any:
+        return mp.diff(lambda p: term(p, t), p)
+
+    return lambda p, t: (slope(p, t), moved(slope, p, t))
+
+
 def _of_points(name: str, function: Call, dtype: Any, points: int) -> Iterator[tuple[np.ndarray, ...]]:
     rng = np.random.default_rng(4)
-    gate = name.removesuffix("_backward")
+    gate = name.removesuffix("_backward")  # or a loss
     if gate in GATE_FACTORS:
         grad, a, b = (rng.normal(0, 3, points).astype(dtype) for _ in range(3))
         result = function(grad, np.concatenate([a, b])).reshape(2, points)
@@ -90,12 +103,12 @@ def _of_points(name: str, function: Call, dtype: Any, points: int) -> Iterator[t
             ]
             yield result[number], _wide(truth), _wide(size) * (number == 1), b
         return
-    probable = name == "binary_cross_entropy_backward"
-    p = rng.random(points) if probable else rng.uniform(-40, 40, points)
-    t = rng.random(points) if "binary" in name else rng.normal(0, 4, points)
-    p, t = p.astype(dtype), t.astype(dtype)
-    pairs = [SLOPES[name](u, v) for u, v in zip(_exactly(p), _exactly(t))]
-    yield function(p, t, reduction="sum"), _wide([pair[0] for pair in pairs]), _wide([pair[1] for pair in pairs]), p
+    loss = LOSSES[gate]
+    p, t = drawn_from(loss.pred, rng, points, 16).astype(dtype), drawn_from(loss.target, rng, points).astype(dtype)
+    pairs = [_slope(name)(u, v) for u, v in zip(_exactly(p), _exactly(t))]
+    result = function(p, t, *beside(gate), reduction="sum")
+    result = result[0] if isinstance(result, tuple) else result
+    yield result, _wide([pair[0] for pair in pairs]), _wide([pair[1] for pair in pairs]), p
 
 
 def _exactly(x: np.ndarray) -> list[Any]:
@@ -107,7 +120,7 @@ def _wide(values: list[Any]) -> np.ndarray:
 
 
 ROWS = ("softmax_backward", "log_softmax_backward", "cross_entropy_backward")
-NAMES = (*ROWS, *(f"{gate}_backward" for gate in GATE_FACTORS), *SLOPES)
+NAMES = (*ROWS, *(f"{gate}_backward" for gate in GATE_FACTORS), *(f"{loss}_backward" for loss in LOSSES))
 
 
 def errors(name: str, function: Call, dtype: Any, points: int) -> Errors:

@@ -17,12 +17,13 @@ import numpy as np
 import fastact
 from benchmarks.turns import Call, medians
 from fastact.commands.bench import parallel_copy
+from fastact.losses.catalogue import LOSSES
 from fastact.rows.gates import GATES
+from tests.losses.torch_losses import of_torch
+from tests.reference import OTHERS, beside, drawn_from
 
 SIZES = (1_000, 100_000, 10_000_000)
 HALVES = (8, 64, 512, 4096)
-LOSSES = ("mse_loss", "l1_loss", "huber_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits")
-
 # -- peers ----------------------------------------------------------------------------------------
 
 
@@ -32,30 +33,15 @@ def numpy_loss(name: str, p: np.ndarray, t: np.ndarray) -> Any:
         return np.mean(np.square(d, out=d))
     if name == "l1_loss":
         return np.mean(np.abs(d, out=d))
-    if name == "huber_loss":
-        u = np.abs(d)
-        return np.mean(np.where(u < 1, d * d / 2, u - np.float32(0.5)))
-    if name == "binary_cross_entropy":
-        return -np.mean(t * np.maximum(np.log(p), -100) + (1 - t) * np.maximum(np.log1p(-p), -100))
-    return np.mean(np.maximum(p, 0) - p * t + np.log1p(np.exp(-np.abs(p))))
+    return formula_loss(name, np)(p, t)
 
 
-def jax_loss(name: str) -> Callable[[Any, Any], Any]:
-    import jax.numpy as jnp
-
-    def loss(p: Any, t: Any) -> Any:
-        d = p - t
-        if name == "mse_loss":
-            return jnp.mean(d * d)
-        if name == "l1_loss":
-            return jnp.mean(jnp.abs(d))
-        if name == "huber_loss":
-            return jnp.mean(jnp.where(jnp.abs(d) < 1, d * d / 2, jnp.abs(d) - 0.5))
-        if name == "binary_cross_entropy":
-            return -jnp.mean(t * jnp.maximum(jnp.log(p), -100) + (1 - t) * jnp.maximum(jnp.log1p(-p), -100))
-        return jnp.mean(jnp.maximum(p, 0) - p * t + jnp.log1p(jnp.exp(-jnp.abs(p))))
-
-    return loss
+def formula_loss(name: str, library: Any) -> Callable[[Any, Any], Any]:
+    """The mean of a loss's formula, written with what a library calls NumPy's names."""
+    code, loss = compile(LOSSES[name].formula, name, "eval"), LOSSES[name]
+    words = {word: getattr(library, word) for word in ("abs", "cosh", "exp", "log", "maximum", "where")}
+    given = words | loss.numbers | dict.fromkeys(loss.arrays, OTHERS)
+    return lambda p, t: library.mean(eval(code, given | {"pred": p, "target": t}))
 
 
 def loss_peers(name: str, p: np.ndarray, t: np.ndarray, backward: bool) -> Iterator[tuple[str, Call]]:
@@ -67,18 +53,20 @@ def loss_peers(name: str, p: np.ndarray, t: np.ndarray, backward: bool) -> Itera
         pass
     else:
         torch.set_num_threads(fastact.get_num_threads())
-        function = getattr(torch.nn.functional, name)
+        function = of_torch(name)
         x, y = torch.from_numpy(p), torch.from_numpy(t)
+        others = [torch.full_like(x, number) for number in beside(name)]
         if backward:
             leaf = x.clone().requires_grad_(True)
-            yield "torch", lambda: torch.autograd.grad(function(leaf, y), leaf)
+            yield "torch", lambda: torch.autograd.grad(function(leaf, y, *others), leaf)
         else:
-            yield "torch", lambda: function(x, y)
+            yield "torch", lambda: function(x, y, *others)
     try:
         import jax
     except ImportError:
         return
-    compiled = jax.jit(jax.grad(jax_loss(name)) if backward else jax_loss(name))
+    loss = formula_loss(name, jax.numpy)
+    compiled = jax.jit(jax.grad(loss) if backward else loss)
     u, v = jax.numpy.asarray(p), jax.numpy.asarray(t)
     yield "jax", lambda: compiled(u, v).block_until_ready()
 
@@ -130,12 +118,14 @@ def report(label: str, size: int, calls: dict[str, Call]) -> None:
 
 def compare_loss(name: str, size: int) -> None:
     rng = np.random.default_rng(0)
-    target, out = rng.random(size, np.float32), np.empty(size, np.float32)
-    pred = rng.random(size, np.float32) if name == "binary_cross_entropy" else rng.standard_normal(size, np.float32)
-    value, gradient = getattr(fastact, name), getattr(fastact, f"{name}_backward")
-    calls: dict[str, Call] = {"fastact": lambda: value(pred, target), "copy": copy_of(8 * size)}
+    domains = LOSSES[name].pred, LOSSES[name].target
+    pred, target = (drawn_from(domain, rng, size, 1.0).astype(np.float32) for domain in domains)
+    value, gradient, others = getattr(fastact, name), getattr(fastact, f"{name}_backward"), beside(name)
+    out: Any = np.empty(size, np.float32)
+    out = (out, None) if len(LOSSES[name].learned) > 1 else out
+    calls: dict[str, Call] = {"fastact": lambda: value(pred, target, *others), "copy": copy_of(8 * size)}
     report(name, size, calls | dict(loss_peers(name, pred, target, False)))
-    calls = {"fastact": lambda: gradient(pred, target, out=out), "copy": copy_of(12 * size)}
+    calls = {"fastact": lambda: gradient(pred, target, *others, out=out), "copy": copy_of(12 * size)}
     report(f"{name}_backward", size, calls | dict(loss_peers(name, pred, target, True)))
 
 

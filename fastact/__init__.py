@@ -55,9 +55,18 @@ Losses
 binary_cross_entropy              Cross entropy of probabilities, with logarithms no lower than -100.
 binary_cross_entropy_with_logits  Cross entropy of the probabilities that belong to logits, which are never formed: ...
 cross_entropy                     Cross entropy of logits with labels or probabilities.
+gaussian_nll_loss                 Negative logarithm of the density of a normal distribution with mean pred and var ...
+hinge_loss                        What is missing from a margin of 1.
 huber_loss                        Squared error near zero, absolute error beyond delta.
+kl_div                            Relative entropy of the distribution target with respect to the one whose logarit ...
 l1_loss                           Absolute error.
+log_cosh_loss                     Half the squared error near zero, the absolute error less log(2) beyond.
 mse_loss                          Squared error.
+poisson_nll_loss                  Negative logarithm of a count's probability under Poisson's distribution.
+sigmoid_focal_loss                Cross entropy of logits that pays little attention to what is almost right.
+smooth_l1_loss                    Absolute error, less half of beta, but a parabola below beta.
+soft_margin_loss                  Logistic loss: a hinge without a kink.
+squared_hinge_loss                The square of what is missing from a margin of 1.
 
 Rows
 ----

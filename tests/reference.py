@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from types import CodeType
 from typing import Any
 
 import mpmath as mp
 import numpy as np
 
 from fastact.catalogue import Activation
+from fastact.losses.catalogue import LOSSES
+from fastact.losses.definition import Domain, Loss
 
 #: Enough that 1 + erf(-38) and exp(1e-320) - 1 keep twenty digits.
 DIGITS = 400
@@ -46,11 +49,15 @@ WORDS |= {name: getattr(mp, name) for name in ["mpf", "log", "log1p", "pi"]}
 WORDS |= {name: limited(name) for name in LIMITS}
 
 
-def formula(entry: Activation, **parameters: Any) -> Callable[[Any], Any]:
-    # 0.044715 means that decimal, not the float next to it
-    text = re.sub(r"(\d+\.\d+)", r"mpf('\1')", entry.formula)
+def evaluated(text: str, name: str) -> CodeType:
+    """A formula to be evaluated with mpmath's words."""
+    text = re.sub(r"(\d+\.\d+)", r"mpf('\1')", text)  # 0.044715 means that decimal, not the float next to it
     text = re.sub(r"\(exp\(([^()]*)\) - 1\)", r"expm1(\1)", text)  # however large alpha is
-    code = compile(text, entry.name, "eval")
+    return compile(text, name, "eval")
+
+
+def formula(entry: Activation, **parameters: Any) -> Callable[[Any], Any]:
+    code = evaluated(entry.formula, entry.name)
     given = {name: mp.mpf(value) for name, value in parameters.items()}
     return lambda x: mp.mpf(eval(code, WORDS | {"x": x} | given))
 
@@ -65,29 +72,47 @@ def exact(entry: Activation, x: float, kind: str = "value", digits: int | None =
         return mp.diff(function, mp.mpf(float(x)), direction=1 if x > 0 else -1)
 
 
-def clamped_log(x: Any) -> Any:
-    return max(mp.log(x), mp.mpf(-100)) if x > 0 else mp.mpf(-100)
-
-
-def huber(p: Any, t: Any) -> Any:
-    u = abs(p - t)
-    return u * u / 2 if u < 1 else u - mp.mpf(1) / 2
-
-
-#: What gates multiply their first half by, given the second; and a term of each loss.
+#: What gates multiply their first half by, given the second.
 GATE_FACTORS: dict[str, Callable[[Any], Any]] = {
     "glu": lambda b: 1 / (1 + mp.exp(-b)),
     "reglu": lambda b: max(b, mp.mpf(0)),
     "geglu": lambda b: b * mp.erfc(-b / mp.sqrt(2)) / 2,
     "swiglu": lambda b: b / (1 + mp.exp(-b)),
 }
-LOSS_TERMS: dict[str, Callable[[Any, Any], Any]] = {
-    "mse_loss": lambda p, t: (p - t) ** 2,
-    "l1_loss": lambda p, t: abs(p - t),
-    "huber_loss": huber,
-    "binary_cross_entropy": lambda p, t: -(t * clamped_log(p) + (1 - t) * clamped_log(1 - p)),
-    "binary_cross_entropy_with_logits": lambda p, t: mp.log(1 + mp.exp(p)) - p * t,
-}
+
+
+#: What is given of arrays beside pred and target that a loss must have.
+OTHERS = 0.5
+
+
+def loss_term(loss: Loss) -> Callable[[Any, Any], Any]:
+    """A loss of pred and target, from its formula as text."""
+    code = evaluated(loss.formula, loss.name)
+    required = [name for name, default in loss.arrays.items() if default is not None]
+    given = {name: mp.mpf(value) for name, value in (loss.numbers | dict.fromkeys(required, OTHERS)).items()}
+    return lambda p, t: mp.mpf(eval(code, WORDS | given | {"pred": p, "target": t}))
+
+
+#: A term of each loss.
+LOSS_TERMS = {name: loss_term(loss) for name, loss in LOSSES.items()}
+
+
+def beside(name: str) -> tuple[float, ...]:
+    """What a loss must be given beside pred and target."""
+    return tuple(OTHERS for default in LOSSES[name].arrays.values() if default is not None)
+
+
+def moved(function: Callable[[Any, Any], Any], p: Any, t: Any) -> Any:
+    """By how much a function of pred and target moves if they do by their own size: where terms of it cancel, what a
+    rounding of theirs does is no error."""
+    return abs(p * mp.diff(lambda p: function(p, t), p)) + abs(t * mp.diff(lambda t: function(p, t), t))
+
+
+def drawn_from(domain: Domain, rng: np.random.Generator, shape: Any, spread: float = 4.0) -> np.ndarray:
+    """Numbers that make sense to a loss."""
+    if np.isfinite(domain.low):
+        return rng.uniform(domain.low, domain.high, shape)
+    return rng.normal(0, spread, shape)
 
 
 def ulp_distance(result: Any, truth: Any) -> float:
