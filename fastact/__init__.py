@@ -55,6 +55,7 @@ Losses
 binary_cross_entropy              Cross entropy of probabilities, with logarithms no lower than -100.
 binary_cross_entropy_with_logits  Cross entropy of the probabilities that belong to logits, which are never formed: ...
 cross_entropy                     Cross entropy of logits with labels or probabilities.
+dice_loss                         One less the share that two soft sets, masks of an image for instance, have in co ...
 gaussian_nll_loss                 Negative logarithm of the density of a normal distribution with mean pred and var ...
 hinge_loss                        What is missing from a margin of 1.
 huber_loss                        Squared error near zero, absolute error beyond delta.
@@ -62,10 +63,12 @@ kl_div                            Relative entropy of the distribution target wi
 l1_loss                           Absolute error.
 log_cosh_loss                     Half the squared error near zero, the absolute error less log(2) beyond.
 mse_loss                          Squared error.
+nll_loss                          Negative logarithm of the probability of labels: the cross entropy of what `log_s ...
 poisson_nll_loss                  Negative logarithm of a count's probability under Poisson's distribution.
 sigmoid_focal_loss                Cross entropy of logits that pays little attention to what is almost right.
 smooth_l1_loss                    Absolute error, less half of beta, but a parabola below beta.
 soft_margin_loss                  Logistic loss: a hinge without a kink.
+softmax_focal_loss                Cross entropy of logits with labels that pays little attention to rows that are a ...
 squared_hinge_loss                The square of what is missing from a margin of 1.
 
 Rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from fastact.functions.documentation import numpydoc
@@ -47,23 +47,36 @@ def public(loss: Loss, compute: Callable[..., Any], suffix: str) -> Callable[...
     signature += [f"{name}: ArrayLike" for name, default in loss.arrays.items() if default is REQUIRED]
     signature += ['reduction: str = "mean"']
     signature += [f"{name}: bool = {default}" for name, default in loss.options.items()]
-    signature += [f"{name}: float = {default!r}" for name, default in loss.numbers.items()]
+    signature += [f"{name}: float = _default_{name}" for name in loss.numbers]
     optional = [f"{name}: ArrayLike | None = None" for name, default in loss.arrays.items() if default is None]
     kind = "tuple[np.ndarray, ...]" if suffix and len(loss.learned) > 1 else "np.ndarray"
     signature += ["*", *optional, f"out: {kind} | None = None"]
-    numbers, options, arrays = (
-        "".join(f"{name}, " for name in names) for names in (loss.numbers, loss.options, loss.arrays)
-    )
+    numbers = _items(loss.numbers)
     source = (
         f"def {loss.name}{suffix}({', '.join(signature)}) -> Any:\n"
-        f"    return compute(loss, backend, pred, target, reduction, ({numbers}), ({options}), ({arrays}), out)\n"
+        f"    return compute(loss, backend, pred, target, reduction, ({numbers}), {_choice(loss)}, out)\n"
     )
     namespace: dict[str, Any] = {"__name__": __name__, "compute": compute, "loss": loss}
+    namespace |= {f"_default_{name}": default for name, default in loss.numbers.items()}  # known again by identity
     header = "from __future__ import annotations\n"
     exec(compile(header + source, f"<fastact {loss.name}{suffix}>", "exec"), namespace)
     function: Callable[..., Any] = namespace[loss.name + suffix]
     function.__doc__ = documentation(loss, bool(suffix))
     return function
+
+
+def _items(names: Iterable[str]) -> str:
+    return "".join(f"{name}, " for name in names)
+
+
+def _choice(loss: Loss) -> str:
+    """Options and arrays of a call: None if all are as they are by default."""
+    given = f"(({_items(loss.options)}), ({_items(loss.arrays)}))"
+    defaults = loss.options | loss.arrays
+    if REQUIRED in defaults.values():
+        return given
+    usual = " and ".join(f"{name} is {default}" for name, default in defaults.items())
+    return f"None if {usual} else {given}" if usual else "None"
 
 
 def documentation(loss: Loss, backward: bool) -> str:

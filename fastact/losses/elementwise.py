@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,10 @@ def loss(**details: Any) -> Callable[..., Loss]:
 # -- what the functions do ------------------------------------------------------------------------
 
 
+#: Options and arrays of a call; None for the default options and no arrays, as in most calls, which must cost little.
+Choice = tuple[tuple[Any, ...], tuple[Any, ...]] | None
+
+
 def _value(
     loss: Loss,
     backend: str,
@@ -48,11 +53,10 @@ def _value(
     target: Any,
     reduction: str,
     numbers: tuple[Any, ...],
-    options: tuple[Any, ...],
-    arrays: tuple[Any, ...],
+    choice: Choice,
     out: Any,
 ) -> Any:
-    variant, operands, dtype, shape = _checked(loss, loss.name, pred, target, reduction, numbers, options, arrays)
+    variant, operands, dtype, shape = _checked(loss, loss.name, pred, target, reduction, numbers, choice)
     if reduction == "none":
         if out is not None:
             check_target("out", out, shape, dtype)
@@ -60,10 +64,11 @@ def _value(
         return from_kept(size, variant.elementwise(backend), *operands, *numbers, out=out)
     if out is not None:
         raise ValueError(f"{loss.name} puts results into out with reduction='none' only; {reduction!r} gives a number")
-    operands = [o if o.shape == shape else np.broadcast_to(o, shape) for o in operands]
+    if choice is not None or operands[0].shape != shape or operands[1].shape != shape:
+        operands = [np.broadcast_to(operand, shape) for operand in operands]
     total = variant.total(backend)(dtype, [*operands, *[np.asarray(number, dtype) for number in numbers]])
     if reduction != "sum":
-        count = _count(reduction, shape)
+        count = math.prod(shape) if reduction == "mean" else _count(reduction, shape)
         total = total / count if count else np.nan
     return rounded(total, dtype)
 
@@ -75,25 +80,35 @@ def _gradient(
     target: Any,
     reduction: str,
     numbers: tuple[Any, ...],
-    options: tuple[Any, ...],
-    arrays: tuple[Any, ...],
+    choice: Choice,
     out: Any,
 ) -> Any:
     name = f"{loss.name}_backward"
-    variant, operands, dtype, shape = _checked(loss, name, pred, target, reduction, numbers, options, arrays)
-    by = [o for o, operand in zip(operands, variant.operands) if operand in variant.slopes]
-    outs = _targets(loss, out, by, dtype)
-    scale: Any = 1.0 / (_count(reduction, shape) or 1)
-    ufunc, others = variant.backward(backend), (*operands[2:], *numbers)
-    if dtype != np.float16 and all(o.shape == shape for o in by):
-        size = by[0].nbytes if out is None else 0
-        given = out if len(by) == 1 else outs
-        return from_kept(size, ufunc, operands[0], operands[1], scale, *others, out=given)
-    wide = np.float32(scale) if dtype == np.float16 else scale  # too small a number for float16
-    made = ufunc(operands[0], operands[1], wide, *others)
-    fulls = made if isinstance(made, tuple) else (made,)
-    results = tuple(_summed(full, o, shape, dtype, target) for full, o, target in zip(fulls, by, outs))
-    return results if len(by) > 1 else results[0]
+    variant, operands, dtype, shape = _checked(loss, name, pred, target, reduction, numbers, choice)
+    pred, target = operands[:2]
+    others = (*operands[2:], *numbers)
+    count = math.prod(shape) if reduction == "mean" else _count(reduction, shape)
+    scale = 1.0 / count if count else 1.0
+    if len(loss.learned) > 1:
+        learned = [operand for name, operand in zip(variant.operands, operands) if name in loss.learned]
+        outs = _targets(loss, out, learned, dtype)
+        if dtype != np.float16 and all(operand.shape == shape for operand in learned):
+            size = pred.nbytes if out is None else 0
+            return from_kept(size, variant.backward(backend), pred, target, scale, *others, out=outs)
+        made = variant.backward(backend)(pred, target, _wide(scale, dtype), *others)
+        return tuple(_summed(full, o, shape, dtype, given) for full, o, given in zip(made, learned, outs))
+    if out is not None:
+        check_target("out", out, pred.shape, dtype)
+    if dtype != np.float16 and pred.shape == shape:
+        size = pred.nbytes if out is None else 0
+        return from_kept(size, variant.backward(backend), pred, target, scale, *others, out=out)
+    full = variant.backward(backend)(pred, target, _wide(scale, dtype), *others)
+    return _summed(full, pred, shape, dtype, out)
+
+
+def _wide(scale: float, dtype: np.dtype) -> Any:
+    """What gradients are multiplied by, which may be too small a number for float16."""
+    return np.float32(scale) if dtype == np.float16 else scale
 
 
 def _summed(full: Any, operand: np.ndarray, shape: tuple[int, ...], dtype: np.dtype, out: Any) -> Any:
@@ -108,9 +123,7 @@ def _summed(full: Any, operand: np.ndarray, shape: tuple[int, ...], dtype: np.dt
 
 
 def _count(reduction: str, shape: tuple[int, ...]) -> int:
-    """What the sum of all terms is divided by."""
-    if reduction == "mean":
-        return math.prod(shape)
+    """What the sum of all terms is divided by, where that is no mean of all."""
     return shape[0] if reduction == "batchmean" and shape else 1
 
 
@@ -123,40 +136,35 @@ def check_reduction(reduction: Any, known: tuple[str, ...] = REDUCTIONS) -> None
 
 
 def _checked(
-    loss: Loss,
-    name: str,
-    pred: Any,
-    target: Any,
-    reduction: str,
-    numbers: tuple[Any, ...],
-    options: tuple[Any, ...],
-    arrays: tuple[Any, ...],
+    loss: Loss, name: str, pred: Any, target: Any, reduction: str, numbers: tuple[Any, ...], choice: Choice
 ) -> tuple[Variant, list[np.ndarray], np.dtype, tuple[int, ...]]:
     """What to compute, the operands as arrays, their dtype promoted, and their shape broadcast."""
     check_reduction(reduction, loss.reductions)
-    if numbers:
+    if numbers and not all(map(is_, numbers, loss.numbers.values())):
         _check_numbers(loss, numbers)
-    variant = _variant(loss, options, arrays) if options or arrays else loss.usual
-    operands = [pred, target]
-    if variant.arrays or not (
-        type(pred) is np.ndarray and type(target) is np.ndarray and pred.dtype == target.dtype in FLOATS
-    ):
-        operands += [array for array in arrays if array is not None]
-        operands, dtype = _promoted(variant.operands, operands)
-        pred, target = operands[:2]
+    others: list[Any] = []
+    if choice is None:
+        variant = loss.usual
+        if type(pred) is np.ndarray and type(target) is np.ndarray and pred.dtype == target.dtype in FLOATS:
+            shape = pred.shape
+            return variant, [pred, target], pred.dtype, shape if shape == target.shape else _common(name, pred, target)
     else:
-        dtype = pred.dtype
-    shape = pred.shape
-    if target.shape != shape:
-        try:
-            shape = np.broadcast_shapes(shape, target.shape)
-        except ValueError:
-            message = f"{name} cannot broadcast pred of shape {pred.shape} and target of shape {target.shape}"
-            raise ValueError(message) from None
+        variant, others = _chosen(loss, *choice)
+    operands, dtype = _promoted(variant.operands, [pred, target, *others])
+    shape = _common(name, *operands[:2])
     for other, array in zip(variant.arrays, operands[2:]):
         if not _broadcasts(array.shape, shape):
             raise ValueError(f"{name} cannot broadcast {other} of shape {array.shape} to terms of shape {shape}")
     return variant, operands, dtype, shape
+
+
+def _common(name: str, pred: np.ndarray, target: np.ndarray) -> tuple[int, ...]:
+    """The shape of the terms."""
+    try:
+        return np.broadcast_shapes(pred.shape, target.shape)
+    except ValueError:
+        message = f"{name} cannot broadcast pred of shape {pred.shape} and target of shape {target.shape}"
+        raise ValueError(message) from None
 
 
 def _check_numbers(loss: Loss, numbers: tuple[Any, ...]) -> None:
@@ -168,15 +176,16 @@ def _check_numbers(loss: Loss, numbers: tuple[Any, ...]) -> None:
             raise ValueError(f"{number} must be {bounds.words}, not {value!r}")
 
 
-def _variant(loss: Loss, options: tuple[Any, ...], arrays: tuple[Any, ...]) -> Variant:
+def _chosen(loss: Loss, options: tuple[Any, ...], arrays: tuple[Any, ...]) -> tuple[Variant, list[Any]]:
+    """The variant, and those of the arrays that are given."""
     for option, value in zip(loss.options, options):
         if not isinstance(value, (bool, np.bool_)):
             raise TypeError(f"{option} must be True or False, not {value!r}")
-    given = tuple([array is not None for array in arrays])
     for (name, default), array in zip(loss.arrays.items(), arrays):
         if array is None and default is not None:
             raise TypeError(f"{name} must be an array of real numbers, not None")
-    return loss.variant(tuple(map(bool, options)), given)
+    given = tuple([array is not None for array in arrays])
+    return loss.variant(tuple(map(bool, options)), given), [array for array in arrays if array is not None]
 
 
 def _promoted(names: Sequence[str], given: Sequence[Any]) -> tuple[list[np.ndarray], np.dtype]:
@@ -194,13 +203,13 @@ def _broadcasts(shape: tuple[int, ...], full: tuple[int, ...]) -> bool:
         return False
 
 
-def _targets(loss: Loss, out: Any, by: Sequence[np.ndarray], dtype: np.dtype) -> tuple[Any, ...]:
-    """An array or None for each gradient."""
+def _targets(loss: Loss, out: Any, learned: Sequence[np.ndarray], dtype: np.dtype) -> tuple[Any, ...]:
+    """An array or None for each of several gradients."""
     if out is None:
-        return (None,) * len(by)
-    outs = (out,) if len(by) == 1 else out
-    if not isinstance(outs, tuple) or len(outs) != len(by):
+        return (None,) * len(learned)
+    if not isinstance(out, tuple) or len(out) != len(learned):
         raise TypeError(f"out must be a tuple of arrays, one for each of {', '.join(loss.learned)}, not {out!r}")
-    for array, operand in zip(outs, by):
-        check_target("out", array, operand.shape, dtype)
-    return outs
+    for array, operand in zip(out, learned):
+        if array is not None:
+            check_target("out", array, operand.shape, dtype)
+    return out
