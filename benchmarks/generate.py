@@ -30,6 +30,7 @@ from numpy.typing import ArrayLike
 from fastact import fallback as fallback
 from fastact.catalogue import Activation as Activation
 from fastact.catalogue import activation as activation
+from fastact.catalogue import get as get
 from fastact.runtime.backends import backend as backend
 from fastact.ufuncs.memory import kept_memory as kept_memory
 from fastact.networks.mlp import MLP as MLP
@@ -53,7 +54,7 @@ def stub(entry: Activation, name: str, kind: str) -> str:
     arguments.append("x: ArrayLike")
     for parameter, default in entry.parameters.items():
         arguments.append(f"{parameter}: ArrayLike" + ("" if default is inspect.Parameter.empty else f" = {default}"))
-    kinds = {"approximate": "str", "training": "bool", "rng": "Any"}
+    kinds = {"approximate": "str | bool", "training": "bool", "rng": "Any"}
     arguments += [f"{name}: {kinds[name]} = {default!r}" for name, default in entry.options.items()]
     pair = kind == "with_derivative" or (kind == "backward" and entry.learned)
     result = "tuple[Any, Any]" if pair else "Any"

@@ -14,6 +14,7 @@ Activations
 identity                          x
 step                              where(x > 0, 1, 0)
 relu                              maximum(x, 0)
+relu_squared                      maximum(x, 0)**2
 relu6                             minimum(maximum(x, 0), 6)
 leaky_relu                        where(x > 0, x, negative_slope * x)
 prelu                             where(x > 0, x, weight * x)
@@ -28,6 +29,7 @@ softshrink                        where(x > lambd, x - lambd, where(x < -lambd, 
 sparse_plus                       where(x <= -1, 0, where(x >= 1, x, (x + 1)**2 / 4))
 sparse_sigmoid                    minimum(maximum((x + 1) / 2, 0), 1)
 sigmoid                           1 / (1 + exp(-x))
+exponential                       exp(x)
 tanh                              tanh(x)
 logsigmoid                        -log(1 + exp(-x))
 softsign                          x / (1 + abs(x))
@@ -92,6 +94,7 @@ MLPClassifier      the same as an estimator of scikit-learn's, for classes
 MLPRegressor       and for numbers
 activation         make an activation of a formula of your own; an Activation has the four callables, and more
 ACTIVATIONS        the catalogue by name
+get                an activation by any name it has somewhere
 backend            which backend computes, "numba" or "numpy"
 fallback           the NumPy versions of every function
 get_num_threads    how many threads a call may use
@@ -115,6 +118,7 @@ _HOMES = {
     "activation": "catalogue",
     "backend": "runtime.backends",
     "fallback": "",
+    "get": "catalogue",
     "get_num_threads": "runtime.control",
     "kept_memory": "ufuncs.memory",
     "set_num_threads": "runtime.control",

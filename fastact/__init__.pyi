@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from fastact import fallback as fallback
 from fastact.catalogue import Activation as Activation
 from fastact.catalogue import activation as activation
+from fastact.catalogue import get as get
 from fastact.runtime.backends import backend as backend
 from fastact.ufuncs.memory import kept_memory as kept_memory
 from fastact.networks.mlp import MLP as MLP
@@ -37,6 +38,18 @@ relu: np.ufunc
 relu_derivative: np.ufunc
 relu_backward: np.ufunc
 relu_with_derivative: np.ufunc
+relu_squared: np.ufunc
+relu_squared_derivative: np.ufunc
+relu_squared_backward: np.ufunc
+relu_squared_with_derivative: np.ufunc
+squared_relu: np.ufunc
+squared_relu_derivative: np.ufunc
+squared_relu_backward: np.ufunc
+squared_relu_with_derivative: np.ufunc
+relu2: np.ufunc
+relu2_derivative: np.ufunc
+relu2_backward: np.ufunc
+relu2_with_derivative: np.ufunc
 relu6: np.ufunc
 relu6_derivative: np.ufunc
 relu6_backward: np.ufunc
@@ -85,14 +98,26 @@ hard_silu: np.ufunc
 hard_silu_derivative: np.ufunc
 hard_silu_backward: np.ufunc
 hard_silu_with_derivative: np.ufunc
+hard_swish: np.ufunc
+hard_swish_derivative: np.ufunc
+hard_swish_backward: np.ufunc
+hard_swish_with_derivative: np.ufunc
 def hardshrink(x: ArrayLike, lambd: ArrayLike = 0.5, **keywords: Any) -> Any: ...
 def hardshrink_derivative(x: ArrayLike, lambd: ArrayLike = 0.5, **keywords: Any) -> Any: ...
 def hardshrink_backward(grad: ArrayLike, x: ArrayLike, lambd: ArrayLike = 0.5, **keywords: Any) -> Any: ...
 def hardshrink_with_derivative(x: ArrayLike, lambd: ArrayLike = 0.5, **keywords: Any) -> tuple[Any, Any]: ...
+def hard_shrink(x: ArrayLike, lambd: ArrayLike = 0.5, **keywords: Any) -> Any: ...
+def hard_shrink_derivative(x: ArrayLike, lambd: ArrayLike = 0.5, **keywords: Any) -> Any: ...
+def hard_shrink_backward(grad: ArrayLike, x: ArrayLike, lambd: ArrayLike = 0.5, **keywords: Any) -> Any: ...
+def hard_shrink_with_derivative(x: ArrayLike, lambd: ArrayLike = 0.5, **keywords: Any) -> tuple[Any, Any]: ...
 def softshrink(x: ArrayLike, lambd: ArrayLike = 0.5, **keywords: Any) -> Any: ...
 def softshrink_derivative(x: ArrayLike, lambd: ArrayLike = 0.5, **keywords: Any) -> Any: ...
 def softshrink_backward(grad: ArrayLike, x: ArrayLike, lambd: ArrayLike = 0.5, **keywords: Any) -> Any: ...
 def softshrink_with_derivative(x: ArrayLike, lambd: ArrayLike = 0.5, **keywords: Any) -> tuple[Any, Any]: ...
+def soft_shrink(x: ArrayLike, lambd: ArrayLike = 0.5, **keywords: Any) -> Any: ...
+def soft_shrink_derivative(x: ArrayLike, lambd: ArrayLike = 0.5, **keywords: Any) -> Any: ...
+def soft_shrink_backward(grad: ArrayLike, x: ArrayLike, lambd: ArrayLike = 0.5, **keywords: Any) -> Any: ...
+def soft_shrink_with_derivative(x: ArrayLike, lambd: ArrayLike = 0.5, **keywords: Any) -> tuple[Any, Any]: ...
 sparse_plus: np.ufunc
 sparse_plus_derivative: np.ufunc
 sparse_plus_backward: np.ufunc
@@ -109,6 +134,10 @@ expit: np.ufunc
 expit_derivative: np.ufunc
 expit_backward: np.ufunc
 expit_with_derivative: np.ufunc
+exponential: np.ufunc
+exponential_derivative: np.ufunc
+exponential_backward: np.ufunc
+exponential_with_derivative: np.ufunc
 tanh: np.ufunc
 tanh_derivative: np.ufunc
 tanh_backward: np.ufunc
@@ -129,10 +158,18 @@ softsign: np.ufunc
 softsign_derivative: np.ufunc
 softsign_backward: np.ufunc
 softsign_with_derivative: np.ufunc
+soft_sign: np.ufunc
+soft_sign_derivative: np.ufunc
+soft_sign_backward: np.ufunc
+soft_sign_with_derivative: np.ufunc
 tanhshrink: np.ufunc
 tanhshrink_derivative: np.ufunc
 tanhshrink_backward: np.ufunc
 tanhshrink_with_derivative: np.ufunc
+tanh_shrink: np.ufunc
+tanh_shrink_derivative: np.ufunc
+tanh_shrink_backward: np.ufunc
+tanh_shrink_with_derivative: np.ufunc
 def softplus(x: ArrayLike, beta: ArrayLike = 1.0, **keywords: Any) -> Any: ...
 def softplus_derivative(x: ArrayLike, beta: ArrayLike = 1.0, **keywords: Any) -> Any: ...
 def softplus_backward(grad: ArrayLike, x: ArrayLike, beta: ArrayLike = 1.0, **keywords: Any) -> Any: ...
@@ -181,10 +218,30 @@ gelu_tanh: np.ufunc
 gelu_tanh_derivative: np.ufunc
 gelu_tanh_backward: np.ufunc
 gelu_tanh_with_derivative: np.ufunc
-def gelu(x: ArrayLike, approximate: str = 'none', **keywords: Any) -> Any: ...
-def gelu_derivative(x: ArrayLike, approximate: str = 'none', **keywords: Any) -> Any: ...
-def gelu_backward(grad: ArrayLike, x: ArrayLike, approximate: str = 'none', **keywords: Any) -> Any: ...
-def gelu_with_derivative(x: ArrayLike, approximate: str = 'none', **keywords: Any) -> tuple[Any, Any]: ...
+gelu_new: np.ufunc
+gelu_new_derivative: np.ufunc
+gelu_new_backward: np.ufunc
+gelu_new_with_derivative: np.ufunc
+gelu_fast: np.ufunc
+gelu_fast_derivative: np.ufunc
+gelu_fast_backward: np.ufunc
+gelu_fast_with_derivative: np.ufunc
+gelu_accurate: np.ufunc
+gelu_accurate_derivative: np.ufunc
+gelu_accurate_backward: np.ufunc
+gelu_accurate_with_derivative: np.ufunc
+gelu_pytorch_tanh: np.ufunc
+gelu_pytorch_tanh_derivative: np.ufunc
+gelu_pytorch_tanh_backward: np.ufunc
+gelu_pytorch_tanh_with_derivative: np.ufunc
+def gelu(x: ArrayLike, approximate: str | bool = 'none', **keywords: Any) -> Any: ...
+def gelu_derivative(x: ArrayLike, approximate: str | bool = 'none', **keywords: Any) -> Any: ...
+def gelu_backward(grad: ArrayLike, x: ArrayLike, approximate: str | bool = 'none', **keywords: Any) -> Any: ...
+def gelu_with_derivative(x: ArrayLike, approximate: str | bool = 'none', **keywords: Any) -> tuple[Any, Any]: ...
+def gelu_python(x: ArrayLike, approximate: str | bool = 'none', **keywords: Any) -> Any: ...
+def gelu_python_derivative(x: ArrayLike, approximate: str | bool = 'none', **keywords: Any) -> Any: ...
+def gelu_python_backward(grad: ArrayLike, x: ArrayLike, approximate: str | bool = 'none', **keywords: Any) -> Any: ...
+def gelu_python_with_derivative(x: ArrayLike, approximate: str | bool = 'none', **keywords: Any) -> tuple[Any, Any]: ...
 def binary_cross_entropy(pred: 'ArrayLike', target: 'ArrayLike', reduction: 'str' = 'mean', *, weight: 'ArrayLike | None' = None, out: 'np.ndarray | None' = None) -> 'Any': ...
 def binary_cross_entropy_backward(pred: 'ArrayLike', target: 'ArrayLike', reduction: 'str' = 'mean', *, weight: 'ArrayLike | None' = None, out: 'np.ndarray | None' = None) -> 'Any': ...
 def binary_cross_entropy_with_logits(pred: 'ArrayLike', target: 'ArrayLike', reduction: 'str' = 'mean', *, weight: 'ArrayLike | None' = None, pos_weight: 'ArrayLike | None' = None, out: 'np.ndarray | None' = None) -> 'Any': ...

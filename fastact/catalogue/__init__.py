@@ -8,5 +8,6 @@ that decides between pieces is written to let NaN through to a piece that contai
 
 from fastact.catalogue import piecewise, smooth
 from fastact.functions.activations import ACTIVATIONS, Activation, activation
+from fastact.functions.registry import get
 
-__all__ = ["ACTIVATIONS", "Activation", "activation", "piecewise", "smooth"]
+__all__ = ["ACTIVATIONS", "Activation", "activation", "get", "piecewise", "smooth"]

@@ -33,6 +33,17 @@ def relu(x: Any) -> Values:
 
 
 @catalogued(
+    formula="maximum(x, 0)**2",
+    range="[0, inf)",
+    reference="So et al., Primer, arXiv:2109.08668",
+    aliases=("squared_relu", "relu2"),
+)
+def relu_squared(x: Any) -> Values:
+    """The square of relu."""
+    return where(x <= 0, 0, x * x), where(x <= 0, 0, 2 * x)
+
+
+@catalogued(
     formula="minimum(maximum(x, 0), 6)",
     range="[0, 6]",
     reference="Krizhevsky, Convolutional deep belief networks, 2010",
@@ -118,7 +129,7 @@ def hardsigmoid(x: Any) -> Values:
     formula="x * minimum(maximum(x + 3, 0), 6) / 6",
     range="[-0.375, inf)",
     reference="Howard et al., arXiv:1905.02244",
-    aliases=("hard_silu",),
+    aliases=("hard_silu", "hard_swish"),
 )
 def hardswish(x: Any) -> Values:
     """A silu of straight lines and one parabola."""
@@ -130,7 +141,12 @@ def hardswish(x: Any) -> Values:
     return where(x >= 3, x, inside), where(x <= -3, 0, where(x >= 3, 1, slope))
 
 
-@catalogued(formula="where(abs(x) > lambd, x, 0)", range="(-inf, inf)", reference="torch.nn.Hardshrink")
+@catalogued(
+    formula="where(abs(x) > lambd, x, 0)",
+    range="(-inf, inf)",
+    reference="torch.nn.Hardshrink",
+    aliases=("hard_shrink",),
+)
 def hardshrink(x: Any, lambd: Any = 0.5) -> Values:
     """Zero near zero, the input beyond."""
     inside, beyond = abs(x) <= lambd, unless_nan(lambd, x)
@@ -141,6 +157,7 @@ def hardshrink(x: Any, lambd: Any = 0.5) -> Values:
     formula="where(x > lambd, x - lambd, where(x < -lambd, x + lambd, 0))",
     range="(-inf, inf)",
     reference="Donoho, De-noising by soft-thresholding, 1995",
+    aliases=("soft_shrink",),
 )
 def softshrink(x: Any, lambd: Any = 0.5) -> Values:
     """Zero near zero, and the rest moved towards it to meet that without a jump."""

@@ -53,6 +53,12 @@ def sigmoid(x: Any) -> Values:
     return value, logistic_bell(1, abs(x))
 
 
+@catalogued(formula="exp(x)", range="(0, inf)", reference="keras.activations.exponential")
+def exponential(x: Any) -> Values:
+    """The exponential function, which is its own derivative: a rate of events."""
+    return exp(x), exp(x)
+
+
 @catalogued(formula="tanh(x)", range="(-1, 1)", reference="LeCun et al., Efficient backprop, 1998")
 def tanh_(x: Any) -> Values:
     """Hyperbolic tangent."""
@@ -69,7 +75,12 @@ def logsigmoid(x: Any) -> Values:
     return where(x < 0, x, 0) - log1p_exp(-abs(x)), slope
 
 
-@catalogued(formula="x / (1 + abs(x))", range="(-1, 1)", reference="Turian et al., Quadratic features, 2009")
+@catalogued(
+    formula="x / (1 + abs(x))",
+    range="(-1, 1)",
+    reference="Turian et al., Quadratic features, 2009",
+    aliases=("soft_sign",),
+)
 def softsign(x: Any) -> Values:
     """A sigmoid that approaches its limits like 1 / x."""
     far = abs(x) > 1e18  # where 1 + abs(x) is abs(x) in any precision, and abs(x) may be infinite
@@ -77,7 +88,7 @@ def softsign(x: Any) -> Values:
     return where(far, where(x < 0, -1, 1), x * u), u * u
 
 
-@catalogued(formula="x - tanh(x)", range="(-inf, inf)", reference="torch.nn.Tanhshrink")
+@catalogued(formula="x - tanh(x)", range="(-inf, inf)", reference="torch.nn.Tanhshrink", aliases=("tanh_shrink",))
 def tanhshrink(x: Any) -> Values:
     """What tanh takes away."""
     u = abs(x)
@@ -279,6 +290,7 @@ def mish(x: Any) -> Values:
     formula="x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2",
     range="[-0.17, inf)",
     reference="Hendrycks and Gimpel, 2016, arXiv:1606.08415",
+    aliases=("gelu_new", "gelu_fast", "gelu_accurate", "gelu_pytorch_tanh"),
     ulp=4.0,
 )
 def gelu_tanh(x: Any) -> Values:
@@ -301,7 +313,8 @@ def gelu_tanh(x: Any) -> Values:
     formula="x * (1 + erf(x / sqrt(2))) / 2",
     range="[-0.17, inf)",
     reference="Hendrycks and Gimpel, 2016, arXiv:1606.08415",
-    choice={"tanh": "gelu_tanh"},
+    aliases=("gelu_python",),
+    choice={"tanh": "gelu_tanh", True: "gelu_tanh"},
     ulp=4.0,
 )
 def gelu(x: Any) -> Values:

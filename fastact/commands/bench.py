@@ -16,6 +16,7 @@ from tqdm import tqdm
 import fastact
 from fastact.catalogue import ACTIVATIONS, Activation
 from fastact.commands.errors import UsageError
+from fastact.functions.registry import unknown
 
 __all__ = ["interleaved", "parallel_copy", "plain_numpy", "run_bench"]
 
@@ -74,9 +75,9 @@ def sample_parameters(entry: Activation) -> dict[str, float]:
 
 
 def run_bench(names: Sequence[str], size: int, dtype: str, backward: bool, repeat: int) -> int:
-    unknown = [name for name in names if name not in ACTIVATIONS]
-    if unknown:
-        raise UsageError(f"no activation is called {unknown[0]!r}; there are {', '.join(ACTIVATIONS)}")
+    strange = [name for name in names if name not in ACTIVATIONS]
+    if strange:
+        raise UsageError(unknown(strange[0]))
     entries = [ACTIVATIONS[name] for name in names] or list(ACTIVATIONS.values())
     x = np.random.default_rng(0).standard_normal(size).astype(dtype) * np.dtype(dtype).type(3)
     grad, out = np.ones_like(x), np.empty_like(x)

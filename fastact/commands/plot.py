@@ -10,6 +10,7 @@ import numpy as np
 from fastact.catalogue import ACTIVATIONS
 from fastact.commands.bench import sample_parameters
 from fastact.commands.errors import UsageError
+from fastact.functions.registry import unknown
 
 __all__ = ["run_plot"]
 
@@ -19,9 +20,9 @@ def run_plot(names: list[str], output: str, limit: float) -> int:
         from matplotlib.figure import Figure
     except ImportError:
         raise UsageError('plots are drawn by matplotlib: python -m pip install "fastact[plot]"') from None
-    unknown = [name for name in names if name not in ACTIVATIONS]
-    if unknown:
-        raise UsageError(f"no activation is called {unknown[0]!r}; there are {', '.join(ACTIVATIONS)}")
+    strange = [name for name in names if name not in ACTIVATIONS]
+    if strange:
+        raise UsageError(unknown(strange[0]))
     entries = [ACTIVATIONS[name] for name in names or ACTIVATIONS]
     columns = min(len(entries), max(1, round(math.sqrt(1.5 * len(entries)))))
     rows = math.ceil(len(entries) / columns)

@@ -66,7 +66,7 @@ class Activation:
         range: str = "",
         reference: str = "",
         aliases: tuple[str, ...] = (),
-        choice: Mapping[str, str] | None = None,
+        choice: Mapping[str | bool, str] | None = None,
         learned: str | None = None,
         trained_as: str | None = None,
         ulp: float = 2.0,

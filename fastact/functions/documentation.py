@@ -65,8 +65,9 @@ def _parameters(entry: Any, kind: str) -> list[str]:
         lines.append(f"{parameter} : array_like" + ("" if required else f", default {default}"))
         lines.append("    Broadcasts against x.")
     if entry.choice:
-        options = ", ".join(f'"{option}" ({other})' for option, other in entry.choice.items())
-        lines += ['approximate : str, default "none"', f'    "none" or {options}.']
+        options = " or ".join(f'"{o}"' if isinstance(o, str) else str(o) for o in entry.choice)
+        named = ", ".join(dict.fromkeys(entry.choice.values()))
+        lines += ['approximate : str or bool, default "none"', f'    "none" or False; {options} for {named}.']
     if entry.trained_as:
         lines += ["training : bool, default False", f"    Draw the slope of {entry.trained_as} for each element."]
         lines += ["rng : None, int or numpy.random.Generator, default None"]

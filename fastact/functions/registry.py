@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["ACTIVATIONS", "KINDS"]
+__all__ = ["ACTIVATIONS", "KINDS", "get", "unknown"]
 
 #: What every activation offers, by the suffix of the name.
 KINDS = {"": "value", "_derivative": "derivative", "_backward": "backward", "_with_derivative": "with_derivative"}
@@ -26,7 +26,7 @@ class _Registry(Mapping[str, Any]):
         try:
             return self._by_name[self._aliases.get(name, name)]
         except KeyError:
-            raise KeyError(f"no activation is called {name!r}; there are {', '.join(self)}") from None
+            raise KeyError(unknown(name)) from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._by_name)
@@ -36,6 +36,10 @@ class _Registry(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         return f"<activations: {', '.join(self)}>"
+
+    def names(self) -> Iterator[str]:
+        """All names, aliases included."""
+        return (name for entry in self.values() for name in (entry.name, *entry.aliases))
 
     def public_names(self) -> dict[str, tuple[Any, str]]:
         """Every public callable's name, aliases included: its activation and kind."""
@@ -48,3 +52,56 @@ class _Registry(Mapping[str, Any]):
 
 
 ACTIVATIONS = _Registry()
+
+
+def unknown(name: Any) -> str:
+    """What to say of a name that no activation has."""
+    from difflib import get_close_matches
+
+    by_plain = {_plain(known): known for known in ACTIVATIONS.names()}
+    close = [by_plain[match] for match in get_close_matches(_plain(str(name)), by_plain)]
+    nearest = f"; the nearest are {', '.join(close)}" if close else ""
+    return f"no activation is called {name!r}{nearest}; there are {', '.join(ACTIVATIONS)}"
+
+
+def _plain(name: str) -> str:
+    """As the same word may be spelled by others: LeakyReLU is leaky_relu."""
+    return name.lower().replace("_", "").replace("-", "")
+
+
+def get(name: Any) -> Any:
+    """The activation that a name stands for, in any library's spelling.
+
+    Parameters
+    ----------
+    name : str or Activation
+        A name or an alias of the catalogue, or of an activation's class in torch, Keras or ONNX: neither capitals nor
+        underscores count. An activation is returned as it is.
+
+    Returns
+    -------
+    Activation
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    ValueError
+        If no activation is called so; names like it are mentioned.
+
+    Examples
+    --------
+    >>> import fastact
+    >>> fastact.get("LeakyReLU")
+    <activation leaky_relu: where(x > 0, x, negative_slope * x)>
+    >>> fastact.get("gelu_new").name
+    'gelu_tanh'
+    """
+    if not isinstance(name, str):
+        if callable(getattr(name, "with_derivative", None)):
+            return name
+        raise TypeError(f"an activation is found by its name, not by {type(name).__name__}")
+    for known in ACTIVATIONS.names():
+        if _plain(known) == _plain(name):
+            return ACTIVATIONS[known]
+    raise ValueError(unknown(name))

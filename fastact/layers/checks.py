@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastact.catalogue import ACTIVATIONS, Activation
+from fastact.functions.registry import unknown
 from fastact.ufuncs.keywords import REQUIRED
 from fastact.ufuncs.operands import check_real, result_dtype
 
@@ -37,7 +38,7 @@ def _usable(activation: str | Activation) -> Activation:
     try:
         entry: Activation = ACTIVATIONS[activation] if isinstance(activation, str) else activation
     except KeyError:
-        raise ValueError(f"no activation is called {activation!r}; there are {', '.join(ACTIVATIONS)}") from None
+        raise ValueError(unknown(activation)) from None
     missing = [name for name, default in entry.parameters.items() if default is REQUIRED]
     if missing:
         raise ValueError(f"{entry.name} cannot be a layer's activation: {missing[0]} has no default")

@@ -25,7 +25,7 @@ __all__ = ["REQUIRED", "Call", "with_keywords"]
 #: The default of a parameter that must be given.
 REQUIRED = inspect.Parameter.empty
 
-NONE: Mapping[str, Any] = MappingProxyType({})
+NONE: Mapping[Any, Any] = MappingProxyType({})
 
 
 class Call(NamedTuple):
@@ -36,7 +36,7 @@ class Call(NamedTuple):
     usual: np.ufunc | None  # with the defaults as constants; None if a parameter has none
     parameters: Mapping[str, Any]  # and their defaults
     options: Mapping[str, Any] = NONE  # likewise
-    choices: Mapping[str, Callable[..., Any]] = NONE  # for each value of ``approximate``
+    choices: Mapping[Any, Callable[..., Any]] = NONE  # for each value of ``approximate``
     trained: Callable[..., Any] | None = None  # takes over for ``training=True``, with a parameter for each element
     learned: str | None = None  # a parameter: the second result is summed to its shape
 
@@ -77,11 +77,12 @@ def with_keywords(call: Call, backend: str) -> Callable[..., Any]:
     return with_shortcut(function, shortcut) if shortcut and backend == "numba" else function
 
 
-def _choose(choices: Mapping[str, Callable[..., Any]], namespace: dict[str, Any], names: list[str]) -> list[str]:
-    """``approximate="tanh"`` hands over to the function that stands for it."""
+def _choose(choices: Mapping[Any, Callable[..., Any]], namespace: dict[str, Any], names: list[str]) -> list[str]:
+    """``approximate="tanh"``, which jax calls True, hands over to the function that stands for it."""
     namespace |= {"_options": choices, "_refuse": _refuse}
     return [
-        "if not isinstance(approximate, str): _refuse(approximate, _options)",
+        "if not isinstance(approximate, (str, bool)): _refuse(approximate, _options)",
+        "if approximate is False: approximate = 'none'",
         "if approximate != 'none':",
         "    if approximate not in _options: _refuse(approximate, _options)",
         f"    return _options[approximate]({', '.join(names)}, **keywords)",
@@ -148,9 +149,9 @@ def _fused(definition: Definition, namespace: dict[str, Any]) -> list[str]:
     ]
 
 
-def _refuse(approximate: Any, options: Mapping[str, Any]) -> None:
-    choices = f"approximate must be one of {', '.join(['none', *options])}"
-    if not isinstance(approximate, str):  # likely an array that was meant for out
+def _refuse(approximate: Any, options: Mapping[Any, Any]) -> None:
+    choices = f"approximate must be one of {', '.join(map(str, ['none', *options, False]))}"
+    if not isinstance(approximate, (str, bool)):  # likely an array that was meant for out
         raise TypeError(f"{choices}, not {type(approximate).__name__}")
     raise ValueError(f"{choices}, not {approximate!r}")
 

@@ -316,10 +316,10 @@ def test_dask() -> None:
 
 
 def test_no_such_option_or_name() -> None:
-    with pytest.raises(ValueError, match="approximate must be one of none, tanh, not 'erf'"):
+    with pytest.raises(ValueError, match="approximate must be one of none, tanh, True, False, not 'erf'"):
         fastact.gelu(1.0, approximate="erf")
     for wrong in (np.zeros(1), np.zeros(2), None):
-        with pytest.raises(TypeError, match=f"approximate must be one of none, tanh, not {type(wrong).__name__}"):
+        with pytest.raises(TypeError, match=f"approximate must be .*, not {type(wrong).__name__}"):
             fastact.gelu(np.ones(2), wrong)
     assert fastact.gelu(1.0, approximate="tanh") == fastact.gelu_tanh(1.0)
     with pytest.raises(AttributeError, match="has no attribute 'sigmoidd'"):
