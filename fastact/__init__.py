@@ -75,13 +75,17 @@ squared_hinge_loss                The square of what is missing from a margin of
 
 Rows
 ----
+entmax15                          Between softmax and sparsemax: true zeros, and no kinks.
 geglu                             Gated linear unit that gelu opens, in one pass over memory.
 glu                               Gated linear unit that sigmoid opens, in one pass over memory.
 gumbel_softmax                    A draw from the distribution that logits stand for, made soft so that it has a gr ...
 hardmax                           1 at the first of the largest elements along an axis, 0 elsewhere.
+layer_norm                        Rows brought to mean 0 and variance 1, then scaled and shifted.
 log_softmax                       Logarithm of `softmax`, right also where a probability is next to 1 or vanishes.
+logmeanexp                        Logarithm of the mean of exponentials, without overflow.
 logsumexp                         Logarithm of the sum of exponentials, without overflow.
 reglu                             Gated linear unit that relu opens, in one pass over memory.
+rms_norm                          Rows brought to a mean square of 1, then scaled.
 softmax                           Probabilities that belong to logits, along an axis.
 softmin                           softmax of -x: the smallest element gets the largest share.
 sparsemax                         The nearest point to x on the simplex of probabilities: softmax with true zeros.

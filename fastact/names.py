@@ -14,7 +14,7 @@ def _load() -> None:
     """Import what offers functions. Only when one is asked for: activations need none of it."""
     from fastact.layers import dense  # noqa: F401
     from fastact.losses import catalogue, classification, labels, overlap  # noqa: F401
-    from fastact.rows import gates, softmax  # noqa: F401
+    from fastact.rows import gates, normalization, softmax, sparse, sums  # noqa: F401
 
 
 def functions() -> Any:

@@ -40,6 +40,11 @@ BLOCK, LONGEST = 1 << 17, 1 << 19
 WORTH_SHARING, WORTH_WAKING, CHUNK = 25_000, 100_000, 5_000
 
 
+#: What long rows are not cut into parts for.
+WHOLE = {"sparsemax", "entmax15", "sparsemax_backward", "entmax15_backward"}
+WHOLE |= {"layer_norm", "rms_norm", "layer_norm_backward", "rms_norm_backward"}
+
+
 class Layout(NamedTuple):
     """An array seen as rows along an axis: ``outer`` times ``inner`` of them."""
 
@@ -169,10 +174,10 @@ def _are_cut(layout: Layout, arrays: Sequence[np.ndarray]) -> bool:
 
 
 def apply(operation: str, *arrays: np.ndarray, scale: float = 1.0) -> None:
-    """An operation along the middle axis of three. Results, times ``scale``, go to the last array; the others are x,
-    or the forward's output and the gradient with respect to it."""
+    """An operation along the middle axis of three. Results, times ``scale`` (of norms, with that added to variances),
+    go to the last array; the others are x, or the forward's output and the gradient with respect to it."""
     layout = Layout(*arrays[0].shape)
-    if operation == "sparsemax" or not _are_cut(layout, arrays):
+    if operation in WHOLE or not _are_cut(layout, arrays):
         record = _describe(layout, arrays)
         record[Axis.SCALE] = _word(scale)
         _assign_rows(operation, record, layout, arrays[0].dtype, [a.strides[1] for a in arrays])

@@ -73,12 +73,18 @@ def statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return maxima, logs
 
 
-def _gradient(y: np.ndarray, grad: np.ndarray, out: np.ndarray, logarithm: bool) -> None:
+def _gradient(operation: str, y: np.ndarray, grad: np.ndarray, out: np.ndarray) -> None:
     for value, g, target in _blocks(*(a.astype(np.float64, copy=False) for a in (y, grad)), out):
-        if logarithm:
+        if operation == "log_softmax_backward":
             target[...] = g - np.exp(value) * _sum(g)
-        else:
+        elif operation == "softmin_backward":
+            target[...] = value * (_sum(g * value) - g)
+        elif operation == "softmax_backward":
             target[...] = value * (g - _sum(g * value))
+        else:
+            slope = np.where(value > 0, 1.0, value) if operation == "sparsemax_backward" else np.sqrt(value)
+            mean = _sum(np.where(slope == 0, 0.0, slope * g)) / _sum(slope)
+            target[...] = np.where(slope == 0, 0.0, slope * (g - mean))
 
 
 def _sparsemax(x: np.ndarray, y: np.ndarray) -> None:
@@ -94,6 +100,37 @@ def _sparsemax(x: np.ndarray, y: np.ndarray) -> None:
     y[...] = np.where(broken, np.nan, np.maximum(z - threshold, 0.0))
 
 
+def _entmax15(x: np.ndarray, y: np.ndarray) -> None:
+    """By sorting (B. Peters, V. Niculae and A. Martins, 2019, algorithm 2)."""
+    z = x.astype(np.float64)
+    z = (z - z.max(axis=1, keepdims=True)) / 2
+    falling = -np.sort(-z, axis=1)
+    falling = np.maximum(falling, -2.0)  # what is so far below the largest does not count, and may be infinite
+    count = np.arange(1, z.shape[1] + 1).reshape(1, -1, 1)
+    mean, square = np.cumsum(falling, axis=1) / count, np.cumsum(falling * falling, axis=1) / count
+    threshold = mean - np.sqrt(np.maximum((1.0 - count * (square - mean * mean)) / count, 0.0))
+    support = np.maximum((threshold <= falling).sum(axis=1, keepdims=True), 1)
+    chosen: Any = np.take_along_axis(threshold, support - 1, axis=1)
+    broken = np.isnan(z).any(axis=1, keepdims=True)
+    y[...] = np.where(broken, np.nan, np.maximum(z - chosen, 0.0) ** 2)
+
+
+def _norm(operation: str, x: np.ndarray, other: np.ndarray, out: np.ndarray, eps: float) -> None:
+    """layer_norm or rms_norm, the other operand being the weight; or their gradient, it being the output's."""
+    for source, factor, target in _blocks(x, other, out):
+        v, g = source.astype(np.float64), factor.astype(np.float64)
+        if operation.startswith("layer"):
+            v = v - _sum(v) / x.shape[1]
+        scale = 1.0 / np.sqrt(_sum(v * v) / x.shape[1] + eps)
+        v = v * scale
+        if not operation.endswith("backward"):
+            target[...] = v * g
+            continue
+        slope = v * (_sum(g * v) / x.shape[1])
+        mean = _sum(g) / x.shape[1] if operation.startswith("layer") else 0.0
+        target[...] = ((g - mean) - slope) * scale
+
+
 def _hardmax(x: np.ndarray, y: np.ndarray) -> None:
     first = x.argmax(axis=1, keepdims=True)  # NaN, if there is one
     broken = np.isnan(np.take_along_axis(x, first, axis=1))
@@ -102,17 +139,19 @@ def _hardmax(x: np.ndarray, y: np.ndarray) -> None:
 
 
 def apply(operation: str, *arrays: np.ndarray, scale: float = 1.0) -> None:
-    """An operation along the middle axis of three. Results, times ``scale``, go to the last array; the others are x,
-    or the forward's output and the gradient with respect to it."""
+    """An operation along the middle axis of three. Results, times ``scale`` (of norms, with that added to variances),
+    go to the last array; the others are x, or the forward's output and the gradient with respect to it."""
     x, result = arrays[0], arrays[-1]
     with np.errstate(all="ignore"):
         if operation == "hardmax":
             _hardmax(x, result)
-        elif operation == "sparsemax":
+        elif operation in ("sparsemax", "entmax15"):
             for source, target in _blocks(x, result):
-                _sparsemax(source, target)
+                (_sparsemax if operation == "sparsemax" else _entmax15)(source, target)
+        elif "norm" in operation:
+            _norm(operation, x, arrays[1], result, scale)
         elif operation.endswith("backward"):
-            _gradient(x, arrays[1], result, operation == "log_softmax_backward")
+            _gradient(operation, x, arrays[1], result)
         else:
             _exponential(x, result, -1.0 if operation == "softmin" else 1.0, operation == "log_softmax", scale)
 

@@ -20,7 +20,7 @@ from fastact.functions.documentation import numpydoc
 from fastact.functions.offered import offered
 from fastact.simd.layout import Loop
 from fastact.ufuncs import nested
-from fastact.ufuncs.memory import empty_like
+from fastact.ufuncs.memory import empty_like, from_kept
 from fastact.ufuncs.operands import as_operand, check_real, result_dtype
 from fastact.ufuncs.targets import check_target, written
 from fastact.ufuncs.ufunc import STORAGES, Definition, make_ufunc, records_of
@@ -61,13 +61,22 @@ PARAMETERS = """x : array_like
     Its size along the axis is even. float16 is computed in float32, integers and bools give float64.
 axis : int, default -1
     The axis to halve.
-out : ndarray, optional
+{gate}out : ndarray, optional
     Where to put the result; {shape}."""
 
 RAISED = """TypeError
     If an argument is complex, an object, a string or a date.
 ValueError
     If there is no such axis, if its size is odd, or if a shape does not fit; nothing has been written then."""
+
+RETURNED = (
+    "ndarray\n    Of the shape of a half.",
+    "ndarray\n    Of the shape of x; with a gate, the pair of gradients with respect to x and gate.",
+)
+
+GATE = """gate : array_like, optional
+    The second half where that is an array of its own, of the shape of x: x is the first then, and no axis counts.
+"""
 
 
 # -- what a gate computes -------------------------------------------------------------------------
@@ -161,7 +170,24 @@ def _run(ufunc: np.ufunc, inputs: Sequence[np.ndarray], outputs: Sequence[np.nda
     ufunc(*inputs, out=tuple(outputs))
 
 
-def _value(backend: str, name: str, x: Any, axis: int, out: Any) -> Any:
+def _pair(name: str, x: Any, gate: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Both halves, given as arrays of their own."""
+    a, b = np.asarray(x), np.asarray(gate)
+    check_real("x", a.dtype)
+    check_real("gate", b.dtype)
+    if a.shape != b.shape:
+        raise ValueError(f"{name} takes x and gate of one shape, not {a.shape} and {b.shape}")
+    return a, b
+
+
+def _value(backend: str, name: str, x: Any, axis: int, gate: Any, out: Any) -> Any:
+    if gate is not None:
+        a, b = _pair(name, x, gate)
+        dtype = result_dtype(a, b)
+        if out is not None:
+            check_target("out", out, a.shape, dtype)
+        size = a.size * dtype.itemsize if out is None else 0
+        return from_kept(size, _ufunc(name, False, backend), a, b, out=out)
     x = np.asarray(x)
     check_real("x", x.dtype)
     dtype = x.dtype if x.dtype in FLOATS else result_dtype(x)
@@ -175,7 +201,20 @@ def _value(backend: str, name: str, x: Any, axis: int, out: Any) -> Any:
     return out
 
 
-def _backward(backend: str, name: str, grad: Any, x: Any, axis: int, out: Any) -> Any:
+def _backward(backend: str, name: str, grad: Any, x: Any, axis: int, gate: Any, out: Any) -> Any:
+    if gate is not None:
+        a, b = _pair(name, x, gate)
+        grad = as_operand("grad", grad)
+        dtype, outs = result_dtype(grad, a, b), (None, None) if out is None else out
+        if not isinstance(outs, tuple) or len(outs) != 2:
+            raise TypeError(f"out must be a pair of arrays, for x and gate, not {type(out).__name__}")
+        for array in outs:
+            if array is not None:
+                check_target("out", array, a.shape, dtype)
+        if not _fits(np.shape(grad), a.shape):
+            raise ValueError(f"grad of shape {np.shape(grad)} does not fit the output of {name}, of shape {a.shape}")
+        size = a.size * dtype.itemsize if out is None else 0
+        return from_kept(size, _ufunc(name, True, backend), grad, a, b, out=outs)
     grad, x = as_operand("grad", grad), np.asarray(x)
     check_real("x", x.dtype)
     dtype = result_dtype(grad, x)
@@ -195,6 +234,13 @@ def _backward(backend: str, name: str, grad: Any, x: Any, axis: int, out: Any) -
     return written(out)
 
 
+def _fits(shape: tuple[int, ...], full: tuple[int, ...]) -> bool:
+    try:
+        return np.broadcast_shapes(shape, full) == full
+    except ValueError:
+        return False
+
+
 # -- the public functions -------------------------------------------------------------------------
 
 
@@ -205,18 +251,19 @@ def _documentation(name: str, backward: bool) -> str:
         headline = f"Gradient of {name} with respect to x, in one pass over memory."
         formula = f"dx = (grad * {activation}(b), grad * a * {activation}_derivative(b))"
         grad = "grad : array_like\n    Gradient with respect to the gate's value; broadcasts to its shape.\n"
-        parameters = grad + PARAMETERS.format(shape="of the shape of x; it may be x itself")
+        shape = "of the shape of x, which it may be; with a gate, a pair of arrays, for the gradients of both"
+        parameters = grad + PARAMETERS.format(gate=GATE, shape=shape)
         example = f">>> fastact.{name}_backward(np.ones((1, 2)), x).shape\n(1, 4)"
     else:
         headline = f"Gated linear unit that {activation} opens, in one pass over memory."
         formula = f"{name}(x) = a * {activation}(b)"
-        parameters = PARAMETERS.format(shape="of the shape of a half")
+        parameters = PARAMETERS.format(gate=GATE, shape="of the shape of a half")
         parts += f" The product is rounded once where {activation}(b) alone is too small for a float of full precision."
         example = f">>> bool(np.all(fastact.{name}(x) == [1, 2] * fastact.{activation}(np.array([[0.0, 3.0]]))))\nTrue"
     return numpydoc(
         f"{headline}\n\n    {formula}\n\n{parts}",
         Parameters=parameters,
-        Returns=f"ndarray\n    Of the shape of {'x' if backward else 'a half'}.",
+        Returns=RETURNED[backward],
         Raises=RAISED,
         References=REFERENCE.get(name, "Shazeer, GLU variants improve transformer, arXiv:2002.05202"),
         Examples=f">>> import numpy as np, fastact\n>>> x = np.array([[1.0, 2.0, 0.0, 3.0]])\n{example}",
@@ -224,13 +271,26 @@ def _documentation(name: str, backward: bool) -> str:
 
 
 def _offer(name: str) -> None:
-    def value(backend: str, x: ArrayLike, axis: int = -1, *, out: np.ndarray | None = None) -> np.ndarray:
-        return _value(backend, name, x, axis, out)
+    def value(
+        backend: str,
+        x: ArrayLike,
+        axis: int = -1,
+        *,
+        gate: ArrayLike | None = None,
+        out: np.ndarray | None = None,
+    ) -> Any:
+        return _value(backend, name, x, axis, gate, out)
 
     def backward(
-        backend: str, grad: ArrayLike, x: ArrayLike, axis: int = -1, *, out: np.ndarray | None = None
-    ) -> np.ndarray:
-        return _backward(backend, name, grad, x, axis, out)
+        backend: str,
+        grad: ArrayLike,
+        x: ArrayLike,
+        axis: int = -1,
+        *,
+        gate: ArrayLike | None = None,
+        out: Any = None,
+    ) -> Any:
+        return _backward(backend, name, grad, x, axis, gate, out)
 
     for function, suffix in ((value, ""), (backward, "_backward")):
         function.__name__ = function.__qualname__ = name + suffix

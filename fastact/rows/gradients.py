@@ -1,4 +1,4 @@
-"""Gradients of softmax and log_softmax with respect to the logits, in Numba's language.
+"""Gradients of softmax, softmin and log_softmax with respect to the logits, in Numba's language.
 
 With y the forward's output (X in the record) and grad the gradient with respect to it (OTHER): both need a sum over the
 row, of `term`; the rest is the work of `finish`, which is given that sum in two parts.
@@ -19,7 +19,11 @@ __all__ = ["gradient"]
 
 def gradient(operation: str, words: SimpleNamespace, mode: Mode) -> SimpleNamespace:
     """What gives rows, whole or in parts, their gradient."""
-    term, finish = _of_softmax() if operation == "softmax_backward" else _of_log_softmax(words)
+    term, finish = {
+        "softmax_backward": _of_softmax,
+        "softmin_backward": _of_softmin,
+        "log_softmax_backward": lambda: _of_log_softmax(words),
+    }[operation]()
     summed, finish_span = _summed(words, mode, term), _finish_span(words, mode, finish)
     finish_all = mode.past_caches(finish_span)
     store, get, put, load_first = mode.store, mode.get, mode.put, words.load_first
@@ -47,6 +51,16 @@ def _of_softmax() -> tuple[Any, Any]:
     @kernel
     def finish(y, grad, high, low):
         return y * ((grad - high) - low)
+
+    return term, finish
+
+
+def _of_softmin() -> tuple[Any, Any]:
+    term, _ = _of_softmax()
+
+    @kernel
+    def finish(y, grad, high, low):
+        return y * ((high - grad) + low)
 
     return term, finish
 

@@ -13,7 +13,8 @@ from fastact.rows import tasks
 from fastact.rows.exponential import exponential, statistics
 from fastact.rows.gradients import gradient
 from fastact.rows.moves import bundles, columns, panels, rows
-from fastact.rows.projection import sparsemax
+from fastact.rows.norms import norm, norm_gradient
+from fastact.rows.projection import entmax15, projection_gradient, sparsemax
 from fastact.rows.words import words_for
 from fastact.runtime.pool import TASK_SIGNATURE
 
@@ -28,8 +29,19 @@ OPERATIONS = {
     "statistics": statistics,
     "softmax_backward": gradient,
     "log_softmax_backward": gradient,
+    "softmin_backward": gradient,
     "sparsemax": sparsemax,
+    "entmax15": entmax15,
+    "sparsemax_backward": projection_gradient,
+    "entmax15_backward": projection_gradient,
+    "layer_norm": norm,
+    "rms_norm": norm,
+    "layer_norm_backward": norm_gradient,
+    "rms_norm_backward": norm_gradient,
 }
+
+#: Those that take a second operand.
+WITH_OTHER = (gradient, projection_gradient, norm, norm_gradient)
 
 
 def functions(operation: str, storage: str) -> dict[str, tuple[Any, Any]]:
@@ -39,5 +51,5 @@ def functions(operation: str, storage: str) -> dict[str, tuple[Any, Any]]:
     if operation == "statistics":
         made = tasks.statistics(words, by)
     else:
-        made = tasks.transformations(2 if make is gradient else 1, words, by)
+        made = tasks.transformations(2 if make in WITH_OTHER else 1, words, by)
     return {name: (TASK_SIGNATURE, task) for name, task in made.items()}

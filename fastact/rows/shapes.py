@@ -12,7 +12,7 @@ from fastact.ufuncs.memory import empty
 from fastact.ufuncs.operands import check_real
 from fastact.ufuncs.targets import check_target, written
 
-__all__ = ["along", "as_floats", "as_rows", "can_write", "engine", "masked", "normalized_axes"]
+__all__ = ["along", "along_both", "as_floats", "as_rows", "can_write", "engine", "masked", "normalized_axes"]
 
 
 @cache
@@ -27,10 +27,16 @@ def engine(backend: str) -> Any:
     return fallback
 
 
-def as_floats(x: Any, name: str = "x") -> np.ndarray:
-    """An array of float16, float32 or float64; integers and bools become float64."""
+def as_floats(x: Any, name: str = "x", dtype: Any = None) -> np.ndarray:
+    """An array of float16, float32 or float64; integers and bools become float64, unless a dtype is given."""
     array = np.asarray(x)
     check_real(name, array.dtype)
+    if dtype is not None:
+        wanted = np.dtype(dtype)
+        if wanted.kind != "f" or wanted.itemsize > 8:
+            raise TypeError(f"dtype must be float16, float32 or float64, not {wanted}")
+        with np.errstate(all="ignore"):  # what is too large for float16 is infinite
+            return array.astype(wanted.newbyteorder("="), copy=False)
     if array.dtype.kind != "f":
         return array.astype(np.float64)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
@@ -105,6 +111,17 @@ def along(compute: Any, operation: str, axis: Any, out: Any, *inputs: np.ndarray
     if out is not None:
         return written(out)
     return result.transpose(np.argsort(order))[()] if shape else result[()]
+
+
+def along_both(backend: str, operation: str, grad: Any, y: Any, axis: Any, out: Any) -> Any:
+    """Have an engine apply a gradient along an axis, of the forward's output and the gradient with respect to it."""
+    grad, y = as_floats(grad, "grad"), as_floats(y, "y")
+    if grad.shape != y.shape:
+        raise ValueError(f"grad has shape {grad.shape} and y has shape {y.shape}; they must be equal")
+    dtype = np.result_type(grad, y)
+    grad, y = grad.astype(dtype, copy=False), y.astype(dtype, copy=False)
+    # y first: how it lies in memory decides
+    return along(engine(backend), operation, axis, out, y, grad)
 
 
 def _is_plain(out: Any, inputs: tuple[np.ndarray, ...]) -> bool:

@@ -9,18 +9,18 @@ import numpy as np
 
 from fastact.functions.offered import offered
 from fastact.rows.direct import repeated
-from fastact.rows.shapes import along, as_floats, as_rows, engine, masked, normalized_axes
+from fastact.rows.shapes import along, along_both, as_floats, engine, masked, normalized_axes
 from fastact.ufuncs.memory import empty
 
 __all__ = [
-    "gumbel_softmax", "hardmax", "log_softmax", "log_softmax_backward", "logsumexp", "softmax", "softmax_backward",
-    "softmin", "sparsemax",
+    "gumbel_softmax", "log_softmax", "log_softmax_backward", "softmax", "softmax_backward", "softmin",
+    "softmin_backward",
 ]  # fmt: skip
 
 
 @offered
 @repeated(1)
-def softmax(backend: str, x: Any, axis: Any = -1, *, out: Any = None, where: Any = None) -> Any:
+def softmax(backend: str, x: Any, axis: Any = -1, *, out: Any = None, where: Any = None, dtype: Any = None) -> Any:
     """Probabilities that belong to logits, along an axis.
 
         softmax(x)_i = exp(x_i) / sum_j exp(x_j)
@@ -35,6 +35,8 @@ def softmax(backend: str, x: Any, axis: Any = -1, *, out: Any = None, where: Any
         Where the result goes; it may be x itself.
     where : array_like of bool, optional
         Broadcasts against x; where it is false, an element does not count, and its result is 0.
+    dtype : dtype, optional
+        float16, float32 or float64: what x is converted to first, and the dtype of results.
 
     Returns
     -------
@@ -59,17 +61,17 @@ def softmax(backend: str, x: Any, axis: Any = -1, *, out: Any = None, where: Any
     array([[0.5, 0.5],
            [0.5, 0.5]])
     """
-    return along(engine(backend), "softmax", axis, out, masked(as_floats(x), where))
+    return along(engine(backend), "softmax", axis, out, masked(as_floats(x, dtype=dtype), where))
 
 
 @offered
 @repeated(1)
-def softmin(backend: str, x: Any, axis: Any = -1, *, out: Any = None) -> Any:
+def softmin(backend: str, x: Any, axis: Any = -1, *, out: Any = None, dtype: Any = None) -> Any:
     """softmax of -x: the smallest element gets the largest share.
 
     Parameters
     ----------
-    x, axis, out
+    x, axis, out, dtype
         As for `softmax`.
 
     Returns
@@ -88,19 +90,19 @@ def softmin(backend: str, x: Any, axis: Any = -1, *, out: Any = None) -> Any:
     >>> fastact.softmin(np.array([3.0, 3.0]))
     array([0.5, 0.5])
     """
-    return along(engine(backend), "softmin", axis, out, as_floats(x))
+    return along(engine(backend), "softmin", axis, out, as_floats(x, dtype=dtype))
 
 
 @offered
 @repeated(1)
-def log_softmax(backend: str, x: Any, axis: Any = -1, *, out: Any = None, where: Any = None) -> Any:
+def log_softmax(backend: str, x: Any, axis: Any = -1, *, out: Any = None, where: Any = None, dtype: Any = None) -> Any:
     """Logarithm of `softmax`, right also where a probability is next to 1 or vanishes.
 
         log_softmax(x)_i = x_i - log(sum_j exp(x_j))
 
     Parameters
     ----------
-    x, axis, out, where
+    x, axis, out, where, dtype
         As for `softmax`; where an element does not count, its result is minus infinity.
 
     Returns
@@ -123,126 +125,7 @@ def log_softmax(backend: str, x: Any, axis: Any = -1, *, out: Any = None, where:
     >>> fastact.log_softmax(np.array([0.0, 50.0]))
     array([-5.00000000e+01, -1.92874985e-22])
     """
-    return along(engine(backend), "log_softmax", axis, out, masked(as_floats(x), where))
-
-
-@offered
-def logsumexp(backend: str, x: Any, axis: Any = None, keepdims: bool = False, *, where: Any = None) -> Any:
-    """Logarithm of the sum of exponentials, without overflow.
-
-        logsumexp(x) = log(sum_j exp(x_j))
-
-    Parameters
-    ----------
-    x : array_like
-        float16 is computed in float32, integers and bools give float64.
-    axis : int, tuple of int or None, default None
-        What to sum over; None means everything.
-    keepdims : bool, default False
-        Keep the axes that were summed over, with length 1.
-    where : array_like of bool, optional
-        Broadcasts against x; elements where it is false do not count.
-
-    Returns
-    -------
-    ndarray or scalar
-        Minus infinity for the sum of nothing.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `softmax` does.
-
-    Examples
-    --------
-    >>> import numpy as np, fastact
-    >>> float(fastact.logsumexp(np.array([1000.0, 1000.0])))
-    1000.6931471805599
-    """
-    array = masked(as_floats(x), where)
-    axes = normalized_axes(axis, array.ndim)
-    kept = tuple(1 if i in axes else n for i, n in enumerate(array.shape))
-    if array.size == 0:
-        result = np.full(kept, -np.inf, array.dtype)
-    elif not axes and array.ndim:
-        result = array.copy()
-    else:
-        rows = as_rows(array, axes)
-        maximum, log = engine(backend).statistics(rows)
-        result = maximum + log
-        if not np.isfinite(result).all():
-            infinite = np.isinf(maximum)  # comparisons pass over NaN: the maximum of a row with one may be infinite
-            maximum = np.where(np.isnan(rows).any(axis=1, keepdims=True), np.nan, maximum)
-            result = np.where(infinite, maximum, result)
-        result = result.reshape(kept)
-    return (result if keepdims else result.reshape([n for i, n in enumerate(array.shape) if i not in axes]))[()]
-
-
-@offered
-@repeated(1)
-def sparsemax(backend: str, x: Any, axis: int = -1, *, out: Any = None) -> Any:
-    """The nearest point to x on the simplex of probabilities: softmax with true zeros.
-
-        sparsemax(x)_i = max(x_i - t, 0), with t such that they add up to 1
-
-    Parameters
-    ----------
-    x, axis, out
-        As for `softmax`.
-
-    Returns
-    -------
-    ndarray or scalar
-        Of the shape of x.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `softmax` does.
-
-    References
-    ----------
-    Martins and Astudillo, arXiv:1602.02068.
-
-    Examples
-    --------
-    >>> import numpy as np, fastact
-    >>> fastact.sparsemax(np.array([1.0, 0.5, -3.0]))
-    array([0.75, 0.25, 0.  ])
-    """
-    return along(engine(backend), "sparsemax", axis, out, as_floats(x))
-
-
-@offered
-def hardmax(backend: str, x: Any, axis: int = -1, *, out: Any = None) -> Any:
-    """1 at the first of the largest elements along an axis, 0 elsewhere.
-
-    Parameters
-    ----------
-    x, axis, out
-        As for `softmax`; along the axis there is a single 1.
-
-    Returns
-    -------
-    ndarray or scalar
-        Of the shape of x.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `softmax` does.
-
-    References
-    ----------
-    ONNX operator Hardmax.
-
-    Examples
-    --------
-    >>> import numpy as np, fastact
-    >>> fastact.hardmax(np.array([[1.0, 3.0, 3.0]]))
-    array([[0., 1., 0.]])
-    """
-    return along(engine("numpy"), "hardmax", axis, out, as_floats(x))  # which leaves nothing to compile
+    return along(engine(backend), "log_softmax", axis, out, masked(as_floats(x, dtype=dtype), where))
 
 
 @offered
@@ -347,7 +230,38 @@ def softmax_backward(backend: str, grad: Any, y: Any, axis: Any = -1, *, out: An
     >>> fastact.softmax_backward(np.array([1.0, 0.0]), np.array([0.5, 0.5]))
     array([ 0.25, -0.25])
     """
-    return _backward(backend, "softmax_backward", grad, y, axis, out)
+    return along_both(backend, "softmax_backward", grad, y, axis, out)
+
+
+@offered
+@repeated(2)
+def softmin_backward(backend: str, grad: Any, y: Any, axis: Any = -1, *, out: Any = None) -> Any:
+    """Gradient with respect to x, from the gradient with respect to ``y = softmin(x)`` and y itself.
+
+        softmin_backward(grad, y) = y * (sum_j grad_j y_j - grad)
+
+    Parameters
+    ----------
+    grad, y, axis, out
+        As for `softmax_backward`; y is what `softmin` returned.
+
+    Returns
+    -------
+    ndarray or scalar
+        Of the shape of y.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `softmax_backward` does.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> fastact.softmin_backward(np.array([1.0, 0.0]), np.array([0.5, 0.5]))
+    array([-0.25,  0.25])
+    """
+    return along_both(backend, "softmin_backward", grad, y, axis, out)
 
 
 @offered
@@ -378,14 +292,4 @@ def log_softmax_backward(backend: str, grad: Any, y: Any, axis: Any = -1, *, out
     >>> fastact.log_softmax_backward(np.array([1.0, 0.0]), np.log(np.array([0.5, 0.5])))
     array([ 0.5, -0.5])
     """
-    return _backward(backend, "log_softmax_backward", grad, y, axis, out)
-
-
-def _backward(backend: str, operation: str, grad: Any, y: Any, axis: Any, out: Any) -> Any:
-    grad, y = as_floats(grad, "grad"), as_floats(y, "y")
-    if grad.shape != y.shape:
-        raise ValueError(f"grad has shape {grad.shape} and y has shape {y.shape}; they must be equal")
-    dtype = np.result_type(grad, y)
-    grad, y = grad.astype(dtype, copy=False), y.astype(dtype, copy=False)
-    # y first: how it lies in memory decides
-    return along(engine(backend), operation, axis, out, y, grad)
+    return along_both(backend, "log_softmax_backward", grad, y, axis, out)

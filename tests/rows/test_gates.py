@@ -194,3 +194,41 @@ def test_same_bits_for_any_number_of_threads(gate: Gate, gradient: Gate) -> None
             found.add(gate(x).tobytes() + gradient(np.float32(1.5), x).tobytes())
         assert len(found) == 1
     fastact.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", list(GATES))
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_two_arrays(name: str, dtype: str, backend: str) -> None:
+    """Halves that come apart, as in networks with a matrix for each."""
+    a, b, grad = (np.random.default_rng(i).normal(0, 3, (7, 33)).astype(dtype) for i in range(3))
+    value, slope = offered(name, backend), offered(f"{name}_backward", backend)
+    joined = np.concatenate([a, b], axis=1)
+    y, dx = value(joined), slope(grad, joined)
+    assert np.array_equal(value(a, gate=b), y)
+    da, db = slope(grad, a, gate=b)
+    assert np.array_equal(np.concatenate([da, db], axis=1), dx)
+    out, outs = np.empty_like(y), (np.empty_like(a), np.empty_like(b))
+    assert value(a, gate=b, out=out) is out
+    assert np.array_equal(out, y)
+    results = slope(grad, a, gate=b, out=outs)
+    assert results[0] is outs[0]
+    assert results[1] is outs[1]
+    assert np.array_equal(outs[1], db)
+    assert value(a[0, 0], gate=b[0, 0]) == y[0, 0]
+
+
+@pytest.mark.parametrize("name", list(GATES))
+def test_two_arrays_that_do_not_fit(name: str, backend: str) -> None:
+    value, slope = offered(name, backend), offered(f"{name}_backward", backend)
+    x, out = np.ones((2, 3)), np.full((2, 3), 7.0)
+    refused: list[tuple[type[Exception], str, Any]] = [
+        (ValueError, "x and gate of one shape", lambda: value(x, gate=x[:1], out=out)),
+        (TypeError, "gate must be real numbers", lambda: value(x, gate=x + 1j, out=out)),
+        (ValueError, "out must have shape", lambda: value(x[:1], gate=x[:1], out=out)),
+        (ValueError, "grad of shape", lambda: slope(np.ones((5, 3)), x, gate=x, out=(out, out.copy()))),
+        (TypeError, "out must be a pair", lambda: slope(x, x, gate=x, out=out)),
+    ]
+    for error, message, call in refused:
+        with pytest.raises(error, match=message):
+            call()
+    assert (out == 7).all()
