@@ -1,4 +1,4 @@
-"""Write what the registry says a second time: type stubs, the README's table of functions, the package's overview.
+"""Write what the registry says a second time: type stubs, the README's tables, the package's overview.
 
 ``python -m benchmarks.generate`` writes them; a test compares.
 """
@@ -9,6 +9,7 @@ import inspect
 from itertools import groupby
 from pathlib import Path
 
+from benchmarks import differences
 from fastact.catalogue import ACTIVATIONS, Activation
 from fastact.functions.registry import KINDS
 from fastact.names import functions
@@ -16,6 +17,7 @@ from fastact.names import functions
 ROOT = Path(__file__).parent.parent
 STUBS, README, PACKAGE = ROOT / "fastact" / "__init__.pyi", ROOT / "README.md", ROOT / "fastact" / "__init__.py"
 START, END = "<!-- functions: written by benchmarks/generate.py -->\n", "<!-- end of functions -->\n"
+DIFFER_START, DIFFER_END = "<!-- differences: written by benchmarks/generate.py -->\n", "<!-- end of differences -->\n"
 LINE = 119  # characters
 OVERVIEW_START, OVERVIEW_END = "All functions, as benchmarks/generate.py lists them.\n\n", "\nNetworks and settings\n"
 
@@ -118,18 +120,20 @@ def home(name: str) -> str:
     return str(functions()[name].__module__).split(".")[1].capitalize()
 
 
-def between(path: Path, start: str, text: str, end: str) -> str:
-    """A file's text with another one between two marks."""
-    before, _, rest = path.read_text().partition(start)
-    return before + start + text + end + rest.partition(end)[2]
+def between(text: str, *parts: tuple[str, str, str]) -> str:
+    """A text with others between pairs of marks."""
+    for start, inside, end in parts:
+        before, _, rest = text.partition(start)
+        text = before + start + inside + end + rest.partition(end)[2]
+    return text
 
 
 def generated() -> dict[Path, str]:
     """The files and what they should hold."""
     return {
         STUBS: stubs(),
-        README: between(README, START, table(), END),
-        PACKAGE: between(PACKAGE, OVERVIEW_START, overview(), OVERVIEW_END),
+        README: between(README.read_text(), (START, table(), END), (DIFFER_START, differences.table(), DIFFER_END)),
+        PACKAGE: between(PACKAGE.read_text(), (OVERVIEW_START, overview(), OVERVIEW_END)),
     }
 
 
