@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 
 from benchmarks import differences
-from fastact.catalogue import ACTIVATIONS, Activation
+from fastact.catalogue import ACTIVATIONS, SPECIAL, Activation
 from fastact.functions.registry import KINDS
 from fastact.names import functions
 
@@ -19,6 +19,9 @@ STUBS, README, PACKAGE = ROOT / "fastact" / "__init__.pyi", ROOT / "README.md", 
 START, END = "<!-- functions: written by benchmarks/generate.py -->\n", "<!-- end of functions -->\n"
 DIFFER_START, DIFFER_END = "<!-- differences: written by benchmarks/generate.py -->\n", "<!-- end of differences -->\n"
 LINE = 119  # characters
+
+#: What comes with derivatives: activations, and the special functions behind them.
+CATALOGUE = [*ACTIVATIONS.values(), *SPECIAL.values()]
 OVERVIEW_START, OVERVIEW_END = "All functions, as benchmarks/generate.py lists them.\n\n", "\nNetworks and settings\n"
 
 STUB_HEADER = '''"""Type stubs of the public names. Written by benchmarks/generate.py from the registry."""
@@ -72,7 +75,7 @@ def function_stub(name: str) -> str:
 def stubs() -> str:
     declarations = [
         stub(entry, name, kind)
-        for entry in ACTIVATIONS.values()
+        for entry in CATALOGUE
         for name in (entry.name, *entry.aliases)
         for kind in KINDS.values()
     ]
@@ -88,7 +91,7 @@ def summary(name: str) -> str:
 def table() -> str:
     """One row per activation."""
     rows = ["| function | formula | range |", "|---|---|---|"]
-    for entry in ACTIVATIONS.values():
+    for entry in CATALOGUE:
         parameters = [p if d is inspect.Parameter.empty else f"{p}={d:.4g}" for p, d in entry.parameters.items()]
         parameters += [f"{name}={default!r}" for name, default in entry.options.items()]
         aliases = "".join(f", `{alias}`" for alias in entry.aliases)
@@ -110,6 +113,8 @@ def overview() -> str:
     others = [name for name in functions() if not name.endswith("_backward")]
     width = max(map(len, [*ACTIVATIONS, *others])) + 2
     lines = ["Activations", "-----------", *(f"{entry.name:{width}}{entry.formula}" for entry in ACTIVATIONS.values())]
+    lines += ["", "Special functions", "-----------------"]
+    lines += [f"{entry.name:{width}}{entry.formula}" for entry in SPECIAL.values()]
     for title, names in groupby(sorted(others, key=home), home):
         lines += ["", title, "-" * len(title), *(f"{name:{width}}{summary(name)}" for name in names)]
     return "".join(f"{line}\n" if len(line) <= LINE else f"{line[: LINE - 4]} ...\n" for line in lines)

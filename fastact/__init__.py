@@ -48,6 +48,12 @@ mish                              x * tanh(log(1 + exp(x)))
 gelu_tanh                         x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2
 gelu                              x * (1 + erf(x / sqrt(2))) / 2
 
+Special functions
+-----------------
+logit                             log(x / (1 - x))
+log1mexp                          log(1 - exp(-x))
+xlogy                             where(x == 0, 0, x * log(y))
+
 Layers
 ------
 dense                             A dense layer: `activation(x @ weight.T + bias)`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastact.catalogue import ACTIVATIONS
+from fastact.catalogue import ACTIVATIONS, SPECIAL
 from fastact.functions.offered import FUNCTIONS
 
 __all__ = ["functions", "public_callable", "public_names"]
@@ -25,12 +25,13 @@ def functions() -> Any:
 
 def public_callable(name: str, backend: str | None = None) -> Any:
     """A public function: an activation's callable, or one of another family; None if there is none of that name."""
-    if name in ACTIVATIONS.public_names():
-        entry, kind = ACTIVATIONS.public_names()[name]
-        return entry.callable(kind, backend)
+    for registry in (ACTIVATIONS, SPECIAL):
+        if name in registry.public_names():
+            entry, kind = registry.public_names()[name]
+            return entry.callable(kind, backend)
     return FUNCTIONS.callable(name, backend) if name in functions() else None
 
 
 def public_names() -> list[str]:
     """Of all functions, those that activations come with included."""
-    return [*ACTIVATIONS.public_names(), *functions()]
+    return [*ACTIVATIONS.public_names(), *SPECIAL.public_names(), *functions()]

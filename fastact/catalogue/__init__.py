@@ -6,8 +6,8 @@ derivative at a kink is the one that torch's autograd returns. NaN gives NaN, so
 that decides between pieces is written to let NaN through to a piece that contains x.
 """
 
-from fastact.catalogue import piecewise, smooth
+from fastact.catalogue import piecewise, smooth, special
 from fastact.functions.activations import ACTIVATIONS, Activation, activation
-from fastact.functions.registry import get
+from fastact.functions.registry import SPECIAL, get
 
-__all__ = ["ACTIVATIONS", "Activation", "activation", "get", "piecewise", "smooth"]
+__all__ = ["ACTIVATIONS", "SPECIAL", "Activation", "activation", "get", "piecewise", "smooth", "special"]

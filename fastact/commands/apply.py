@@ -11,7 +11,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from fastact.catalogue import ACTIVATIONS
+from fastact.catalogue import ACTIVATIONS, SPECIAL
 from fastact.commands.errors import UsageError
 from fastact.runtime.files import ArrayHeader, array_header, written_whole
 from fastact.runtime.progress import progress_bar
@@ -45,9 +45,9 @@ def run_apply(name: str, source: str, target: str, settings: Sequence[str]) -> i
 
 
 def _function(name: str, settings: Sequence[str]) -> tuple[Callable[..., Any], dict[str, float]]:
-    known = ACTIVATIONS.public_names()
+    known = ACTIVATIONS.public_names() | SPECIAL.public_names()
     if name not in known:
-        raise UsageError(f"no function is called {name!r}; there are {', '.join(ACTIVATIONS)}")
+        raise UsageError(f"no function is called {name!r}; there are {', '.join([*ACTIVATIONS, *SPECIAL])}")
     entry, kind = known[name]
     if kind not in ("value", "derivative"):
         raise UsageError(f"{name} takes or returns two arrays; apply can do NAME and NAME_derivative")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
@@ -16,7 +17,7 @@ from fastact.functions import pickles
 from fastact.functions.documentation import docstring
 from fastact.functions.homes import home
 from fastact.functions.parameters import parameters_of
-from fastact.functions.registry import ACTIVATIONS, KINDS
+from fastact.functions.registry import ACTIVATIONS, KINDS, SPECIAL, Registry
 from fastact.runtime.backends import backend as backend_in_use
 from fastact.runtime.backends import do_without
 from fastact.runtime.notices import UnavailableError
@@ -44,6 +45,8 @@ class Activation:
         The interval of its values.
     reference : str
         Where it comes from.
+    domain : tuple of float
+        Between which x there are values; outside, both they and derivatives are NaN.
     ulp : float
         The bound that the tests hold values and derivatives to, in units in the last place.
     value, derivative, backward, with_derivative : callable
@@ -70,6 +73,7 @@ class Activation:
         learned: str | None = None,
         trained_as: str | None = None,
         ulp: float = 2.0,
+        domain: tuple[float, float] = (-math.inf, math.inf),
     ) -> None:
         self.parameters = parameters_of(function)
         name = function.__name__.rstrip("_")  # as in tanh_, which would hide the primitive
@@ -78,6 +82,7 @@ class Activation:
         self.range = range
         self.reference = reference
         self.ulp = ulp
+        self.domain = domain
         self.summary = inspect.getdoc(function) or f"The activation {self.name}."
         self.learned = learned  # a parameter that backward also differentiates by
         self.trained_as = trained_as  # in training, this activation with a random parameter between two bounds
@@ -196,7 +201,7 @@ class Activation:
         return pickles.Own(function, self, kind, backend)
 
     def _catalogued(self) -> bool:
-        return ACTIVATIONS.get(self.name) is self
+        return any(self is entry for registry in (ACTIVATIONS, SPECIAL) for entry in registry.values())
 
     def _call(self, kind: str, backend: str) -> Call:
         """How the callable of that kind is to be called."""
@@ -299,12 +304,12 @@ def activation(function: Callable[..., Any] | None = None, /, **details: Any) ->
     return made
 
 
-def catalogued(**details: Any) -> Callable[[Callable[..., Values]], Activation]:
+def catalogued(registry: Registry = ACTIVATIONS, **details: Any) -> Callable[[Callable[..., Values]], Activation]:
     """A decorator: an entry of the catalogue."""
 
     def entered(function: Callable[..., Values]) -> Activation:
         entry = Activation(function, **details)
-        ACTIVATIONS.add(entry)
+        registry.add(entry)
         return entry
 
     return entered

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from fastact.ufuncs.keywords import REQUIRED
@@ -60,6 +61,8 @@ def _parameters(entry: Any, kind: str) -> list[str]:
     if kind == "backward":
         lines += ["grad : array_like", f"    Gradient with respect to {entry.name}(x); broadcasts against x."]
     lines += ["x : array_like", "    float16 is computed in float32, integers and bools give float64."]
+    if entry.domain != (-math.inf, math.inf):
+        lines[-1] += " Outside of {:g} to {:g} all is NaN.".format(*entry.domain)
     for parameter, default in entry.parameters.items():
         required = default is REQUIRED
         lines.append(f"{parameter} : array_like" + ("" if required else f", default {default}"))
@@ -87,7 +90,8 @@ def _returned(entry: Any, kind: str) -> list[str]:
 
 
 def _example(entry: Any, kind: str) -> list[str]:
-    lines = [">>> import numpy as np, fastact", ">>> x = np.array([-2.25, -0.25, 0.25, 2.25], np.float32)"]
+    points = "-2.25, -0.25, 0.25, 2.25" if entry.domain[0] < 0 else "0.0625, 0.25, 0.5, 0.75"
+    lines = [">>> import numpy as np, fastact", f">>> x = np.array([{points}], np.float32)"]
     given = "".join(f", {_sample(p)}" for p, default in entry.parameters.items() if default is REQUIRED)
     first = "[0]" if entry.learned else ""
     example = EXAMPLES[kind].format(name=entry.name, given=given, first=first)

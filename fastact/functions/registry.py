@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["ACTIVATIONS", "KINDS", "get", "unknown"]
+__all__ = ["ACTIVATIONS", "KINDS", "SPECIAL", "Registry", "get", "unknown"]
 
 #: What every activation offers, by the suffix of the name.
 KINDS = {"": "value", "_derivative": "derivative", "_backward": "backward", "_with_derivative": "with_derivative"}
 
 
-class _Registry(Mapping[str, Any]):
+class Registry(Mapping[str, Any]):
     """The catalogue's activations by name; aliases find theirs too, but are not listed."""
 
     def __init__(self) -> None:
@@ -51,7 +51,10 @@ class _Registry(Mapping[str, Any]):
         }
 
 
-ACTIVATIONS = _Registry()
+ACTIVATIONS = Registry()
+
+#: Functions of the catalogue that are made as activations are, but would be of no use in a layer.
+SPECIAL = Registry()
 
 
 def unknown(name: Any) -> str:
