@@ -45,7 +45,8 @@ DIFFERENCES = [
         "fastact.prelu(-np.ones((1, 2, 3)), np.arange(3.0))[0, 0].tolist() == [0, -1, -2]",
     ),
     Difference(
-        "`softplus`", "the formula, for every x", "torch: x itself where `beta * x` is above `threshold=20`",
+        "`softplus`", "the formula for every x, unless a `threshold` is given",
+        "torch: x itself where `beta * x` is above `threshold=20`",
         "fastact.softplus(21.0) > 21 == float(torch.nn.functional.softplus(torch.tensor(21.0, dtype=torch.float64)))",
     ),
     Difference(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from itertools import groupby
 from pathlib import Path
 
@@ -58,7 +59,8 @@ def stub(entry: Activation, name: str, kind: str) -> str:
     arguments = ["grad: ArrayLike"] if kind == "backward" else []
     arguments.append("x: ArrayLike")
     for parameter, default in entry.parameters.items():
-        arguments.append(f"{parameter}: ArrayLike" + ("" if default is inspect.Parameter.empty else f" = {default}"))
+        shown = "..." if default == math.inf else default  # which has no literal
+        arguments.append(f"{parameter}: ArrayLike" + ("" if default is inspect.Parameter.empty else f" = {shown}"))
     kinds = {"approximate": "str | bool", "training": "bool", "rng": "Any"}
     arguments += [f"{name}: {kinds[name]} = {default!r}" for name, default in entry.options.items()]
     pair = kind == "with_derivative" or (kind == "backward" and entry.learned)

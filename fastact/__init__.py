@@ -34,7 +34,7 @@ tanh                              tanh(x)
 logsigmoid                        -log(1 + exp(-x))
 softsign                          x / (1 + abs(x))
 tanhshrink                        x - tanh(x)
-softplus                          logaddexp(0, beta * x) / beta
+softplus                          where(beta * x > threshold, x, logaddexp(0, beta * x) / beta)
 squareplus                        (x + sqrt(x**2 + b)) / 2
 logcosh                           log(cosh(x))
 lisht                             x * tanh(x)

@@ -112,13 +112,20 @@ def scaled(x: Any, factor: Any) -> tuple[Any, Any, Any]:
     return z, abs(z), low
 
 
-@catalogued(formula="logaddexp(0, beta * x) / beta", range="(0, inf)", reference="Dugas et al., NIPS 2000")
-def softplus(x: Any, beta: Any = 1.0) -> Values:
-    """Smooth rectifier."""
+@catalogued(
+    formula="where(beta * x > threshold, x, logaddexp(0, beta * x) / beta)",
+    range="(0, inf)",
+    reference="Dugas et al., NIPS 2000",
+)
+def softplus(x: Any, beta: Any = 1.0, threshold: Any = np.inf) -> Values:
+    """Smooth rectifier; the identity above the threshold, where there is one."""
     z, size, low = scaled(x, beta)
     e = exp_times(1, -size, -low)
     slope = quotient(where(z < 0, e, 1), 0, 1 + e, quick_sum_error(1, e))
-    return where(z > 0, x, 0) + log1p_exp(-size, -low, beta), slope
+    value = where(z > 0, x, 0) + log1p_exp(-size, -low, beta)
+    above, unknown = z > threshold, threshold != threshold
+    value, slope = (where(above, linear, curved) for linear, curved in ((x, value), (1, slope)))
+    return where(unknown, threshold, value), where(unknown, threshold, slope)
 
 
 @catalogued(formula="(x + sqrt(x**2 + b)) / 2", range="(0, inf)", reference="Barron, arXiv:2112.11687")

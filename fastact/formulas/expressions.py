@@ -213,6 +213,8 @@ def _decided(operation: str, nodes: list[Expression]) -> Expression | None:
             return constant(decisive)
         others = [node for node in nodes if node.operation != "constant"]
         return others[0] if others else constant(not decisive)
+    if operation == "greater" and nodes[1] is constant(np.inf):
+        return constant(False)
     if len(known) < len(nodes):
         return None
     return constant(bool(getattr(np, operation)(*(node.operands[0] for node in nodes))))

@@ -11,6 +11,7 @@ import pytest
 
 import fastact
 from fastact.catalogue import ACTIVATIONS, Activation, piecewise
+from fastact.formulas.nodes import topological
 from tests.conftest import callable_of, parameters
 
 #: Derivatives at kinks as torch 2.13's autograd returns them: input, derivative. Computed there, written here.
@@ -160,6 +161,31 @@ def test_swish_far_out(dtype: str, backend: str) -> None:
         np.testing.assert_array_equal(swish(far, -beta), np.minimum(far, 0))
     assert np.isnan(swish(np.append(far, number(1)), number(np.nan))).all()
     assert np.isnan(swish(number(0), number(np.inf)))
+
+
+def test_softplus_with_a_threshold(backend: str) -> None:
+    """As torch has it, value and gradient; x itself where even the product is beyond."""
+    torch = pytest.importorskip("torch")
+    entry, x = ACTIVATIONS["softplus"], np.linspace(-30, 30, 121)
+    value, backward = (callable_of(entry, kind, backend) for kind in ("value", "backward"))
+    for beta, threshold in ((1.0, 20.0), (2.0, 3.0), (0.5, 0.0), (1.0, -5.0)):
+        leaf = torch.tensor(x, requires_grad=True)
+        expected = torch.nn.functional.softplus(leaf, beta, threshold)
+        expected.sum().backward()
+        assert np.allclose(value(x, beta, threshold), expected.detach(), rtol=1e-12, atol=1e-15)
+        assert np.allclose(backward(np.ones(121), x, beta, threshold=threshold), leaf.grad, rtol=1e-12, atol=1e-15)
+    assert np.isnan(value(x, threshold=np.nan)).all()
+    assert np.array_equal(value(np.array([np.inf, -np.inf]), 1.0, 20.0), [np.inf, 0])
+
+
+def test_no_more_is_computed_for_a_threshold_that_is_infinite() -> None:
+    entry = ACTIVATIONS["softplus"]
+    for kind in ("value", "derivative", "backward", "with_derivative"):
+        assert "threshold" not in entry.definition(kind, fixed=True).source("float32")
+        results = entry.definition(kind, fixed=True).results_for("float64")
+        assert not any(
+            node.operation in ("greater", "not_equal") and "inf" in repr(node) for node in topological(*results)
+        )
 
 
 def test_defaults_are_the_same_bits_as_given_explicitly() -> None:
