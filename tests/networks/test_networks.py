@@ -16,6 +16,8 @@ from tests.samples import data, parts, step_of
 IN_TORCH: dict[str, Callable[[Any, Any], Any]] = {
     "identity": lambda torch, x: x,
     "hardsigmoid": lambda torch, x: torch.clamp(x + 3, 0, 6) / 6,  # torch's own takes a sixth in float32
+    "relu_squared": lambda torch, x: torch.relu(x) ** 2,
+    "exponential": lambda torch, x: torch.exp(x),
     "step": lambda torch, x: (x > 0).to(x.dtype) + 0 * x,
     "thresholded_relu": lambda torch, x: torch.where(x > 1, x, 0 * x),
     "sparse_plus": lambda torch, x: torch.where(x <= -1, 0 * x, torch.where(x >= 1, x, (x + 1) ** 2 / 4)),
