@@ -198,7 +198,7 @@ def poisson_nll_loss(pred: Any, target: Any, log_input: bool = True, full: bool 
 @loss(
     formula="(log(maximum(var, eps)) + (pred - target)**2 / maximum(var, eps)) / 2",
     reference="Nix and Weigend, Estimating the mean and variance of the target probability distribution, 1994",
-    kink="What eps adds to var is no part of the slope. Where var is negative, all is NaN.",
+    kink="Where eps stands in for var, the slope by var is that at eps. Where var is negative, all is NaN.",
     learned=("pred", "var"),
     about={
         "var": Domain("Variances.", 0.1, 9),

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from fastact.functions.documentation import numpydoc
-from fastact.losses.definition import REQUIRED, Loss
+from fastact.losses.definition import REQUIRED, Domain, Loss
 
 __all__ = ["documentation", "public"]
 
 PARAMETERS = """pred : array_like
-    {pred} float16, float32 or float64; integers and bools count as float64.
+    {pred}float16, float32 or float64; integers and bools count as float64.
 target : array_like
-    {target} Broadcasts against pred; the result has the dtype of both promoted.
+    {target}Broadcasts against pred; the result has the dtype of both promoted.
 {required}reduction : {{{reductions}}}, default "mean"
     {reduction}
 {others}out : {kind}, optional
@@ -88,7 +88,11 @@ def documentation(loss: Loss, backward: bool) -> str:
         reduction = 'Of the value that is differentiated; "none" counts as "sum".'
         out, returned, example = f"the gradient; of the shape of {names}", "ndarray or scalar", GRADIENT_EXAMPLE
         if several:
-            kind, out, returned = "tuple of ndarray", f"the gradients; of the shapes of {names}", "tuple of those"
+            kind, out, returned = (
+                "tuple of ndarray",
+                f"the gradients; of the shapes of {names}",
+                "tuple of ndarray or scalar",
+            )
         returned += f"\n    Of the shape{'s' * several} of {names}."
     else:
         headline, reduction = loss.summary, REDUCED + BATCH_MEAN * ("batchmean" in loss.reductions)
@@ -97,8 +101,8 @@ def documentation(loss: Loss, backward: bool) -> str:
     return numpydoc(
         f"{headline}\n\n{formula}",
         Parameters=PARAMETERS.format(
-            pred=loss.pred.words,
-            target=loss.target.words,
+            pred=_sentence(loss.pred),
+            target=_sentence(loss.target),
             required="".join(_array(loss, name) for name, default in loss.arrays.items() if default is REQUIRED),
             reductions=", ".join(f'"{name}"' for name in loss.reductions),
             reduction=reduction,
@@ -111,6 +115,11 @@ def documentation(loss: Loss, backward: bool) -> str:
         References=loss.reference,
         Examples=EXAMPLES.format(example=example.format(name=loss.name, given=given, first="[0]" if several else "")),
     )
+
+
+def _sentence(domain: Domain) -> str:
+    """What an array holds, before what else there is to say of it."""
+    return f"{domain.words} " if domain.words else ""
 
 
 def _others(loss: Loss) -> str:
