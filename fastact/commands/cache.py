@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import fastact
-from fastact.catalogue import ACTIVATIONS
+from fastact.catalogue import ACTIVATIONS, SPECIAL
 from fastact.commands.errors import UsageError
 from fastact.names import public_callable, public_names
 from fastact.runtime import cache, limits
@@ -94,8 +94,9 @@ def warm(name: str, dtype: str) -> None:
 
 
 def _calls(name: str, x: np.ndarray) -> Iterator[tuple[Any, ...]]:
-    if name in ACTIVATIONS.public_names():
-        entry, kind = ACTIVATIONS.public_names()[name]
+    elementwise = ACTIVATIONS.public_names() | SPECIAL.public_names()
+    if name in elementwise:
+        entry, kind = elementwise[name]
         arrays = (x, x) if kind == "backward" else (x,)
         if REQUIRED not in entry.parameters.values():
             yield arrays
@@ -117,13 +118,15 @@ def _calls(name: str, x: np.ndarray) -> Iterator[tuple[Any, ...]]:
 
 
 def _inputs(name: str, x: np.ndarray) -> Iterator[tuple[Any, ...]]:
-    """What a function is called with: probabilities, and labels where they are taken too."""
+    """What a function is called with: probabilities, or labels, or one after the other."""
     if name == "dense":
         yield x, np.full((8, x.shape[1]), 0.5, x.dtype)
         return
-    required = [p for p in inspect.signature(public_callable(name)).parameters.values() if p.default is p.empty]
-    yield (x,) * len(required)
-    if name == "cross_entropy":
+    parameters = inspect.signature(public_callable(name)).parameters
+    labelled = "ignore_index" in parameters
+    if not labelled or name == "cross_entropy":
+        yield (x,) * sum(parameter.default is parameter.empty for parameter in parameters.values())
+    if labelled:
         yield x, np.zeros(len(x), np.int64)
 
 
