@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import inspect
+import re
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -118,7 +119,8 @@ def built_in(function: Callable[..., Any], code: Callable[[], int], routes: tupl
         return function
     name, signature, home = function.__name__, _bare_signature(function), _Home(function.__module__)
     home.routes = routes
-    doc = f"{name}{signature}\n--\n\n{function.__doc__}"  # where Python looks for a built-in function's signature
+    literal = re.sub(r"=(-?)inf\b", r"=\g<1>1e999", str(signature))  # infinity has no name there
+    doc = f"{name}{literal}\n--\n\n{function.__doc__}"  # where Python looks for a built-in function's signature
     method = _Method(name.encode(), code(), METH_FASTCALL | METH_KEYWORDS, doc.encode())
     _keep.append(method)
     make = ctypes.pythonapi.PyCFunction_NewEx
@@ -135,7 +137,7 @@ def _bare_signature(function: Callable[..., Any]) -> inspect.Signature:
 
 
 def _signature_as_text(function: Callable[..., Any]) -> str:
-    """Empty where Python cannot read it: a default of infinity, say, has no literal."""
+    """Empty where Python cannot read it: a default of NaN, say, has no literal."""
     try:
         return str(inspect.signature(function))
     except ValueError:
