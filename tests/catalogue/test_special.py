@@ -117,7 +117,8 @@ def test_they_are_public_and_reach_other_processes(name: str) -> None:
     for suffix in ("", "_derivative", "_backward", "_with_derivative"):
         function = getattr(fastact, name + suffix)
         assert pickle.loads(pickle.dumps(function)) is function
-        assert getattr(fastact.fallback, name + suffix) is not function
+        same = getattr(fastact.fallback, name + suffix) is function
+        assert same == (fastact.backend() == "numpy")
         assert name + suffix in fastact.__all__
 
 
