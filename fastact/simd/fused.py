@@ -1,4 +1,4 @@
-"""``a * b + c``, rounded once, also on hosts that have no instruction for it.
+"""``a * b + c``, rounded once, on hosts that have no instruction for it.
 
 LLVM would call the C library there, for one lane after the other: right, and thirty times slower.
 """
@@ -12,7 +12,7 @@ from llvmlite import ir
 
 from fastact.simd.registers import host_features
 
-__all__ = ["fused"]
+__all__ = ["emulated", "has_fused"]
 
 
 def has_fused() -> bool:
@@ -21,21 +21,10 @@ def has_fused() -> bool:
     return not x86 or not host_features().isdisjoint({"+fma", "+avx512f"})
 
 
-def fused(builder: ir.IRBuilder, a: Any, b: Any, c: Any) -> Any:
-    """Of vectors or numbers."""
-    kind, single = a.type, _element(a.type) == ir.FloatType()
-    if has_fused():
-        lanes = f"v{kind.count}" if isinstance(kind, ir.VectorType) else ""
-        name = f"llvm.fma.{lanes}{'f32' if single else 'f64'}"
-        function = builder.module.globals.get(name) or ir.Function(
-            builder.module, ir.FunctionType(kind, [kind] * 3), name
-        )
-        return builder.call(function, [a, b, c])
-    return _in_double(builder, a, b, c) if single else _in_two_parts(builder, a, b, c)
-
-
-def _element(kind: ir.Type) -> ir.Type:
-    return kind.element if isinstance(kind, ir.VectorType) else kind
+def emulated(builder: ir.IRBuilder, a: Any, b: Any, c: Any) -> Any:
+    """Of vectors or numbers, without that instruction."""
+    element = a.type.element if isinstance(a.type, ir.VectorType) else a.type
+    return _in_double(builder, a, b, c) if element == ir.FloatType() else _in_two_parts(builder, a, b, c)
 
 
 def _of(element: ir.Type, like: ir.Type) -> ir.Type:

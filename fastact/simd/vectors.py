@@ -26,7 +26,7 @@ from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic, models, register_model
 
-from fastact.simd.fused import fused
+from fastact.simd.fused import emulated, has_fused
 from fastact.simd.registers import has_avx512, register_bytes
 
 __all__ = ["LANES", "Vector", "bits", "float32", "float64", "int32", "int64", "logical_not", "select", "to_float"]
@@ -177,10 +177,14 @@ __all__ += [*FUNCTIONS, "absolute", "arctan", "fma"]
 @intrinsic
 def fma(typing_context, a, b, c):
     """``a * b + c``, rounded once."""
-    result = _widest((a, b, c)) or a
-    return result(a, b, c), lambda context, builder, signature, args: fused(
-        builder, *_as_vectors(builder, args, signature.args)
-    )
+
+    def generate(context, builder, signature, args):
+        vectors = _as_vectors(builder, args, signature.args)
+        if not has_fused():
+            return emulated(builder, *vectors)
+        return llvm_call(builder, f"llvm.fma.{suffix(vectors[0].type)}", vectors[0].type, *vectors)
+
+    return (_widest((a, b, c)) or a)(a, b, c), generate
 
 
 @intrinsic
