@@ -39,6 +39,11 @@ from fastact.functions.activations import catalogued
 EXTREME = 1500
 
 
+def logistic(z: Any, e: Any) -> Any:
+    """``1 / (1 + exp(-z))`` for e = exp(-abs(z))."""
+    return quotient(where(z < 0, e, 1), 0, 1 + e, quick_sum_error(1, e))
+
+
 def logistic_bell(a: Any, z: Any) -> Any:
     """``a * exp(-z) / (1 + exp(-z))**2`` for z >= 0: rounded about twice."""
     e = exp(-z)
@@ -48,9 +53,7 @@ def logistic_bell(a: Any, z: Any) -> Any:
 @catalogued(formula="1 / (1 + exp(-x))", range="(0, 1)", reference="Verhulst, 1838", aliases=("expit",))
 def sigmoid(x: Any) -> Values:
     """Logistic function: the probability that belongs to a logit."""
-    e = exp(-abs(x))
-    value = quotient(where(x < 0, e, 1), 0, 1 + e, quick_sum_error(1, e))
-    return value, logistic_bell(1, abs(x))
+    return logistic(x, exp(-abs(x))), logistic_bell(1, abs(x))
 
 
 @catalogued(formula="exp(x)", range="(0, inf)", reference="keras.activations.exponential")
@@ -120,8 +123,7 @@ def scaled(x: Any, factor: Any) -> tuple[Any, Any, Any]:
 def softplus(x: Any, beta: Any = 1.0, threshold: Any = np.inf) -> Values:
     """Smooth rectifier; the identity above the threshold, where there is one."""
     z, size, low = scaled(x, beta)
-    e = exp_times(1, -size, -low)
-    slope = quotient(where(z < 0, e, 1), 0, 1 + e, quick_sum_error(1, e))
+    slope = logistic(z, exp_times(1, -size, -low))
     value = where(z > 0, x, 0) + log1p_exp(-size, -low, beta)
     above, unknown = z > threshold, threshold != threshold
     value, slope = (where(above, linear, curved) for linear, curved in ((x, value), (1, slope)))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastact.catalogue import ACTIVATIONS
+from fastact.catalogue.smooth import EXTREME, logistic
 from fastact.formulas.expressions import Values, substitute, variable
 from fastact.formulas.primitives import (
     absolute,
@@ -39,9 +40,6 @@ COUNT = Domain("Not negative.", 0, 9)
 WEIGHT = Domain("What terms are multiplied by; one with a weight of 0 counts for nothing.", 0, 9)
 
 NOT_NEGATIVE = Bounds("at least 0", lambda number: number >= 0)
-
-#: Times which even the smallest exponent's exponential is 0 or infinite.
-EXTREME = 1500
 
 
 def unless_zero(factor: Any, product: Any) -> Any:
@@ -260,6 +258,4 @@ def squared_hinge_loss(pred: Any, target: Any) -> Values:
 def soft_margin_loss(pred: Any, target: Any) -> Values:
     """Logistic loss: a hinge without a kink."""
     z = -target * pred
-    e = exp(-absolute(z))
-    share = quotient(where(z < 0, e, 1), 0, 1 + e, quick_sum_error(1, e))
-    return where(z > 0, z, 0) + log1p_exp(-absolute(z)), -target * share
+    return where(z > 0, z, 0) + log1p_exp(-absolute(z)), -target * logistic(z, exp(-absolute(z)))
