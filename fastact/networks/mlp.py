@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastact.catalogue import ACTIVATIONS, Activation
+from fastact.networks import numpy_trainer
 from fastact.networks.checks import checked, inputs_of, objective_of, settings_of, sizes_of, targets_of, weights_of
 from fastact.networks.fitting import Fitting, Wishes
 from fastact.networks.plan import OptimizerState, Parameters, Plan, Trainer
@@ -306,8 +307,6 @@ class MLP:
         if isinstance(x, SparseRows):
             starts = range(0, max(1, len(x)), DENSE_ROWS)
             return np.concatenate([self._predict(x[start : start + DENSE_ROWS], activations) for start in starts])
-        from fastact.networks import numpy_trainer
-
         if self._chosen() == "numba":
             from fastact.networks import trainer
 
@@ -363,9 +362,7 @@ class MLP:
                 return CompiledTrainer(plan)
             except UnavailableError as error:
                 do_without(error)
-        from fastact.networks.numpy_trainer import NumpyTrainer
-
-        return NumpyTrainer(plan)
+        return numpy_trainer.NumpyTrainer(plan)
 
     def __copy__(self) -> MLP:
         """A network of its own: what two of them shared, training one would change in the other."""
