@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from fastact.functions.offered import offered
-from fastact.losses.problems import Options, Problem, check_values, checked, reduced
-from fastact.rows.shapes import as_floats, as_rows, can_write, engine
-from fastact.ufuncs.memory import empty
-from fastact.ufuncs.targets import check_target
+from fastact.losses.elementwise import check_values
+from fastact.losses.problems import Options, Problem, checked, delivered, gradient_target, reduced
+from fastact.rows.shapes import as_rows, engine
 
 __all__ = ["cross_entropy", "cross_entropy_backward"]
 
@@ -78,7 +77,8 @@ def cross_entropy(
     0.34657359027997264
     """
     problem = checked(pred, target, reduction, Options(weight, ignore_index, axis, label_smoothing))
-    check_values("cross_entropy", out, problem, reduction)
+    if out is not None:
+        check_values("cross_entropy", out, problem.shape, problem.dtype, reduction)
     return reduced(problem, _losses(engine(backend), problem), reduction, out)
 
 
@@ -133,13 +133,8 @@ def gradient(
     compute = engine(backend)
     divisor = problem.divisor if reduction == "mean" else 1.0
     scale = 1.0 / divisor if divisor else 1.0
-    array = as_floats(pred, "pred")
-    if out is not None:
-        check_target("out", out, array.shape, array.dtype)
-
-    direct = out is not None and out.dtype == array.dtype and can_write(out, (problem.axis,), (array,))
-    result = out if direct and not np.may_share_memory(out, np.asarray(target)) else empty(array.shape, array.dtype)
-    if array.size:
+    result = gradient_target(problem, pred, target, out, reads=True)
+    if result.size:
         logarithms = None if problem.labels is None else negative_logarithms(compute, problem)
         rows = as_rows(result, (problem.axis,))
         compute.apply("softmax", problem.logits, rows, scale=scale)
@@ -150,10 +145,7 @@ def gradient(
                 _subtract_labels(problem, rows, scale, np.expm1(-logarithms) * scale)
             else:
                 _subtract_weighted(problem, rows, scale, logarithms, factors)
-    if out is not None and result is not out:
-        with np.errstate(all="ignore"):
-            out[...] = result
-    return result if out is None else out
+    return delivered(result, out)
 
 
 # -- values ---------------------------------------------------------------------------------------
@@ -178,7 +170,12 @@ def _losses(compute: Any, problem: Problem) -> np.ndarray:
                 evenly = _expected(x, maximum, log, share.__getitem__)
             # what does not count at all may be infinite
             loss = evenly if smoothing == 1 else (1 - smoothing) * loss + evenly
-        return loss if problem.counted is None else np.where(problem.counted, loss, 0.0)
+        return counted(problem, loss)
+
+
+def counted(problem: Problem, losses: np.ndarray) -> np.ndarray:
+    """0 in rows that do not count."""
+    return losses if problem.counted is None else np.where(problem.counted, losses, 0.0)
 
 
 def times(weights: np.ndarray | None, losses: Any) -> Any:
@@ -193,9 +190,13 @@ def negative_logarithms(compute: Any, problem: Problem) -> Any:
 
 
 def _of_labels(problem: Problem, maximum: np.ndarray, log: np.ndarray) -> Any:
+    return (maximum - picked(problem)) + log
+
+
+def picked(problem: Problem) -> np.ndarray:
+    """What pred is at the labels, in float64."""
     assert problem.labels is not None
-    picked = np.take_along_axis(problem.logits, problem.labels, axis=1).astype(np.float64)
-    return (maximum - picked) + log
+    return np.take_along_axis(problem.logits, problem.labels, axis=1).astype(np.float64)
 
 
 def _expected(x: np.ndarray, maximum: Any, log: Any, targets_of: Callable[[slice], np.ndarray]) -> np.ndarray:

@@ -20,11 +20,11 @@ from fastact.losses.definition import LOSSES, REDUCTIONS, Loss, Variant
 from fastact.losses.documentation import public
 from fastact.ufuncs.memory import empty, from_kept
 from fastact.ufuncs.nested import broadcast_axes
-from fastact.ufuncs.operands import as_operand, result_dtype
+from fastact.ufuncs.operands import as_operand, broadcasts, result_dtype
 from fastact.ufuncs.sums import FLOATS, rounded
 from fastact.ufuncs.targets import check_target
 
-__all__ = ["check_reduction", "loss"]
+__all__ = ["check_reduction", "check_values", "loss"]
 
 
 def loss(**details: Any) -> Callable[..., Loss]:
@@ -57,13 +57,11 @@ def _value(
     out: Any,
 ) -> Any:
     variant, operands, dtype, shape = _checked(loss, loss.name, pred, target, reduction, numbers, choice)
+    if out is not None:
+        check_values(loss.name, out, shape, dtype, reduction)
     if reduction == "none":
-        if out is not None:
-            check_target("out", out, shape, dtype)
         size = math.prod(shape) * dtype.itemsize if out is None else 0
         return from_kept(size, variant.elementwise(backend), *operands, *numbers, out=out)
-    if out is not None:
-        raise ValueError(f"{loss.name} puts results into out with reduction='none' only; {reduction!r} gives a number")
     if choice is not None or operands[0].shape != shape or operands[1].shape != shape:
         operands = [np.broadcast_to(operand, shape) for operand in operands]
     total = variant.total(backend)(dtype, [*operands, *[np.asarray(number, dtype) for number in numbers]])
@@ -135,6 +133,13 @@ def check_reduction(reduction: Any, known: tuple[str, ...] = REDUCTIONS) -> None
         raise ValueError(f"reduction must be one of {', '.join(known)}, not {reduction!r}")
 
 
+def check_values(name: str, out: Any, shape: tuple[int, ...], dtype: np.dtype, reduction: str) -> None:
+    """Raise TypeError or ValueError unless losses can be put there."""
+    if reduction != "none":
+        raise ValueError(f"{name} puts results into out with reduction='none' only; {reduction!r} gives a number")
+    check_target("out", out, shape, dtype)
+
+
 def _checked(
     loss: Loss, name: str, pred: Any, target: Any, reduction: str, numbers: tuple[Any, ...], choice: Choice
 ) -> tuple[Variant, list[np.ndarray], np.dtype, tuple[int, ...]]:
@@ -153,7 +158,7 @@ def _checked(
     operands, dtype = _promoted(variant.operands, [pred, target, *others])
     shape = _common(name, *operands[:2])
     for other, array in zip(variant.arrays, operands[2:]):
-        if not _broadcasts(array.shape, shape):
+        if not broadcasts(array.shape, shape):
             raise ValueError(f"{name} cannot broadcast {other} of shape {array.shape} to terms of shape {shape}")
     return variant, operands, dtype, shape
 
@@ -193,14 +198,6 @@ def _promoted(names: Sequence[str], given: Sequence[Any]) -> tuple[list[np.ndarr
     operands = [as_operand(name, array) for name, array in zip(names, given)]
     dtype = result_dtype(*operands)
     return [o if isinstance(o, np.ndarray) else np.asarray(o, dtype) for o in operands], dtype
-
-
-def _broadcasts(shape: tuple[int, ...], full: tuple[int, ...]) -> bool:
-    """Whether an array of the first shape can be repeated to fill the second."""
-    try:
-        return np.broadcast_shapes(shape, full) == full
-    except ValueError:
-        return False
 
 
 def _targets(loss: Loss, out: Any, learned: Sequence[np.ndarray], dtype: np.dtype) -> tuple[Any, ...]:

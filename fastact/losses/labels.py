@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from fastact.functions.offered import offered
-from fastact.losses.classification import gradient, negative_logarithms, times
-from fastact.losses.problems import Options, Problem, check_values, checked, reduced
-from fastact.rows.shapes import as_floats, as_rows, can_write, engine
-from fastact.ufuncs.memory import empty
-from fastact.ufuncs.targets import check_target
+from fastact.losses.classification import counted, gradient, negative_logarithms, picked, times
+from fastact.losses.elementwise import check_values
+from fastact.losses.problems import Options, Problem, checked, delivered, gradient_target, reduced
+from fastact.rows.shapes import as_rows, engine
+from fastact.ufuncs.operands import check_not_negative
 
 __all__ = ["nll_loss", "nll_loss_backward", "softmax_focal_loss", "softmax_focal_loss_backward"]
 
@@ -63,12 +62,11 @@ def nll_loss(
     2.0794415416798357
     """
     problem = _labelled(pred, target, reduction, Options(weight, ignore_index, axis))
-    check_values("nll_loss", out, problem, reduction)
-    assert problem.labels is not None
+    if out is not None:
+        check_values("nll_loss", out, problem.shape, problem.dtype, reduction)
     with np.errstate(all="ignore"):
-        picked = np.take_along_axis(problem.logits, problem.labels, axis=1).astype(np.float64)
-        losses = times(problem.row_weights, 0.0 - picked)
-    return reduced(problem, _counted(problem, losses), reduction, out)
+        losses = times(problem.row_weights, 0.0 - picked(problem))
+    return reduced(problem, counted(problem, losses), reduction, out)
 
 
 @offered
@@ -109,20 +107,14 @@ def nll_loss_backward(
     array([[ 0., -1.]])
     """
     problem = _labelled(pred, target, reduction, Options(weight, ignore_index, axis))
-    array = as_floats(pred, "pred")
-    if out is not None:
-        check_target("out", out, array.shape, array.dtype)
+    result = gradient_target(problem, pred, target, out, reads=False)
     divisor = problem.divisor if reduction == "mean" else 1.0
     assert problem.labels is not None
     weights = np.ones(problem.labels.shape) if problem.row_weights is None else problem.row_weights
-    slopes = _counted(problem, 0.0 - weights / (divisor or 1.0))
-    direct = out is not None and out.dtype == array.dtype and can_write(out, (problem.axis,), ())
-    result = out if direct and not np.may_share_memory(out, np.asarray(target)) else empty(array.shape, array.dtype)
+    slopes = counted(problem, 0.0 - weights / (divisor or 1.0))
     result[...] = 0
-    np.put_along_axis(as_rows(result, (problem.axis,)), problem.labels, slopes.astype(array.dtype), axis=1)
-    if out is not None and result is not out:
-        out[...] = result
-    return result if out is None else out
+    np.put_along_axis(as_rows(result, (problem.axis,)), problem.labels, slopes.astype(result.dtype), axis=1)
+    return delivered(result, out)
 
 
 @offered
@@ -173,15 +165,16 @@ def softmax_focal_loss(
     >>> float(fastact.softmax_focal_loss(np.array([[0.0, 0.0], [0.0, 100.0]]), np.array([0, 1])))
     0.08664339756999316
     """
-    _check_gamma(gamma)
+    check_not_negative("gamma", gamma)
     problem = _labelled(pred, target, reduction, Options(weight, ignore_index, axis))
-    check_values("softmax_focal_loss", out, problem, reduction)
+    if out is not None:
+        check_values("softmax_focal_loss", out, problem.shape, problem.dtype, reduction)
     if not problem.logits.size:
         return reduced(problem, np.zeros(problem.shape), reduction, out)
     with np.errstate(all="ignore"):
         logarithms = negative_logarithms(engine(backend), problem)
         losses = times(problem.row_weights, _missed(logarithms, gamma) * logarithms)
-    return reduced(problem, _counted(problem, losses), reduction, out)
+    return reduced(problem, counted(problem, losses), reduction, out)
 
 
 @offered
@@ -222,7 +215,7 @@ def softmax_focal_loss_backward(
     >>> fastact.softmax_focal_loss_backward(np.array([[0.0, 0.0]]), np.array([1]), gamma=0.0)
     array([[ 0.5, -0.5]])
     """
-    _check_gamma(gamma)
+    check_not_negative("gamma", gamma)
     problem = _labelled(pred, target, reduction, Options(weight, ignore_index, axis))
     factors = None
     if problem.logits.size:
@@ -238,17 +231,6 @@ def _labelled(pred: Any, target: Any, reduction: str, options: Options) -> Probl
     if problem.labels is None:
         raise ValueError(f"target must be integer labels of shape {problem.shape}, not {np.asarray(target).dtype}")
     return problem
-
-
-def _counted(problem: Problem, losses: np.ndarray) -> np.ndarray:
-    return losses if problem.counted is None else np.where(problem.counted, losses, 0.0)
-
-
-def _check_gamma(gamma: Any) -> None:
-    if not isinstance(gamma, Real):
-        raise TypeError(f"gamma must be a number, not {type(gamma).__name__}")
-    if not float(gamma) >= 0:
-        raise ValueError(f"gamma must be at least 0, not {gamma!r}")
 
 
 def _missed(logarithms: np.ndarray, gamma: float) -> Any:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastact.functions.offered import offered
-from fastact.losses.elementwise import check_reduction
+from fastact.losses.elementwise import check_reduction, check_values
+from fastact.losses.problems import reduced
 from fastact.rows.shapes import as_floats, as_rows, normalized_axes
 from fastact.ufuncs.memory import empty
+from fastact.ufuncs.operands import check_not_negative
 from fastact.ufuncs.targets import check_target
 
 __all__ = ["dice_loss", "dice_loss_backward"]
@@ -25,6 +26,11 @@ class Overlap(NamedTuple):
     shape: tuple[int, ...]  # of the losses
     twice: Any  # twice the common part, smoothed
     both: Any  # the sizes of both together, smoothed
+
+    @property
+    def divisor(self) -> float:
+        """What a mean is divided by."""
+        return float(np.size(self.both))
 
 
 @offered
@@ -81,20 +87,10 @@ def dice_loss(
     """
     overlap = _checked(pred, target, reduction, smooth, axis)
     if out is not None:
-        if reduction != "none":
-            raise ValueError(f"dice_loss puts results into out with reduction='none' only, not {reduction!r}")
-        check_target("out", out, overlap.shape, overlap.dtype)
+        check_values("dice_loss", out, overlap.shape, overlap.dtype, reduction)
     with np.errstate(all="ignore"):
-        losses = 1 - np.where(overlap.both == 0, 1, overlap.twice / overlap.both).reshape(overlap.shape)
-        if reduction == "none":
-            if out is None:
-                return losses.astype(overlap.dtype)[()]
-            out[...] = losses
-            return out
-        total = losses.sum()
-        if reduction == "mean":
-            total = total / losses.size
-        return overlap.dtype.type(total)
+        losses = 1 - np.where(overlap.both == 0, 1, overlap.twice / overlap.both)
+    return reduced(overlap, losses, reduction, out)
 
 
 @offered
@@ -136,7 +132,7 @@ def dice_loss_backward(
     overlap = _checked(pred, target, reduction, smooth, axis)
     if out is not None:
         check_target("out", out, overlap.pred.shape, overlap.dtype)
-    count = np.size(overlap.both) if reduction == "mean" else 1
+    count = overlap.divisor if reduction == "mean" else 1
     with np.errstate(all="ignore"):
         share = np.where(overlap.both == 0, 0, 1 / overlap.both) / max(count, 1)
         constant = share * (overlap.twice / overlap.both)
@@ -148,10 +144,7 @@ def dice_loss_backward(
 
 def _checked(pred: Any, target: Any, reduction: str, smooth: Any, axis: Any) -> Overlap:
     check_reduction(reduction)
-    if not isinstance(smooth, Real):
-        raise TypeError(f"smooth must be a number, not {type(smooth).__name__}")
-    if not float(smooth) >= 0:
-        raise ValueError(f"smooth must be at least 0, not {smooth!r}")
+    check_not_negative("smooth", smooth)
     p, t = as_floats(pred, "pred"), as_floats(target, "target")
     if p.shape != t.shape:
         raise ValueError(f"pred has shape {p.shape} and target has shape {t.shape}; they must be equal")

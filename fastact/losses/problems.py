@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from fastact.losses.elementwise import check_reduction
-from fastact.rows.shapes import as_floats, as_rows, normalized_axes
+from fastact.rows.shapes import as_floats, as_rows, can_write, normalized_axes
+from fastact.ufuncs.memory import empty
 from fastact.ufuncs.targets import check_target
 
-__all__ = ["Options", "Problem", "check_values", "checked", "reduced"]
+__all__ = ["Options", "Problem", "checked", "delivered", "gradient_target", "reduced"]
 
 USUAL_IGNORED = -100
 
@@ -37,6 +38,10 @@ class Problem(NamedTuple):
     smoothing: float
     shape: tuple[int, ...]  # of the loss
     axis: int
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.logits.dtype
 
     @property
     def row_weights(self) -> np.ndarray | None:
@@ -126,26 +131,50 @@ def _labels(target: np.ndarray, shape: tuple[int, ...], classes: int, ignored: i
     return np.where(inside, target, 0), counted
 
 
-def reduced(problem: Problem, losses: np.ndarray, reduction: str, out: Any) -> Any:
-    """What becomes of the losses of rows, in float64."""
-    dtype = problem.logits.dtype
+class Reducible(Protocol):
+    """Losses as they come from their arguments."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype: ...
+
+    @property
+    def divisor(self) -> float: ...
+
+
+def reduced(problem: Reducible, losses: np.ndarray, reduction: str, out: Any) -> Any:
+    """What becomes of losses, in float64."""
     with np.errstate(all="ignore"):  # what is too large for float16 is infinite
         if reduction == "none":
             values = losses.reshape(problem.shape)
             if out is None:
-                return values.astype(dtype)[()]
+                return values.astype(problem.dtype)[()]
             out[...] = values
             return out
         total = losses.sum(dtype=np.float64)
         if reduction == "mean":
             total = total / problem.divisor
-        return dtype.type(total)
+        return problem.dtype.type(total)
 
 
-def check_values(name: str, out: Any, problem: Problem, reduction: str) -> None:
-    """Raise TypeError or ValueError unless there can be put what the reduction leaves."""
-    if out is None:
-        return
-    if reduction != "none":
-        raise ValueError(f"{name} puts results into out with reduction='none' only; {reduction!r} gives a number")
-    check_target("out", out, problem.shape, problem.logits.dtype)
+def gradient_target(problem: Problem, pred: Any, target: Any, out: Any, reads: bool) -> np.ndarray:
+    """Where a gradient is written: out, unless that is read meanwhile; ``reads``: pred too, while it is written."""
+    array = as_floats(pred, "pred")
+    if out is not None:
+        check_target("out", out, array.shape, array.dtype)
+        inputs = (array,) if reads else ()
+        direct = out.dtype == array.dtype and can_write(out, (problem.axis,), inputs)
+        if direct and not np.may_share_memory(out, np.asarray(target)):
+            return out
+    return empty(array.shape, array.dtype)
+
+
+def delivered(result: np.ndarray, out: Any) -> Any:
+    """The gradient, where it was asked for."""
+    if out is None or out is result:
+        return result
+    with np.errstate(all="ignore"):
+        out[...] = result
+    return out

@@ -21,7 +21,7 @@ from fastact.functions.offered import offered
 from fastact.simd.layout import Loop
 from fastact.ufuncs import nested
 from fastact.ufuncs.memory import empty_like, from_kept
-from fastact.ufuncs.operands import as_operand, check_real, result_dtype
+from fastact.ufuncs.operands import as_operand, broadcasts, check_real, result_dtype
 from fastact.ufuncs.targets import check_target, written
 from fastact.ufuncs.ufunc import STORAGES, Definition, make_ufunc, records_of
 
@@ -211,8 +211,7 @@ def _backward(backend: str, name: str, grad: Any, x: Any, axis: int, gate: Any, 
         for array in outs:
             if array is not None:
                 check_target("out", array, a.shape, dtype)
-        if not _fits(np.shape(grad), a.shape):
-            raise ValueError(f"grad of shape {np.shape(grad)} does not fit the output of {name}, of shape {a.shape}")
+        _check_gradient(name, grad, a.shape)
         size = a.size * dtype.itemsize if out is None else 0
         return from_kept(size, _ufunc(name, True, backend), grad, a, b, out=outs)
     grad, x = as_operand("grad", grad), np.asarray(x)
@@ -220,11 +219,8 @@ def _backward(backend: str, name: str, grad: Any, x: Any, axis: int, gate: Any, 
     dtype = result_dtype(grad, x)
     first, second = _halves(name, x, axis)
     a, b = x[first], x[second]
-    try:
-        grad = np.broadcast_to(grad, a.shape)
-    except ValueError:
-        message = f"grad of shape {np.shape(grad)} does not fit the output of {name}, of shape {a.shape}"
-        raise ValueError(message) from None
+    _check_gradient(name, grad, a.shape)
+    grad = np.broadcast_to(grad, a.shape)
     if out is None:
         out = empty_like(x, dtype)
     else:
@@ -234,11 +230,9 @@ def _backward(backend: str, name: str, grad: Any, x: Any, axis: int, gate: Any, 
     return written(out)
 
 
-def _fits(shape: tuple[int, ...], full: tuple[int, ...]) -> bool:
-    try:
-        return np.broadcast_shapes(shape, full) == full
-    except ValueError:
-        return False
+def _check_gradient(name: str, grad: Any, shape: tuple[int, ...]) -> None:
+    if not broadcasts(np.shape(grad), shape):
+        raise ValueError(f"grad of shape {np.shape(grad)} does not fit the output of {name}, of shape {shape}")
 
 
 # -- the public functions -------------------------------------------------------------------------

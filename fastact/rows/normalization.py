@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from fastact.functions.offered import offered
 from fastact.rows.shapes import as_floats, as_rows, can_write, engine, normalized_axes
 from fastact.ufuncs.memory import empty
+from fastact.ufuncs.operands import check_not_negative
 from fastact.ufuncs.targets import check_target, written
 
 __all__ = ["layer_norm", "layer_norm_backward", "rms_norm", "rms_norm_backward"]
@@ -240,10 +240,7 @@ def _along(backend: str, operation: str, axes: tuple[int, ...], eps: float, out:
 def _checked_eps(eps: Any, dtype: np.dtype) -> float:
     if eps is None:
         return float(np.finfo(dtype).eps)
-    if not isinstance(eps, Real):
-        raise TypeError(f"eps must be a number, not {type(eps).__name__}")
-    if not float(eps) >= 0:
-        raise ValueError(f"eps must be at least 0, not {eps!r}")
+    check_not_negative("eps", eps)
     return float(eps)
 
 

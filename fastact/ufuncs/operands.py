@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
-__all__ = ["as_operand", "check_real", "result_dtype"]
+__all__ = ["as_operand", "broadcasts", "check_not_negative", "check_real", "result_dtype"]
 
 
 def check_real(name: str, dtype: np.dtype) -> None:
     """Raise TypeError unless numbers of that dtype are real and no wider than float64."""
     if dtype.kind not in "biuf" or dtype.itemsize > 8:
         raise TypeError(f"{name} must be real numbers of up to 64 bits, not {dtype}")
+
+
+def check_not_negative(name: str, number: Any) -> None:
+    """Raise TypeError or ValueError unless it is a number of at least 0."""
+    if not isinstance(number, Real):
+        raise TypeError(f"{name} must be a number, not {type(number).__name__}")
+    if not float(number) >= 0:
+        raise ValueError(f"{name} must be at least 0, not {number!r}")
+
+
+def broadcasts(shape: tuple[int, ...], full: tuple[int, ...]) -> bool:
+    """Whether an array of the first shape can be repeated to fill the second."""
+    try:
+        return np.broadcast_shapes(shape, full) == full
+    except ValueError:
+        return False
 
 
 def as_operand(name: str, given: Any) -> Any:
