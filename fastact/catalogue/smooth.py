@@ -187,7 +187,7 @@ def elu(x: Any, alpha: Any = 1.0) -> Values:
     """Exponential linear unit."""
     z = where(x > 0, 0, x)
     falling = where(abs(alpha) < np.inf, exp_times_any(alpha, z), alpha)
-    return where(x > 0, x, alpha * expm1(z)), where(x > 0, 1, falling)
+    return where(x > 0, x, expm1_times(alpha, z)), where(x > 0, 1, falling)
 
 
 @catalogued(

@@ -98,7 +98,7 @@ def expm1_error(x: Any) -> Any:
     return apply("expm1_error", x)
 
 
-def expm1_times(factor: Any, x: Any, low: Any) -> Any:
+def expm1_times(factor: Any, x: Any, low: Any = 0.0) -> Any:
     """``factor * (exp(x + low) - 1)``, also where only a tiny factor makes that finite."""
     return apply("expm1_times", factor, x, low)
 
@@ -216,6 +216,8 @@ def _exp_times_any_numpy(factor: Expression, x: Expression, low: Expression, pow
 def _expm1_times_numpy(factor: Expression, x: Expression, low: Expression) -> Expression:
     if factor is constant(1.0) and is_zero(low):
         return expm1(x)
+    if is_nonpositive(x):
+        return factor * expm1(x)
     return where(x > 1.0, exp_times_any(factor, x, low) - factor, factor * expm1(x))
 
 

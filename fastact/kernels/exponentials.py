@@ -134,36 +134,42 @@ def gauss_times_kernel(precision: Precision, factor: Expression, z: Expression) 
 
 def expm1_parts(
     precision: Precision, x: Expression, x_low: Expression, most: float
-) -> tuple[Expression, Expression, Expression]:
-    """(2**k * p - 1) / 2 without cancellation, its error, and by how much k was too large for that.
-
-    It is 2**k * base * (p / base - 1) + (2**k * base - 1), halved so that 2**k stays finite."""
+) -> tuple[Expression, Expression, Expression, Expression]:
+    """base, k, p and its error for exp(x + x_low) = 2**k * base * (1 + p)."""
     saturated = -2 * (precision.digits + 3) / LOG2_E  # -1 from here on down, with no error to speak of
-    reduced = reduce_exp(precision, clip(x, saturated, most), x_low)
+    reduced = reduce_exp(precision, clip(x, saturated, most), constant(0.0))
     r = reduced.r
     if has_avx512():
-        base, base_lacks = lookup("EXP2", reduced.last_bits), lookup("EXP2_RELATIVE_ERROR", reduced.last_bits)
-        small = fma(polynomial(r, coefficients.EXPM1_SIXTEENTH[precision.table]), r * r, base_lacks)
+        table = coefficients.EXPM1_SIXTEENTH
+        base, lacks = lookup("EXP2", reduced.last_bits), lookup("EXP2_RELATIVE_ERROR", reduced.last_bits)
     else:
-        base = constant(1.0)
-        small = fma(polynomial(r, coefficients.EXP[precision.table]), r * r, reduced.low)
-    p, p_low = r + small, quick_sum_error(r, small)
-    # beyond, the 1 does not count
-    k = reduced.k if most == precision.log_max else clip(reduced.k, None, 2.0 * precision.digits)
-    half = ldexp(0.5 * base, k)
-    y = fma(half, p, half - 0.5)
-    return y, fma(half, p, (half - 0.5) - y) + (quick_sum_error(-0.5, half) + half * p_low), reduced.k - k
+        table = coefficients.EXP
+        base, lacks = constant(1.0), reduced.low
+    lacks = lacks if is_zero(x_low) else lacks + fma(x_low, r, x_low)
+    small = fma(polynomial(r, table[precision.table]), r * r, lacks)
+    return base, reduced.k, r + small, quick_sum_error(r, small)
 
 
 def expm1_and_error(precision: Precision, x: Expression) -> tuple[Expression, Expression]:
-    y, y_low, _ = expm1_parts(precision, x, constant(0.0), precision.log_max)
+    """2**k * base * p + (2**k * base - 1), without cancellation; its half, so that 2**k stays finite."""
+    base, k, p, p_low = expm1_parts(precision, x, constant(0.0), precision.log_max)
+    half = ldexp(0.5 * base, k)
+    y = fma(half, p, half - 0.5)
+    y_low = fma(half, p, (half - 0.5) - y) + (quick_sum_error(-0.5, half) + half * p_low)
     tiny = absolute(x) < 2.0 ** -(precision.digits + 2)  # keeps -0.0 and the subnormals
     return where(tiny, x, 2.0 * y), where(tiny, 0.0, 2.0 * y_low)
 
 
 def expm1_times_kernel(precision: Precision, factor: Expression, x: Expression, low: Expression) -> Expression:
+    """The factor multiplies before 1 is taken away: its rounding is known then, and a factor of 1 changes no bit."""
     if factor is constant(1.0) and is_zero(low):
         return expm1_and_error(precision, x)[0]
-    y, _, k = expm1_parts(precision, x, low, furthest(precision))
+    base, k, p, _ = expm1_parts(precision, x, low, furthest(precision))
+    finite = clip(k, None, 2.0 * precision.digits)  # beyond, the 1 does not count
+    grown = ldexp(base, finite)
+    large, power = absolute(factor) > 1.0, 2.0 * precision.digits + 18.0  # so that no product is infinite
+    scaled = where(large, factor * 2.0**-power, factor)
+    product = scaled * grown
+    y = fma(product, p, product - scaled) + product_error(scaled, grown)
     tiny = absolute(x) < 2.0 ** -(precision.digits + 2)
-    return where(tiny, factor * x, ldexp(factor * (2.0 * y), k))
+    return where(tiny, factor * x, ldexp(y, clip((k - finite) + where(large, power, 0.0), None, 2.0 * precision.bias)))

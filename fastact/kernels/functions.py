@@ -98,15 +98,17 @@ def _split_exponent(x: Expression, precision: Precision) -> Expression:
     return shift_right(integer_sub(bits(x), fraction), integer(precision.digits, precision))
 
 
-def _log_of_sum(f: Expression, k: Expression, precision: Precision) -> Expression:
-    """log(2**k * (1 + f)) for -1/4 <= f <= 1/2: near f where that is small and k is 0."""
+def _log_of_sum(f: Expression, k: Expression, precision: Precision, low: Expression | None = None) -> Expression:
+    """log(2**k * (1 + f)) + low for -1/4 <= f <= 1/2: near f where that is small and k is 0."""
     if precision.table in coefficients.LOG1P:
-        log = fma(polynomial(f, coefficients.LOG1P["float32"]), f * f, f)
+        correction = polynomial(f, coefficients.LOG1P["float32"])
+        log = fma(correction, f * f, f) if low is None else f + fma(correction, f * f, low)
     else:
         s = f / (2.0 + f)
         w = s * s
         # f - s * f is 2 s, but f is exact: only the small correction is rounded.
-        log = f - s * (f - 2.0 * w * polynomial(w, coefficients.ATANH["float64"]))
+        correction = s * (f - 2.0 * w * polynomial(w, coefficients.ATANH["float64"]))
+        log = f - (correction if low is None else correction - low)
     if not precision.careful:
         return fma(k, precision.log2_high + precision.log2_low, log)
     return fma(k, precision.log2_high, fma(k, precision.log2_low, log))
@@ -129,9 +131,14 @@ def log1p_exp_kernel(precision: Precision, x: Expression, low: Expression, divis
     """log1p of e = exp(x) <= 1: k is 0 or 1, and nothing can go wrong. A divisor brings back what is e alone."""
     e = exp_times_kernel(precision, constant(1.0), x, low)
     large = e > 0.5
-    log = _log_of_sum(where(large, fma(e, 0.5, -0.5), e), where(large, 1.0, 0.0), precision)
+    f, k = where(large, fma(e, 0.5, -0.5), e), where(large, 1.0, 0.0)
+    log = _log_of_sum(f, k, precision)
     if divisor is constant(1.0):
         return log
+    if precision.careful:  # a division rounds once more, so the logarithm must lose less; but 1 changes no bit
+        e_low = exp_error_kernel(precision, x, low)
+        more = _log_of_sum(f, k, precision, where(large, 0.5 * e_low, fma(-e, e_low, e_low)))
+        log = where(divisor == 1.0, log, more)
     # where e may be subnormal it is the logarithm, and raised until it is divided
     deep, power = x < -0.63 * precision.bias, precision.bias - 9.0
     raised = exp_times_any_kernel(precision, constant(1.0), x, low, constant(power))
