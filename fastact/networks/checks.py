@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
+from operator import is_, itemgetter
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,14 @@ import numpy as np
 from fastact.catalogue import Activation
 from fastact.layers.checks import activation_of
 from fastact.networks.objectives import LOSSES, Objective
-from fastact.networks.plan import room
+from fastact.networks.plan import all_finite, room
 from fastact.networks.schedules import SCHEDULES
 from fastact.networks.sparse import SparseRows
 from fastact.simd.layout import Optimizer, Setting
 
 __all__ = [
-    "checked", "inputs_of", "number", "objective_of", "positive", "row_weights_of", "settings_of", "sizes_of",
-    "targets_of", "validation_of", "weights_of", "whole",
+    "checked", "holds", "inputs_of", "number", "objective_of", "positive", "row_weights_of", "settings_of", "sizes_of",
+    "take_over", "targets_of", "validation_of", "whole",
 ]  # fmt: skip
 
 #: Optimizers with moments of their own, by name; "sgd" is the other.
@@ -92,22 +93,17 @@ def _numbers(name: str, values: Any) -> np.ndarray:
     return array
 
 
-#: Numbers that are looked at together: what is found out of each then stays in the cache.
-FINITE_BLOCK = 65_536
-
-
 def _finite(name: str, array: np.ndarray) -> np.ndarray:
-    if array.dtype.kind != "f":
-        return array
-    flat = array.reshape(-1)
-    parts = (flat[start : start + FINITE_BLOCK] for start in range(0, flat.size, FINITE_BLOCK))
-    if not all(np.isfinite(part).all() for part in parts):
+    if array.dtype.kind == "f" and not all_finite(array):
         raise ValueError(f"{name} has values that are not finite numbers in {array.dtype}")
     return array
 
 
 def inputs_of(x: Any, features: int, dtype: np.dtype, least: int = 1) -> Any:
     """Inputs as (rows, features), contiguous in the network's type; sparse ones as rows that will be so."""
+    plain = type(x) is np.ndarray and x.dtype == dtype and x.flags.c_contiguous
+    if plain and x.ndim == 2 and x.shape[1] == features and len(x) >= least:  # five times as soon found as all others
+        return _finite("x", x)
     sparse = SparseRows(x, dtype) if hasattr(x, "tocsr") else None
     array: Any = sparse if sparse is not None else _numbers("x", x)
     if len(array.shape) != 2 or array.shape[1] != features:
@@ -125,13 +121,13 @@ def targets_of(y: Any, rows: int, outputs: int, objective: Objective, dtype: np.
     """Targets as trainers want them: (rows, outputs) in the network's type, or (rows,) labels as int64."""
     array = _numbers("y", y)
     if objective.classes == "labels" and array.dtype.kind in "iub" and array.shape in ((rows,), (rows, 1)):
-        labels = array.reshape(rows)
-        if rows and not (labels.min() >= 0 and labels.max() < outputs):
+        labels = array.reshape(rows).astype(np.int64)
+        if rows and not np.maximum.reduce(labels.view(np.uint64)) < outputs:  # where what is negative is huge
             raise ValueError(
-                f"labels must be from 0 to {outputs - 1} for {outputs} outputs; they reach from {labels.min()} to "
-                f"{labels.max()}"
+                f"labels must be from 0 to {outputs - 1} for {outputs} outputs; they reach from {array.min()} to "
+                f"{array.max()}"
             )
-        return labels.astype(np.int64)
+        return labels
     if array.shape != (rows, outputs) and not (outputs == 1 and array.shape == (rows,)):
         alternative = f" or, as whole numbers, ({rows},)" if objective.classes == "labels" else ""
         raise ValueError(
@@ -147,12 +143,34 @@ def targets_of(y: Any, rows: int, outputs: int, objective: Objective, dtype: np.
     return _finite("y", result)
 
 
+def holds(given: Any, arrays: list[np.ndarray]) -> bool:
+    """Whether what a user may have set are these very arrays."""
+    return type(given) is list and len(given) == len(arrays) and all(map(is_, given, arrays))
+
+
 def weights_of(name: str, given: Any, shape: tuple[int, ...]) -> np.ndarray:
     """A weight or bias that a user set."""
     array = _numbers(name, given)
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}; got {array.shape}")
     return array
+
+
+def take_over(parameters: Any, weights: Any, biases: Any) -> None:
+    """Copy what a user set to where a network's parameters are."""
+    found = []
+    for name, given, arrays in (("weights", weights, parameters.weights), ("biases", biases, parameters.biases)):
+        if not isinstance(given, (list, tuple, np.ndarray)):
+            raise TypeError(f"{name} must be a list of arrays, one per layer, not {type(given).__name__}")
+        if len(given) != len(arrays):
+            raise ValueError(f"{name} must hold {len(arrays)} arrays, one per layer; it holds {len(given)}")
+        for i, (new, array) in enumerate(zip(given, arrays)):
+            if new is not array:
+                found.append((array, weights_of(f"{name}[{i}]", new, array.shape)))
+    with np.errstate(over="ignore"):  # beyond float32 is infinite
+        # Copies first: what was set may be views of these very arrays, such as two weights exchanged.
+        for array, values in [(array, values.astype(array.dtype)) for array, values in found]:
+            array[...] = values
 
 
 def row_weights_of(given: Any, rows: int, dtype: np.dtype) -> np.ndarray | None:
@@ -199,8 +217,31 @@ def check_course(network: Any) -> None:
         raise ValueError("schedule 'adaptive' needs early_stopping, which watches the loss")
 
 
-def settings_of(network: Any) -> tuple[list[Activation], Objective, int, dict[int, float]]:
-    """Everything of a network that can be set: activations, loss, kind of optimizer and its numbers."""
+#: What is made of a network's settings: activations, loss, kind of optimizer and its numbers.
+Settings = tuple[list[Activation], Objective, int, dict[int, float]]
+
+_given = itemgetter(
+    "activation", "output_activation", "loss", "optimizer", "learning_rate", "batch_size", "epochs", "momentum",
+    "nesterov", "weight_decay", "betas", "eps", "alpha", "max_grad_norm", "dropout", "schedule", "step_size", "gamma",
+    "power_t", "early_stopping", "tol", "n_iter_no_change",
+)  # fmt: skip
+
+
+def settings_of(network: Any) -> Settings:
+    """Everything of a network that can be set, checked unless nothing was set since the last time: looking at so many
+    numbers would take longer than a step of a small network."""
+    given = _given(vars(network))
+    before = network._kept.checked
+    if before and all(map(is_, given, before[0])):
+        settings: Settings = before[1]
+        return settings
+    settings = _checked_settings(network)
+    if not any(type(value) is list for value in given):  # which may hold something else the next time
+        network._kept.checked = given, settings
+    return settings
+
+
+def _checked_settings(network: Any) -> Settings:
     activations = activations_of(network.activation, network.output_activation, len(network.sizes) - 1)
     objective = objective_of(network.loss)
     checked("optimizer", network.optimizer, ("sgd", *ADAPTIVE))

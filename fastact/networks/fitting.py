@@ -11,6 +11,7 @@ import numpy as np
 
 from fastact.networks.checks import inputs_of, row_weights_of, settings_of, targets_of, validation_of
 from fastact.networks.dropout import Dropout
+from fastact.networks.kept import Curve
 from fastact.networks.numpy_trainer import losses_of
 from fastact.networks.plan import LastFinite, OptimizerState, Plan, asks_for_extras
 from fastact.networks.schedules import LEAST_RATE, SCHEDULES, SLOWDOWN
@@ -57,7 +58,7 @@ class Fitting:
     """A network in training."""
 
     def __init__(self, network: Any, x: Any, y: Any, wishes: Wishes) -> None:
-        activations, objective, kind, settings = settings_of(network)
+        self._settings = activations, objective, kind, settings = settings_of(network)
         x_ready = inputs_of(x, network.sizes[0], network.dtype)
         targets = targets_of(y, len(x_ready), network.sizes[-1], objective, network.dtype)
         weights = row_weights_of(wishes.sample_weight, len(x_ready), network.dtype)
@@ -77,7 +78,7 @@ class Fitting:
             network.batch_size or len(x_ready), wishes.passes or network.epochs, network._state,
             network._random if network.shuffle else None, weights, dropout,
         )  # fmt: skip
-        self._trainer, self._kept = network._trainer(plan), LastFinite(plan) if wishes.keep_finite else None
+        self._trainer, self._last_finite = network._trainer(plan), LastFinite(plan) if wishes.keep_finite else None
         self._patience = Patience(network.tol, network.n_iter_no_change) if network.early_stopping else None
         self._best: np.ndarray | None = None
         self._finite, self.stopped = True, False  # stopped: training ended because it no longer got anywhere
@@ -92,9 +93,37 @@ class Fitting:
             if before is not None:  # schedules go on, although the optimizer is another
                 network._state.epochs, network._state.slowness = before.epochs, before.slowness
         network._state.adopt(settings)
-        self._before = network.loss_curve_ if passes else np.zeros(0)
         if not passes:
-            network.validation_curve_ = np.zeros(0)
+            network.loss_curve_, network.validation_curve_ = np.zeros(0), np.zeros(0)
+        self._go_on_with_curve()
+
+    def _go_on_with_curve(self) -> None:
+        network = self.network
+        if network.loss_curve_ is not network._kept.curve.values:
+            network._kept.curve = Curve(network.loss_curve_)
+        self._curve = network._kept.curve
+        self._curve.go_on()
+
+    @property
+    def small(self) -> bool:
+        """Whether little memory is held by what could begin anew with other data."""
+        return self._trainer.small
+
+    def goes_on(self, network: Any, x: Any, y: Any) -> bool:
+        """Whether it could begin anew, because only the data are others and have the shapes of those before."""
+        settings, plan = settings_of(network), self._trainer.plan
+        if settings is not self._settings or network._state is not plan.optimizer:
+            return False
+        x = inputs_of(x, network.sizes[0], network.dtype)
+        targets = targets_of(y, len(x), network.sizes[-1], settings[1], network.dtype)
+        if not self._trainer.serves(x, targets):
+            return False
+        network._collect()
+        self.network, network._flat = network, np.ndim(y) == 1
+        self._trainer.begin(x, targets)
+        self._go_on_with_curve()
+        self._set_rate()
+        return True
 
     def run(self) -> Fitting:
         """Train."""
@@ -107,8 +136,8 @@ class Fitting:
             if self._best is not None:
                 network._parameters.flat[...] = self._best
             finite = network._parameters.finite()
-            if self._kept and not finite:
-                self._kept.restore()
+            if self._last_finite and not finite:
+                self._last_finite.restore()
         self._finite = finite
         return self
 
@@ -124,7 +153,7 @@ class Fitting:
     def _looks_on(self) -> bool:
         """Whether there is anything to be done after each epoch."""
         wishes, network = self._wishes, self.network
-        asked = wishes.callback or wishes.verbose or self._kept or self._validation or self._patience
+        asked = wishes.callback or wishes.verbose or self._last_finite or self._validation or self._patience
         return bool(asked) or network.schedule != "constant"
 
     # -- after an epoch -------------------------------------------------------------------------------
@@ -137,15 +166,15 @@ class Fitting:
         if wishes.verbose:
             self._print()
         ends = bool(wishes.callback) and self._report()
-        if self._kept:
-            self._kept.note()
+        if self._last_finite:
+            self._last_finite.note()
         if self._patience:
             ends = self._is_at_an_end(self._patience) or ends
         self._set_rate()
         return ends
 
     def _note_losses(self) -> None:
-        self.network.loss_curve_ = np.concatenate([self._before, self.losses])
+        self.network.loss_curve_ = self._curve.show(self.losses)
 
     def _validate(self) -> None:
         if self._validation is None:
@@ -204,11 +233,13 @@ class Fitting:
     def warn_of_divergence(self) -> None:
         """If training has diverged; in the name of whoever called ``fit``."""
         network = self.network
-        if not self._trainer.epoch or (self._finite and not np.isnan(network.loss_curve_[-1])):
+        if not self._trainer.epoch:
             return
-        loss = network.loss_curve_[-1]
+        loss = float(network.loss_curve_[-1])
+        if self._finite and loss == loss:
+            return
         weights = "" if self._finite else ", and weights are not finite"
-        if self._kept and network._parameters.finite():
+        if self._last_finite and network._parameters.finite():
             weights = ", and weights are back at the last epoch that left them finite"
         message = f"training diverged: the last epoch's mean loss is {loss:g}{weights}; try a lower learning_rate"
         warnings.warn(message, RuntimeWarning, stacklevel=3)

@@ -10,9 +10,20 @@ from typing import Any
 import numpy as np
 
 from fastact.catalogue import ACTIVATIONS, Activation
+from fastact.functions.offered import FUNCTIONS
 from fastact.networks import numpy_trainer
-from fastact.networks.checks import checked, inputs_of, objective_of, settings_of, sizes_of, targets_of, weights_of
+from fastact.networks.checks import (
+    checked,
+    holds,
+    inputs_of,
+    objective_of,
+    settings_of,
+    sizes_of,
+    take_over,
+    targets_of,
+)
 from fastact.networks.fitting import Fitting, Wishes
+from fastact.networks.kept import Kept
 from fastact.networks.plan import OptimizerState, Parameters, Plan, Trainer
 from fastact.networks.sparse import DENSE_ROWS, SparseRows
 from fastact.runtime.backends import backend, do_without
@@ -159,6 +170,7 @@ class MLP:
         self.schedule, self.step_size, self.gamma, self.power_t = schedule, step_size, gamma, power_t
         self.early_stopping, self.tol, self.n_iter_no_change = early_stopping, tol, n_iter_no_change
         self.dropout = dropout
+        self._kept = Kept()
         settings_of(self)
         self._random = np.random.default_rng(random_state)
         self._parameters = Parameters(self.sizes, self.dtype)
@@ -230,8 +242,13 @@ class MLP:
 
         Parameters, warnings and errors are those of :meth:`fit`; ``loss_curve_`` grows by one.
         """
-        wishes = Wishes(1, keep_finite=keep_finite, sample_weight=sample_weight)
-        Fitting(self, x, y, wishes).run().warn_of_divergence()
+        usual = sample_weight is None and not keep_finite
+        fitting = Kept.take(self._kept.fittings) if usual else None
+        if fitting is None or not fitting.goes_on(self, x, y):
+            fitting = Fitting(self, x, y, Wishes(1, keep_finite=keep_finite, sample_weight=sample_weight))
+        fitting.run().warn_of_divergence()
+        if usual:
+            self._kept.give_back(fitting)
         return self
 
     # -- use ------------------------------------------------------------------------------------------
@@ -269,12 +286,11 @@ class MLP:
         if not objective.classes:
             raise ValueError(f"a network with loss {self.loss!r} predicts no probabilities")
         if objective.classes == "logits":
-            probabilities: np.ndarray = ACTIVATIONS["sigmoid"](outputs)
-            return probabilities
-        if objective.classes == "labels":
-            with np.errstate(all="ignore"):
-                exponentials = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-                return exponentials / exponentials.sum(axis=1, keepdims=True)
+            outputs = ACTIVATIONS["sigmoid"].callable("value", self._chosen())(outputs)
+        elif objective.classes == "labels":
+            from fastact.rows import softmax  # noqa: F401  offers it
+
+            outputs = FUNCTIONS.callable("softmax", self._chosen())(outputs)
         return outputs
 
     def score(self, x: Any, y: Any) -> float:
@@ -311,7 +327,7 @@ class MLP:
             from fastact.networks import trainer
 
             try:
-                return trainer.predict(self._parameters, activations, x)
+                return trainer.predict(self._parameters, activations, x, self._kept.predictors)
             except UnavailableError as error:
                 do_without(error)
         return numpy_trainer.predict(self._parameters, activations, x)
@@ -370,33 +386,20 @@ class MLP:
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the parameters' memory: in a copy, what was a view of it is an array of its own."""
-        return {name: value for name, value in vars(self).items() if name != "_parameters"}
+        return {name: value for name, value in vars(self).items() if name not in ("_parameters", "_kept")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
+        self._kept = Kept()
         self._parameters = Parameters(self.sizes, self.dtype)
         self._collect()
 
     def _collect(self) -> None:
         """Take over weights and biases that were set, once all of them are known to fit."""
-        if sizes_of(self.sizes) != self._parameters.sizes or self.dtype != self._parameters.flat.dtype:
+        parameters = self._parameters
+        same_sizes = self.sizes == parameters.sizes or sizes_of(self.sizes) == parameters.sizes
+        if not same_sizes or self.dtype != parameters.dtype:
             raise ValueError("sizes and dtype are those of the weights and cannot be changed; make another network")
-        own = {"weights": self._parameters.weights, "biases": self._parameters.biases}
-        found = []
-        for name, arrays in own.items():
-            given = getattr(self, name)
-            if not isinstance(given, (list, tuple, np.ndarray)):
-                raise TypeError(f"{name} must be a list of arrays, one per layer, not {type(given).__name__}")
-            if len(given) != len(arrays):
-                raise ValueError(f"{name} must hold {len(arrays)} arrays, one per layer; it holds {len(given)}")
-            for i, (new, array) in enumerate(zip(given, arrays)):
-                if new is not array:
-                    found.append((array, weights_of(f"{name}[{i}]", new, array.shape)))
-        with np.errstate(over="ignore"):  # beyond float32 is infinite
-            # Copies first: what was set may be views of these very arrays, such as two weights exchanged.
-            for array, values in [(array, values.astype(self.dtype)) for array, values in found]:
-                array[...] = values
-        self.weights, self.biases = list(own["weights"]), list(own["biases"])
-
-    def __repr__(self) -> str:
-        return f"MLP({self.sizes}, loss={self.loss!r}, optimizer={self.optimizer!r}, dtype={self.dtype.name!r})"
+        if not (holds(self.weights, parameters.weights) and holds(self.biases, parameters.biases)):
+            take_over(parameters, self.weights, self.biases)
+            self.weights, self.biases = list(parameters.weights), list(parameters.biases)

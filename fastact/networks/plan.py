@@ -20,7 +20,7 @@ from fastact.networks.objectives import Objective
 from fastact.runtime.numpy_api import address
 from fastact.simd.layout import SLACK, Optimizer, Setting
 
-__all__ = ["LastFinite", "OptimizerState", "Parameters", "Plan", "Trainer", "asks_for_extras", "room"]
+__all__ = ["LastFinite", "OptimizerState", "Parameters", "Plan", "Trainer", "all_finite", "asks_for_extras", "room"]
 
 #: Seconds of work between two looks at whether the user has pressed Ctrl-C.
 SLICE = 0.05
@@ -41,6 +41,19 @@ def room(count: int, dtype: Any) -> np.ndarray:
     return result
 
 
+#: Numbers that are looked at together: what is found out of each then stays in the cache.
+FINITE_BLOCK = 65_536
+
+
+def all_finite(array: np.ndarray) -> bool:
+    """Whether all numbers are finite."""
+    if array.size <= FINITE_BLOCK:
+        return bool(np.logical_and.reduce(np.isfinite(array), axis=None))
+    flat = array.reshape(-1)
+    parts = (flat[start : start + FINITE_BLOCK] for start in range(0, flat.size, FINITE_BLOCK))
+    return all(np.logical_and.reduce(np.isfinite(part)) for part in parts)
+
+
 class Parameters:
     """All weights and biases of a network in one array, layer by layer.
 
@@ -49,7 +62,7 @@ class Parameters:
     """
 
     def __init__(self, sizes: Sequence[int], dtype: np.dtype) -> None:
-        self.sizes = list(sizes)
+        self.sizes, self.dtype = list(sizes), dtype
         shapes = list(pairwise(sizes))
         aligned = 64 // dtype.itemsize
         counts = [n for inputs, outputs in shapes for n in (inputs * outputs, outputs)]
@@ -69,7 +82,7 @@ class Parameters:
 
     def finite(self) -> bool:
         """Whether all weights and biases are; what lies between them does not matter."""
-        return all(np.isfinite(part).all() for part in (*self.stored_weights, *self.biases))
+        return all_finite(self.flat) or all(map(all_finite, (*self.stored_weights, *self.biases)))
 
 
 @dataclass
@@ -149,6 +162,8 @@ class LastFinite:
 class Trainer:
     """Where training stands. ``take(steps)`` goes on from there; ``losses`` fills up with each epoch's mean."""
 
+    small = False  # whether it can begin anew with other data, and holds little memory
+
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.rows = len(plan.x)
@@ -187,10 +202,12 @@ class Trainer:
 
     def _cut_at_nan(self, since: int) -> bool:
         """Whether the loss of an epoch since then is no number; those after it are forgotten."""
-        nan = np.isnan(self.losses[since : self.epoch])
-        if nan.any():
-            self.epoch = since + int(nan.argmax()) + 1
-        return bool(nan.any())
+        losses = self.losses[since : self.epoch]
+        lowest = float(np.minimum.reduce(losses))
+        if lowest == lowest:
+            return False
+        self.epoch = since + int(np.isnan(losses).argmax()) + 1
+        return True
 
     def run(self, progress: bool, after_epoch: Callable[[], bool] | None) -> None:
         """Take all steps, as many at a time as leave room for Ctrl-C, a progress bar and what is to be called after

@@ -14,6 +14,7 @@ from fastact.formulas.primitives import exp, log
 from fastact.layers import matmul
 from fastact.layers.blocking import workspace_bytes
 from fastact.layers.checks import is_identity
+from fastact.networks.kept import Kept
 from fastact.networks.objectives import function_ufunc, loss_ufunc, product_ufunc
 from fastact.networks.plan import Parameters, Plan, Trainer, room
 from fastact.networks.sparse import DENSE_ROWS, SparseRows
@@ -70,13 +71,12 @@ class _Network:
         parameters: Parameters,
         activations: Sequence[Activation],
         kind: str,
-        x: Any,
         batch: int,
     ) -> None:
         self.record = record
         self.table = np.zeros((len(activations), Layer.SIZE), np.int64)
-        self.dtype = x.dtype
-        self._kept: list[Any] = [x, parameters.flat]
+        self.dtype, self.name = parameters.dtype, parameters.dtype.name  # NumPy makes the name anew, in 4 us
+        self._kept: list[Any] = [parameters.flat]
         self._wanted: list[tuple[np.ndarray, int, int]] = []  # a record, a slot in it, and how many bytes it points to
         for layer, weight, bias, activation in zip(
             self.table, parameters.stored_weights, parameters.biases, activations
@@ -89,8 +89,7 @@ class _Network:
                 self.reserve(batch * len(bias), Layer.ACTIVATION, layer)
         self._fill_gemm(batch)
         self.fill(
-            LAYERS=len(activations), TABLE=self.table, ROWS=len(x), BATCH=batch, ONE=np.ones(1, self.dtype),
-            X=x if isinstance(x, np.ndarray) else 0,
+            LAYERS=len(activations), TABLE=self.table, BATCH=batch, ONE=np.ones(1, self.dtype),
             POOL=threads.pool(), DRIVE=threads.driver(), MULTIPLY_SMALL=compiled(self.dtype.name)["multiply_small"],
             MULTIPLY_BY_ROWS=compiled(self.dtype.name)["multiply_by_rows"],
         )  # fmt: skip
@@ -124,6 +123,7 @@ class _Network:
         """Memory for what has been reserved, each on a cache line and with some behind it that vectors may read."""
         sizes = [-(-(size + SLACK) // 64) * 64 for _, _, size in self._wanted]
         memory = empty((sum(sizes) + 64,), np.dtype(np.uint8))
+        self.bytes = memory.size
         starts = np.cumsum([address(memory) + -address(memory) % 64, *sizes])
         for (record, slot, _), start in zip(self._wanted, starts):
             record[slot] = start
@@ -139,7 +139,7 @@ class _Network:
             self.record[getattr(Network, name)] = value
 
     def call(self, name: str, module: str = "training") -> None:
-        entry_point(name, self.dtype.name, module)(address(self.record))
+        entry_point(name, self.name, module)(address(self.record))
 
 
 def parts_of(parameters: Parameters, rows: int, narrow: bool) -> int:
@@ -187,6 +187,24 @@ class CompiledTrainer(Trainer):
             self._fill_extras(network)
         for part in self._parts:
             part.allocate()
+        self._threads = get_num_threads()
+        held = sum(part.bytes for part in self._parts) + getattr(plan.x, "nbytes", KEPT_BYTES) + plan.y.nbytes
+        self.small = held <= KEPT_BYTES and not plan.has_extras
+
+    def serves(self, x: Any, y: np.ndarray) -> bool:
+        """Whether it could begin anew with these."""
+        plan = self.plan
+        same = type(x) is np.ndarray and (x.shape, y.shape, y.dtype) == (plan.x.shape, plan.y.shape, plan.y.dtype)
+        return same and self._threads == get_num_threads()
+
+    def begin(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Stand where training begins, with data of the shapes of those before."""
+        self.plan.x, self.plan.y = x, y
+        self.epoch = self.step = self.order_first = 0
+        self.losses[:], self.order = 0, None
+        for part in self._parts:
+            part.record[Network.X], part.record[Network.Y] = address(x), address(y)
+        self._network.record[Network.POSITION] = self._network.record[Network.EPOCH] = 0
 
     def _fill_extras(self, network: _Network) -> None:
         """What fastact.networks.extras does otherwise, or besides."""
@@ -216,7 +234,8 @@ class CompiledTrainer(Trainer):
             rows = min(BLOCK_ROWS, -(-rows // NARROW_STEP) * NARROW_STEP)
         elif parts > 1:
             rows = min(BLOCK_ROWS, rows)
-        network = _Network(record, plan.parameters, plan.activations, "with_derivative", plan.x, rows)
+        network = _Network(record, plan.parameters, plan.activations, "with_derivative", rows)
+        network.fill(ROWS=self.rows, X=plan.x if isinstance(plan.x, np.ndarray) else 0)
         if plan.dropout is not None:
             network.give_loops(plan.activations)
         outputs = plan.parameters.biases[-1].size
@@ -293,16 +312,39 @@ class CompiledTrainer(Trainer):
                 record[slot] = address(array) - first * array.strides[0]
 
 
-def predict(parameters: Parameters, activations: Sequence[Activation], x: np.ndarray) -> np.ndarray:
+class _Predictor:
+    """Outputs of a network, some rows at a time."""
+
+    def __init__(self, parameters: Parameters, activations: list[Activation], batch: int) -> None:
+        self._network = _Network(np.zeros(Network.SIZE, np.int64), parameters, activations, "value", batch)
+        self._network.allocate()
+        self._activations, self._outputs = activations, parameters.sizes[-1]
+        self.batch, self.small = batch, self._network.bytes <= KEPT_BYTES
+
+    def serves(self, activations: list[Activation], batch: int) -> bool:
+        return batch <= self.batch and activations == self._activations
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        result = empty((len(x), self._outputs), x.dtype)
+        record = self._network.record
+        record[Network.ROWS], record[Network.X], record[Network.RESULT] = len(x), address(x), address(result)
+        self._network.call("predict")
+        return result
+
+
+def predict(parameters: Parameters, activations: list[Activation], x: np.ndarray, kept: list[_Predictor]) -> np.ndarray:
     """The network's outputs, a few hundred rows at a time."""
-    batch = max(1, min(len(x), PREDICT_BATCH))
-    network = _Network(np.zeros(Network.SIZE, np.int64), parameters, activations, "value", x, batch)
-    network.allocate()
-    result = empty((len(x), parameters.biases[-1].size), x.dtype)
-    network.fill(RESULT=result)
-    network.call("predict")
+    batch, predictor = max(1, min(len(x), PREDICT_BATCH)), Kept.take(kept)
+    if predictor is None or not predictor.serves(activations, batch):
+        predictor = _Predictor(parameters, activations, batch)
+    result = predictor(x)
+    if predictor.small:
+        kept.append(predictor)
     return result
 
+
+#: Memory of a trainer or predictor that waits for the next call, at most.
+KEPT_BYTES = 1 << 20
 
 #: Rows whose activations stay in the cache.
 PREDICT_BATCH = 256
