@@ -247,13 +247,18 @@ def _resolve(record: Any) -> None:
     entry = _entries[record[Loop.INDEX]]
     while not entry.record[Loop.FUNCTION]:
         try:
-            worker = _begun(entry)
-            if worker:
-                worker.join()
-            else:
-                _compile_entry(entry)
+            _compile_in_a_thread(entry)
         except KeyboardInterrupt:  # the driver waits for an address to jump to; finish first
             interrupt = _InterruptOnReturn()  # noqa: F841
+
+
+def _compile_in_a_thread(entry: _LoopEntry) -> None:
+    """Or in this one, where no other can."""
+    worker = _begun(entry)
+    if worker:
+        worker.join()
+    else:
+        _compile_entry(entry)
 
 
 def _begun(entry: _LoopEntry) -> threading.Thread | None:
@@ -274,7 +279,10 @@ def _begun(entry: _LoopEntry) -> threading.Thread | None:
 
 class _InterruptOnReturn:
     """A local variable of a callback from C, where an exception would be printed and forgotten: it raises
-    KeyboardInterrupt again when the frame goes, after the last place where that would happen inside."""
+    KeyboardInterrupt again when the frame goes, after the last place where that would happen inside.
+
+    Other variables may go after it (Python 3.14 begins with the last), and must run no Python code then, as a thread
+    does when it goes: whoever forgets threads is told."""
 
     # The C function itself: a Python method would be a frame of its own to be interrupted in.
     __del__ = _thread.interrupt_main
