@@ -8,6 +8,8 @@ takes the same way in, through the object file, so there is one path to trust.
 from __future__ import annotations
 
 import hashlib
+import mmap
+import os
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -23,6 +25,10 @@ from fastact.runtime.notices import UnavailableError, in_one_line
 from fastact.simd.registers import host
 
 __all__ = ["assemble_object", "compiled", "load"]
+
+#: Bytes of memory to be had before anything is linked, and before anything is compiled: the loops that train a network
+#: take 150 MB, and Numba's own modules as much.
+LINKING, COMPILING = 32 << 20, 256 << 20
 
 _engines: list[Any] = []  # linked code must stay where it is for as long as the process lives
 
@@ -71,6 +77,7 @@ def load(source: str, functions: Callable[[], Any], assemble: Callable[[Any], by
     """
     with compiling:
         _check_memory()
+        _check_room(LINKING)
         key = key_of(source)
         code = object_cache.read(key)
         if code is None:
@@ -92,7 +99,19 @@ def _check_memory() -> None:
         raise UnavailableError(problem) from None
 
 
+def _check_room(size: int) -> None:
+    """LLVM ends a process in which it finds no memory: ask for all of it at once, and give it back untouched."""
+    if os.name != "posix":
+        return
+    try:
+        mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+    except (OSError, MemoryError):
+        problem = f"this process may have no {size >> 20} MB of memory more, which LLVM may need"
+        raise UnavailableError(problem) from None
+
+
 def _made(functions: Callable[[], Any], assemble: Callable[[Any], bytes]) -> bytes:
+    _check_room(COMPILING)
     try:
         return assemble(functions())
     except Exception as error:

@@ -71,6 +71,15 @@ WITHHELD = {
         "import ctypes\nif ctypes.CDLL(None).prctl(65, 1, 0, 0, 0) != 0: raise SystemExit('no prctl')",
         "the system lets this process run no code that it makes (SELinux, PR_SET_MDWE)",
     ),
+    "little_memory": (
+        """
+import resource, sys, numba.core.registry, numpy
+if sys.platform != "linux": raise SystemExit("no limit")
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (250 << 20),) * 2)
+""",
+        "this process may have no 256 MB of memory more, which LLVM may need",
+    ),
 }
 
 #: What is in the cache by then.
@@ -83,6 +92,8 @@ def without(case: str, folder: Path, cached: str, code: str, **env: str) -> tupl
     result = run(f"{WITHHELD[case][0]}\n{code}", FASTACT_CACHE_DIR=str(folder), **env)
     if "no prctl" in result.stderr:
         pytest.skip("this machine's kernel has no PR_SET_MDWE")
+    if "no limit" in result.stderr:
+        pytest.skip("this machine's processes cannot be limited in memory")
     assert result.returncode == 0, result.stderr
     return result.stdout.strip(), result.stderr
 

@@ -160,9 +160,9 @@ def test_200_interrupts_at_random_moments() -> None:
     assert (done.stdout, done.stderr) == ("right\n", "")
 
 
-@pytest.mark.parametrize("megabytes", [700, 1000, 1500, 3000])
+@pytest.mark.parametrize("megabytes", [100, 200, *range(300, 1000, 50), 1500, 3000])
 def test_little_memory(megabytes: int, tmp_path: Path) -> None:
-    """Right, or a MemoryError, or NumPy's own failure to be imported; never a crash."""
+    """Right, or an error of Python's; never a crash."""
     code = f"""
 import resource
 resource.setrlimit(resource.RLIMIT_AS, ({megabytes} << 20,) * 2)
@@ -173,8 +173,10 @@ try:
 except (MemoryError, ImportError, OSError):
     pass
 """
-    for folder in ("cold", "cold"):  # and warm, the second time
-        assert run(code, FASTACT_CACHE_DIR=str(tmp_path / folder), OPENBLAS_NUM_THREADS="1").returncode in (0, 1)
+    unlimited = code.replace("resource.setrlimit", "lambda *_: ")
+    for turn in (code, code, unlimited, code):  # on a cold cache, on one half warm perhaps, and on a warm one
+        done = run(turn, FASTACT_CACHE_DIR=str(tmp_path), OPENBLAS_NUM_THREADS="1")
+        assert done.returncode in (0, 1), done.stderr
 
 
 @pytest.mark.parametrize("flags", [["-O"], ["-W", "error"], ["-X", "dev"], ["-B"], ["-X", "importtime"]], ids=" ".join)
@@ -260,16 +262,17 @@ def test_files_of_garbage(data: st.DataObject, tmp_path_factory: pytest.TempPath
 
 
 def test_no_thread_can_be_had(tmp_path: Path) -> None:
-    """As a user whose processes are all taken."""
+    """As a user whose processes are all taken, but who reads this user's files: Python may be among them."""
     if os.geteuid() != 0:
         pytest.skip("this machine's user cannot become another one")
     code = f"""
-import os, resource
+import ctypes, os, resource, threading
 resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
-os.setgid(65534); os.setuid(65534)
+os.setresuid(65534, 65534, 0); ctypes.CDLL(None).setfsuid(0)
+try: threading.Thread(target=print, args=["a thread"]).start()
+except RuntimeError: pass
 {ONE_EACH}
 """
-    tmp_path.chmod(0o755)
     done = run(code, FASTACT_CACHE_DIR=str(tmp_path / "cache"), OPENBLAS_NUM_THREADS="1", HOME="/nonexistent")
     assert done.stdout == "right\n", done.stderr
 
