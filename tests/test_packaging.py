@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
 
 import fastact
 from tests.processes import PATIENCE, ROOT
@@ -101,3 +104,64 @@ def test_the_source_distribution_can_be_tested(published: Published, tmp_path: P
     said = said_by(sys.executable, "-m", "pytest", "-q", "-k", QUICK, folder=tmp_path / NAME)
     assert " passed" in said.splitlines()[-1]
     assert "skipped" not in said.splitlines()[-1]
+
+
+def requirements() -> list[Requirement]:
+    """What the package needs, as its own file says."""
+    tomllib = pytest.importorskip("tomllib", reason="this machine has a Python before 3.11")
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    return [Requirement(line) for line in tomllib.loads(text)["project"]["dependencies"]]
+
+
+#: Systems, machines and Pythons, and whether there are wheels of Numba 0.66 or later for them.
+ENVIRONMENTS = [
+    ("linux", "x86_64", "cpython", "3.10", True),
+    ("linux", "x86_64", "cpython", "3.15", True),
+    ("linux", "x86_64", "cpython", "3.16", False),
+    ("linux", "aarch64", "cpython", "3.14", True),
+    ("linux", "x86_64", "pypy", "3.11", False),
+    ("linux", "i686", "cpython", "3.12", False),
+    ("linux", "x86", "cpython", "3.12", False),
+    ("linux", "armv7l", "cpython", "3.12", False),
+    ("linux", "ppc64le", "cpython", "3.12", False),
+    ("linux", "riscv64", "cpython", "3.13", False),
+    ("darwin", "arm64", "cpython", "3.10", True),
+    ("darwin", "arm64", "cpython", "3.15", True),
+    ("darwin", "x86_64", "cpython", "3.12", False),
+    ("win32", "AMD64", "cpython", "3.10", True),
+    ("win32", "AMD64", "cpython", "3.15", True),
+    ("win32", "AMD64", "pypy", "3.11", False),
+    ("win32", "x86", "cpython", "3.12", False),
+    ("win32", "ARM64", "cpython", "3.11", False),
+    ("win32", "ARM64", "cpython", "3.12", True),
+    ("win32", "ARM64", "cpython", "3.14", True),
+    ("win32", "ARM64", "cpython", "3.15", False),
+    ("freebsd14", "amd64", "cpython", "3.12", False),
+    ("emscripten", "wasm32", "cpython", "3.13", False),
+]
+
+
+@pytest.mark.parametrize(("system", "machine", "implementation", "python", "wheels"), ENVIRONMENTS)
+def test_numba_is_wished_for_where_there_are_wheels(
+    system: str, machine: str, implementation: str, python: str, wheels: bool
+) -> None:
+    names = {"cpython": "CPython", "pypy": "PyPy"}
+    environment = default_environment() | {
+        "sys_platform": system,
+        "platform_machine": machine,
+        "implementation_name": implementation,
+        "platform_python_implementation": names[implementation],
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+    }
+    needed = {wish.name for wish in requirements() if wish.marker is None or wish.marker.evaluate(environment)}
+    assert ("numba" in needed) == wheels
+    assert "numpy" in needed
+
+
+def test_the_readme_says_how_to_install_it_without_numba() -> None:
+    """With everything else that it needs."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    command = re.search(r"pip install --no-deps \. && python -m pip install (.*)", readme)
+    assert command is not None
+    assert set(command[1].split()) == {wish.name for wish in requirements()} - {"numba"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sysconfig
 from functools import cache
 from importlib.util import find_spec
 
@@ -28,7 +29,7 @@ def backend() -> str:
     """The backend in use, ``"numba"`` or ``"numpy"``.
 
     ``FASTACT_BACKEND`` chooses: ``auto`` (the default) takes Numba if it works here, ``numba`` insists on it,
-    ``numpy`` does without. The choice is made once, on first use; where Numba is installed and cannot be used, a
+    ``numpy`` does without. The choice is made once, on first use; where Numba is wished for and cannot be used, a
     warning says why.
 
     Raises
@@ -79,8 +80,7 @@ def _choose() -> tuple[str, str]:
         return "numba", "Numba works here"
     if wish == "numba":
         raise ImportError(f"FASTACT_BACKEND=numba, but {problem}")
-    if find_spec("numba") is not None:
-        warn_once("backend", f"NumPy computes, which is slower, because {problem}")
+    warn_once("backend", f"NumPy computes, which is slower, because {problem}")
     return "numpy", problem
 
 
@@ -88,6 +88,8 @@ def _problem_with_numba() -> str | None:
     """Load the driver: from the cache without Numba, or by compiling it, which shows whether Numba works."""
     if _given_up:
         return _given_up[0]
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        return "this Python is free-threaded, and nothing compiled here has been tried without its lock"
     try:
         for package, oldest in OLDEST.items():
             if find_spec(package) is None:

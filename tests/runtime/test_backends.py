@@ -71,6 +71,14 @@ WITHHELD = {
         "import ctypes\nif ctypes.CDLL(None).prctl(65, 1, 0, 0, 0) != 0: raise SystemExit('no prctl')",
         "the system lets this process run no code that it makes (SELinux, PR_SET_MDWE)",
     ),
+    "free_threaded": (
+        "import sysconfig\nsysconfig.get_config_vars()['Py_GIL_DISABLED'] = 1",
+        "this Python is free-threaded, and nothing compiled here has been tried without its lock",
+    ),
+    "not_installed": (
+        "import sys\nsys.modules['numba'] = None",
+        "numba is not installed",
+    ),
     "little_memory": (
         """
 import resource, sys, numba.core.registry, numpy
