@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["address", "numpy_functions", "refuse_subinterpreters"]
+__all__ = ["address", "numpy_functions", "reaches_python", "refuse_subinterpreters"]
 
 #: Places in ``_UFUNC_API``.
 FROM_FUNCTION_AND_DATA, REGISTER_LOOP_FOR_TYPE, FROM_FUNCTION_DATA_AND_SIGNATURE = 1, 2, 31
@@ -25,11 +25,18 @@ def numpy_functions(capsule: str) -> Any:
     return ctypes.cast(pointer(getattr(umath, capsule), None), ctypes.POINTER(ctypes.c_void_p))
 
 
+def reaches_python() -> bool:
+    """Whether ctypes leads to Python's own C interface, as it does not in PyPy."""
+    return hasattr(ctypes, "pythonapi")
+
+
 def refuse_subinterpreters() -> None:
     """Raise ImportError elsewhere than in Python's main interpreter.
 
     It is there that ctypes calls Python functions back; another interpreter's call would wait for it for ever.
     """
+    if not reaches_python():
+        return
     current, main = ctypes.pythonapi.PyInterpreterState_Get, ctypes.pythonapi.PyInterpreterState_Main
     current.restype = main.restype = ctypes.c_void_p
     if current() != main():
@@ -44,4 +51,5 @@ def address(array: np.ndarray) -> int:
     return _pointer_at(id(array) + _HEAD).value or 0
 
 
-_pointer_at, _HEAD = ctypes.c_void_p.from_address, object.__basicsize__
+# PyPy's objects have no size; nor does anything compiled ask there where they are.
+_pointer_at, _HEAD = ctypes.c_void_p.from_address, getattr(object, "__basicsize__", 0)

@@ -20,7 +20,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -35,9 +35,11 @@ from fastact.runtime.numpy_api import (
     FROM_FUNCTION_DATA_AND_SIGNATURE,
     REGISTER_LOOP_FOR_TYPE,
     numpy_functions,
+    reaches_python,
     refuse_subinterpreters,
 )
 from fastact.simd.layout import Loop
+from fastact.ufuncs.plain import PlainFunction
 
 __all__ = ["STORAGES", "Definition", "make_ufunc", "pickled_as"]
 
@@ -106,6 +108,9 @@ _records: dict[np.ufunc, np.ndarray] = {}  # likewise
 
 def make_ufunc(definition: Definition, backend: str) -> np.ufunc:
     """A ufunc of that definition, computed by ``"numba"`` or ``"numpy"``."""
+    if not reaches_python():
+        function = numpy_function(definition.name, definition.inputs, definition.results_for("float64"))
+        return cast("np.ufunc", PlainFunction(definition, function, FALLBACK_BLOCK))
     outputs = len(definition.results)
     count = len(STORAGES)
     operands = len(definition.inputs) + outputs
@@ -141,7 +146,7 @@ def make_ufunc(definition: Definition, backend: str) -> np.ufunc:
     return ufunc
 
 
-_origins: dict[np.ufunc, tuple[Callable[..., np.ufunc], tuple[Any, ...]]] = {}
+_origins: dict[Any, tuple[Callable[..., Any], tuple[Any, ...]]] = {}
 _by_name: Callable[[np.ufunc], Any] = copyreg.dispatch_table[np.ufunc]  # NumPy's way to pickle them
 
 
@@ -152,6 +157,7 @@ def pickled_as(ufunc: np.ufunc, make: Callable[..., np.ufunc], *arguments: Any) 
 
 
 copyreg.pickle(np.ufunc, lambda ufunc: _origins.get(ufunc) or _by_name(ufunc))
+copyreg.pickle(PlainFunction, _origins.__getitem__)
 
 
 def make_generalized(name: str, signature: str, dtype: np.dtype, loop: int, record: np.ndarray) -> np.ufunc:
@@ -331,9 +337,14 @@ def set_thresholds(record: np.ndarray, definition: Definition, storage: str) -> 
 
 # -- the fallback ---------------------------------------------------------------------------------
 
-_memory = ctypes.pythonapi.PyMemoryView_FromMemory
-_memory.restype, _memory.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int]
 _WRITABLE = 0x200  # PyBUF_WRITE
+
+
+@cache
+def _memory_view() -> Callable[[int, int, int], memoryview]:
+    view: Any = ctypes.pythonapi.PyMemoryView_FromMemory
+    view.restype, view.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int]
+    return view
 
 
 def _operand(address: int, size: int, stride: int, storage: str) -> np.ndarray:
@@ -341,7 +352,7 @@ def _operand(address: int, size: int, stride: int, storage: str) -> np.ndarray:
     dtype = np.dtype(storage)
     span = (size - 1) * stride
     low = address + min(span, 0)
-    memory = _memory(low, abs(span) + dtype.itemsize, _WRITABLE)
+    memory = _memory_view()(low, abs(span) + dtype.itemsize, _WRITABLE)
     return np.ndarray((size,), dtype, memory, address - low, (stride,))
 
 
