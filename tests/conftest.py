@@ -35,6 +35,8 @@ __all__ = [
 Network = Any  # a class: fastact.MLP or fastact.fallback.MLP
 
 BACKENDS = ["fallback"] if fastact.backend() == "numpy" else ["compiled", "fallback"]
+if BACKENDS == ["fallback"]:
+    os.environ["FASTACT_BACKEND"] = "numpy"  # as it is meant: programs that tests start need not be warned
 
 #: Activations all of whose parameters have defaults.
 WITHOUT_REQUIRED = [entry.name for entry in ACTIVATIONS.values() if REQUIRED not in entry.parameters.values()]
