@@ -7,11 +7,13 @@ takes the same way in, through the object file, so there is one path to trust.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import hashlib
 import mmap
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -110,10 +112,22 @@ def _check_room(size: int) -> None:
         raise UnavailableError(problem) from None
 
 
+@contextlib.contextmanager
+def _few_collections() -> Iterator[None]:
+    """Compiling makes millions of objects; to look for cycles among them as often as usual takes a tenth of it."""
+    usual = gc.get_threshold()
+    gc.set_threshold(max(usual[0], 10_000) if usual[0] else 0, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
+
+
 def _made(functions: Callable[[], Any], assemble: Callable[[Any], bytes]) -> bytes:
     _check_room(COMPILING)
     try:
-        return assemble(functions())
+        with _few_collections():
+            return assemble(functions())
     except Exception as error:
         problem = _why_nothing_compiles()
         if problem is None:  # it is these functions that cannot be compiled
