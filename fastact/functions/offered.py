@@ -13,6 +13,8 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from fastact.containers.calls import hand_over
+from fastact.containers.recognition import ContainedError
 from fastact.functions.homes import home
 from fastact.runtime.backends import backend as backend_in_use
 from fastact.runtime.backends import do_without
@@ -60,6 +62,9 @@ def _bind(function: Callable[..., Any], backend: str) -> Callable[..., Any]:
         except UnavailableError as error:
             computing = do_without(error)
             return function(computing, *arguments, **keywords)
+        except ContainedError:
+            pass  # what else may be raised has nothing to do with it
+        return hand_over(FUNCTIONS.callable(function.__name__, backend), arguments, keywords)
 
     signature = inspect.signature(function)
     described: Any = bound

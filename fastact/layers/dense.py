@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastact.catalogue import Activation
+from fastact.containers.recognition import as_array
 from fastact.functions.offered import offered
 from fastact.layers import matmul
 from fastact.layers.blocking import blocking
@@ -96,9 +97,9 @@ def dense(
             return _forward_compiled(x, weight, bias, entry, out, preactivation)  # type: ignore[arg-type]
         except ValueError:
             pass  # NumPy found shapes that do not fit; what follows says so in our words
-    arrays = {"x": np.asarray(x), "weight": np.asarray(weight)}
+    arrays = {"x": as_array(x), "weight": as_array(weight)}
     if bias is not None:
-        arrays["bias"] = np.asarray(bias)
+        arrays["bias"] = as_array(bias)
     result = common_dtype(arrays)
     shape = forward_shape(arrays)
     if out is not None:
@@ -179,8 +180,8 @@ def dense_backward(
             return _backward_compiled(grad, x, weight, preactivation, entry)  # type: ignore[arg-type]
         except ValueError:
             pass  # as in dense
-    arrays = {"grad": np.asarray(grad), "x": np.asarray(x), "weight": np.asarray(weight)}
-    arrays["preactivation"] = np.asarray(preactivation)
+    arrays = {"grad": as_array(grad), "x": as_array(x), "weight": as_array(weight)}
+    arrays["preactivation"] = as_array(preactivation)
     computed = COMPUTED_IN[common_dtype(arrays).char]
     shape = forward_shape(arrays)
     for name in ("grad", "preactivation"):

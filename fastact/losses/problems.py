@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from fastact.containers.recognition import as_array
 from fastact.losses.elementwise import check_reduction
 from fastact.rows.shapes import as_floats, as_rows, can_write, normalized_axes
 from fastact.ufuncs.memory import empty
@@ -70,7 +71,7 @@ def checked(pred: Any, target: Any, reduction: str, options: Options) -> Problem
         raise TypeError(f"ignore_index must be a whole number, not {type(ignored).__name__}")
     if not 0 <= float(smoothing) <= 1:
         raise ValueError(f"label_smoothing must be from 0 to 1, not {smoothing!r}")
-    logits, target = as_floats(pred, "pred"), np.asarray(target)
+    logits, target = as_floats(pred, "pred"), as_array(target)
     if logits.ndim == 0:
         raise ValueError("pred must have an axis of classes, but it is a scalar")
     axis = _class_axis(options.axis, logits.ndim)

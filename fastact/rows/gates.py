@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastact.catalogue import ACTIVATIONS
+from fastact.containers.recognition import as_array
 from fastact.formulas.expressions import Expression, constant, substitute, variable
 from fastact.formulas.primitives import exp_times_any, maximum, product_error, quotient, where
 from fastact.functions.activations import through
@@ -172,7 +173,7 @@ def _run(ufunc: np.ufunc, inputs: Sequence[np.ndarray], outputs: Sequence[np.nda
 
 def _pair(name: str, x: Any, gate: Any) -> tuple[np.ndarray, np.ndarray]:
     """Both halves, given as arrays of their own."""
-    a, b = np.asarray(x), np.asarray(gate)
+    a, b = as_array(x), as_array(gate)
     check_real("x", a.dtype)
     check_real("gate", b.dtype)
     if a.shape != b.shape:
@@ -188,7 +189,7 @@ def _value(backend: str, name: str, x: Any, axis: int, gate: Any, out: Any) -> A
             check_target("out", out, a.shape, dtype)
         size = a.size * dtype.itemsize if out is None else 0
         return from_kept(size, _ufunc(name, False, backend), a, b, out=out)
-    x = np.asarray(x)
+    x = as_array(x)
     check_real("x", x.dtype)
     dtype = x.dtype if x.dtype in FLOATS else result_dtype(x)
     first, second = _halves(name, x, axis)
@@ -214,7 +215,7 @@ def _backward(backend: str, name: str, grad: Any, x: Any, axis: int, gate: Any, 
         _check_gradient(name, grad, a.shape)
         size = a.size * dtype.itemsize if out is None else 0
         return from_kept(size, _ufunc(name, True, backend), grad, a, b, out=outs)
-    grad, x = as_operand("grad", grad), np.asarray(x)
+    grad, x = as_operand("grad", grad), as_array(x)
     check_real("x", x.dtype)
     dtype = result_dtype(grad, x)
     first, second = _halves(name, x, axis)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fastact.containers.recognition import as_array
 from fastact.ufuncs.memory import empty
 from fastact.ufuncs.operands import check_real
 from fastact.ufuncs.targets import check_target, written
@@ -29,7 +30,7 @@ def engine(backend: str) -> Any:
 
 def as_floats(x: Any, name: str = "x", dtype: Any = None) -> np.ndarray:
     """An array of float16, float32 or float64; integers and bools become float64, unless a dtype is given."""
-    array = np.asarray(x)
+    array = as_array(x)
     check_real(name, array.dtype)
     if dtype is not None:
         wanted = np.dtype(dtype)
@@ -153,7 +154,7 @@ def masked(x: np.ndarray, where: Any) -> np.ndarray:
     """x with minus infinity where an element does not count."""
     if where is None or where is True:
         return x
-    mask = np.asarray(where)
+    mask = as_array(where)
     if mask.dtype != bool:
         raise TypeError(f"where must be truth values, not {mask.dtype}")
     try:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastact.containers.recognition import as_array
 from fastact.functions.offered import offered
 from fastact.rows.shapes import as_floats, as_rows, engine, masked, normalized_axes
 from fastact.ufuncs.targets import check_target
@@ -114,7 +115,7 @@ def logmeanexp(
     """
     array = as_floats(x)
     axes = normalized_axes(axis, array.ndim)
-    counted = np.ones((1,) * array.ndim) if where is None else np.asarray(where)
+    counted = np.ones((1,) * array.ndim) if where is None else as_array(where)
     array = masked(array, where)
     number = np.broadcast_to(counted, array.shape).sum(axis=axes if array.ndim else None, keepdims=True)
     result = np.where(number == 0, np.nan, _log_of_sum(backend, array, axes, number))

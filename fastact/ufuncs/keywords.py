@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastact.containers.recognition import as_summable
 from fastact.runtime.backends import HOMES
 from fastact.ufuncs import nested
 from fastact.ufuncs.nested import broadcast_axes
@@ -159,7 +160,7 @@ def _refuse(approximate: Any, options: Mapping[Any, Any]) -> None:
 def _sum_to(gradient: Any, parameter: Any) -> Any:
     """Sum over the axes along which a parameter was broadcast."""
     shape = np.shape(parameter)
-    gradient = np.asarray(gradient)
+    gradient = as_summable(gradient)
     axes = broadcast_axes(shape, gradient.shape)
     if not axes:
         return gradient[()]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastact.containers.recognition import handler_of
 from fastact.runtime.notices import UnavailableError
 from fastact.ufuncs.memory import empty_like
 from fastact.ufuncs.nested import fits
@@ -27,9 +28,9 @@ class LearnedBackward:
         grad, x, parameter = operands
         if type(x) is not np.ndarray or type(grad) is not np.ndarray or x.dtype not in FLOATS:
             return NotImplemented
-        if not isinstance(
-            parameter, np.ndarray
-        ):  # a number of Python's takes the type of x, one of NumPy's has its own
+        if handler_of(type(parameter)) is not None:
+            return NotImplemented
+        if type(parameter) is not np.ndarray:  # a number of Python's takes the type of x, one of NumPy's has its own
             parameter = np.asarray(parameter, x.dtype if isinstance(parameter, (bool, int, float)) else None)
         if not x.dtype == grad.dtype == parameter.dtype or grad.shape != x.shape:
             return NotImplemented

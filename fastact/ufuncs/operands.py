@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from fastact.containers.recognition import as_array
+
 __all__ = ["as_operand", "broadcasts", "check_not_negative", "check_real", "result_dtype"]
 
 
@@ -36,7 +38,7 @@ def as_operand(name: str, given: Any) -> Any:
     """An array of real numbers; or a number of Python's, which takes the type of what it meets."""
     if isinstance(given, (bool, int, float)):
         return given
-    array = np.asarray(given)
+    array = as_array(given)
     check_real(name, array.dtype)
     return array
 

@@ -1,0 +1,55 @@
+"""What is no plain array, and who knows what to do with it."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+__all__ = ["ContainedError", "as_array", "as_summable", "handler_of"]
+
+#: The module of this room that takes a class apart, by the class's package and name. Those that may hold others come
+#: first: of several kinds in one call, the first is taken apart, and the call with what was inside comes here again.
+HANDLERS = {
+    ("numpy", "MaskedArray"): "masked",
+}
+
+#: For arrays of any other class that NumPy's ufuncs give back as they came.
+WRAPPED = "wrapped"
+
+ORDER = [*dict.fromkeys(HANDLERS.values()), WRAPPED]
+
+
+class ContainedError(Exception):
+    """An argument is no plain array. Raised before anything has been computed; the public function catches it, and has
+    the call handed over."""
+
+
+@cache
+def handler_of(kind: Any) -> str | None:
+    """Who takes such an object apart; None for arrays, and for what NumPy makes arrays of.
+
+    A class is known by its name, so that no library is imported to compare it with.
+    """
+    if kind is np.ndarray:
+        return None
+    for base in kind.__mro__:
+        handler = HANDLERS.get((base.__module__.partition(".")[0], base.__name__))
+        if handler is not None:
+            return handler
+    return WRAPPED if hasattr(kind, "__array_wrap__") and not issubclass(kind, np.generic) else None
+
+
+def as_array(given: Any) -> np.ndarray:
+    """An array of what a function was given. For plain arrays, in a third of the time that NumPy takes."""
+    if type(given) is np.ndarray:
+        return given
+    if handler_of(type(given)) is not None:
+        raise ContainedError
+    return np.asarray(given)
+
+
+def as_summable(given: Any) -> Any:
+    """Something with NumPy's ``sum``: what is masked counts for nothing, what is lazy stays lazy."""
+    return np.ma.filled(given, 0) if handler_of(type(given)) == "masked" else np.asarray(given)
