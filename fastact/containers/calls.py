@@ -81,7 +81,7 @@ class Call(NamedTuple):
 
     def held(self, handler: str) -> dict[str, Any]:
         """The arguments that are of a handler's kind. ``out`` is looked after by itself."""
-        return {n: value for n, value in self.given.items() if n != "out" and handler_of(type(value)) == handler}
+        return {n: value for n, value in self.given.items() if n != "out" and handler_of(value) == handler}
 
     def leading(self, names: Iterable[str]) -> str:
         """Whose labels the result takes."""
@@ -120,6 +120,6 @@ def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]
 def hand_over(function: Callable[..., Any], arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
     """The result of a call with an argument that is no plain array."""
     given = inspect.signature(function).bind(*arguments, **keywords).arguments
-    found = {handler_of(type(value)) for name, value in given.items() if name != "out"}
+    found = {handler_of(value) for name, value in given.items() if name != "out"}
     handler = next(handler for handler in ORDER if handler in found)
     return import_module(f"fastact.containers.{handler}").hand_over(Call(function, given))

@@ -12,6 +12,10 @@ __all__ = ["ContainedError", "as_array", "as_summable", "handler_of"]
 #: The module of this room that takes a class apart, by the class's package and name. Those that may hold others come
 #: first: of several kinds in one call, the first is taken apart, and the call with what was inside comes here again.
 HANDLERS = {
+    ("xarray", "DataArray"): "xarrays",
+    ("pandas", "DataFrame"): "frames",
+    ("pandas", "Series"): "frames",
+    ("polars", "Series"): "series",
     ("numpy", "MaskedArray"): "masked",
 }
 
@@ -26,12 +30,15 @@ class ContainedError(Exception):
     the call handed over."""
 
 
-@cache
-def handler_of(kind: Any) -> str | None:
-    """Who takes such an object apart; None for arrays, and for what NumPy makes arrays of.
+def handler_of(given: Any) -> str | None:
+    """Who takes an object apart; None for arrays, and for what NumPy makes arrays of."""
+    kind: Any = type(given)
+    return _handler_of(kind)
 
-    A class is known by its name, so that no library is imported to compare it with.
-    """
+
+@cache
+def _handler_of(kind: Any) -> str | None:
+    """A class is known by its name, so that no library is imported to compare it with."""
     if kind is np.ndarray:
         return None
     for base in kind.__mro__:
@@ -45,11 +52,11 @@ def as_array(given: Any) -> np.ndarray:
     """An array of what a function was given. For plain arrays, in a third of the time that NumPy takes."""
     if type(given) is np.ndarray:
         return given
-    if handler_of(type(given)) is not None:
+    if handler_of(given) is not None:
         raise ContainedError
     return np.asarray(given)
 
 
 def as_summable(given: Any) -> Any:
     """Something with NumPy's ``sum``: what is masked counts for nothing, what is lazy stays lazy."""
-    return np.ma.filled(given, 0) if handler_of(type(given)) == "masked" else np.asarray(given)
+    return np.ma.filled(given, 0) if handler_of(given) == "masked" else np.asarray(given)

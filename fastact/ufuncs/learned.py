@@ -28,7 +28,7 @@ class LearnedBackward:
         grad, x, parameter = operands
         if type(x) is not np.ndarray or type(grad) is not np.ndarray or x.dtype not in FLOATS:
             return NotImplemented
-        if handler_of(type(parameter)) is not None:
+        if handler_of(parameter) is not None:
             return NotImplemented
         if type(parameter) is not np.ndarray:  # a number of Python's takes the type of x, one of NumPy's has its own
             parameter = np.asarray(parameter, x.dtype if isinstance(parameter, (bool, int, float)) else None)
