@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ContainedError", "as_array", "as_summable", "handler_of"]
+__all__ = ["ContainedError", "as_array", "as_summable", "handler_of", "is_bfloat16"]
 
 #: The module of this room that takes a class apart, by the class's package and name. Those that may hold others come
 #: first: of several kinds in one call, the first is taken apart, and the call with what was inside comes here again.
@@ -22,7 +22,10 @@ HANDLERS = {
 #: For arrays of any other class that NumPy's ufuncs give back as they came.
 WRAPPED = "wrapped"
 
-ORDER = [*dict.fromkeys(HANDLERS.values()), WRAPPED]
+#: For plain arrays of bfloat16.
+NARROW = "narrow"
+
+ORDER = [*dict.fromkeys(HANDLERS.values()), WRAPPED, NARROW]
 
 
 class ContainedError(Exception):
@@ -33,7 +36,8 @@ class ContainedError(Exception):
 def handler_of(given: Any) -> str | None:
     """Who takes an object apart; None for arrays, and for what NumPy makes arrays of."""
     kind: Any = type(given)
-    return _handler_of(kind)
+    handler = _handler_of(kind)
+    return NARROW if handler is None and is_bfloat16(getattr(given, "dtype", None)) else handler
 
 
 @cache
@@ -46,6 +50,11 @@ def _handler_of(kind: Any) -> str | None:
         if handler is not None:
             return handler
     return WRAPPED if hasattr(kind, "__array_wrap__") and not issubclass(kind, np.generic) else None
+
+
+def is_bfloat16(dtype: Any) -> bool:
+    """Whether it is ml_dtypes' dtype, which need not be installed."""
+    return isinstance(dtype, np.dtype) and dtype.kind == "V" and dtype.name == "bfloat16"
 
 
 def as_array(given: Any) -> np.ndarray:

@@ -19,7 +19,7 @@ from fastact.runtime.backends import HOMES
 from fastact.ufuncs import nested
 from fastact.ufuncs.nested import broadcast_axes
 from fastact.ufuncs.shortcut import with_shortcut
-from fastact.ufuncs.ufunc import STORAGES, Definition, records_of
+from fastact.ufuncs.ufunc import STORAGES, Definition, bfloat16, records_of
 
 __all__ = ["REQUIRED", "Call", "with_keywords"]
 
@@ -58,8 +58,11 @@ def with_keywords(call: Call, backend: str) -> Callable[..., Any]:
     if call.usual:
         body += _usual(list(defaults), call.usual, namespace, arrays)
     body += _fitting(list(defaults), namespace, arrays)
+    plain = _narrow(list(defaults), namespace)
     if defaults and backend == "numba" and len(definition.results) == 1:
-        body += _nested(ufunc, namespace, names)
+        plain += _nested(namespace, ufunc, names)
+    if defaults and plain:
+        body += ["if _type(x) is _array:", *(f"    {line}" for line in plain)]
     apply = f"_ufunc({', '.join(names)}, **keywords)"
     if call.learned:
         if backend == "numba":
@@ -100,7 +103,7 @@ def _train(trained: Callable[..., Any], namespace: dict[str, Any], names: list[s
 def _draw(x: Any, lower: Any, upper: Any, rng: Any) -> Any:
     """Numbers between the bounds, one per element of x and in its dtype."""
     x = np.asanyarray(x)
-    dtype = x.dtype if x.dtype.kind == "f" else np.dtype(float)
+    dtype = x.dtype if x.dtype.kind == "f" or x.dtype == bfloat16() else np.dtype(float)
     return np.random.default_rng(rng).uniform(lower, upper, x.shape).astype(dtype)
 
 
@@ -122,18 +125,29 @@ def _fitting(parameters: list[str], namespace: dict[str, Any], arrays: list[str]
 def _fit(parameter: float, arrays: tuple[Any, ...]) -> Any:
     """The parameter in the dtype that a call with these arrays has, unless that is wide."""
     dtypes = {getattr(array, "dtype", np.dtype(float)) for array in arrays}
+    if not all(isinstance(dtype, np.dtype) for dtype in dtypes):  # pandas and polars have others
+        return parameter
     if len(dtypes) > 1 or any(dtype.itemsize >= 8 or dtype.kind not in "fV" for dtype in dtypes):
         return parameter
     with np.errstate(over="ignore"):
         return dtypes.pop().type(parameter)
 
 
-def _nested(ufunc: np.ufunc, namespace: dict[str, Any], names: list[str]) -> list[str]:
+def _narrow(parameters: list[str], namespace: dict[str, Any]) -> list[str]:
+    """Numbers of Python's take the dtype of arrays; bfloat16, which NumPy knows nothing of, would become float32."""
+    if bfloat16() is None:
+        return []
+    namespace |= {"_bfloat16": bfloat16(), "_float": float, "_type": type, "_array": np.ndarray}
+    narrowed = (f"    if _type({name}) in (_float, int): {name} = _bfloat16.type({name})" for name in parameters)
+    return ["if x.dtype is _bfloat16:", *narrowed]
+
+
+def _nested(namespace: dict[str, Any], ufunc: np.ufunc, names: list[str]) -> list[str]:
     """Large arrays with a parameter per row or channel: all rows in one compiled call."""
     namespace |= {"_records": records_of(ufunc), "_storages": STORAGES, "_array": np.ndarray, "_type": type}
     namespace["_nested"] = nested
     return [
-        "if _type(x) is _array and x.size >= _nested.LARGE:",
+        "if x.size >= _nested.LARGE:",
         f"    _result = _nested.run_nested(_records, _storages, ({', '.join(names)},), keywords)",
         "    if _result is not NotImplemented: return _result",
     ]

@@ -7,15 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from fastact.containers.recognition import as_array
+from fastact.containers.recognition import ContainedError, as_array, is_bfloat16
 
 __all__ = ["as_operand", "broadcasts", "check_not_negative", "check_real", "result_dtype"]
 
 
 def check_real(name: str, dtype: np.dtype) -> None:
-    """Raise TypeError unless numbers of that dtype are real and no wider than float64."""
-    if dtype.kind not in "biuf" or dtype.itemsize > 8:
-        raise TypeError(f"{name} must be real numbers of up to 64 bits, not {dtype}")
+    """Raise TypeError unless numbers of that dtype are real."""
+    if dtype.kind not in "biuf":
+        if is_bfloat16(dtype):
+            raise ContainedError
+        raise TypeError(f"{name} must be real numbers, not {dtype}")
 
 
 def check_not_negative(name: str, number: Any) -> None:

@@ -28,6 +28,15 @@ class Case(NamedTuple):
     def call(self, home: Any, wrap: Callable[[np.ndarray], Any] = lambda array: array) -> Any:
         return getattr(home, self.name)(*map(wrap, self.arrays), **self.rest)
 
+    def in_dtype(self, dtype: Any) -> Case:
+        """The same with all arrays of numbers in another dtype."""
+
+        def changed(value: Any) -> Any:
+            return value.astype(dtype) if isinstance(value, np.ndarray) and value.dtype.kind in "fV" else value
+
+        rest = {name: changed(value) for name, value in self.rest.items()}
+        return self._replace(arrays=tuple(map(changed, self.arrays)), rest=rest)
+
     def row(self) -> Case:
         """The same of one row."""
         rest = {

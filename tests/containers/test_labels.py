@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 import xarray as xr
 
-from tests.conftest import offered
+from fastact.catalogue import ACTIVATIONS
+from tests.conftest import callable_of, offered
 from tests.containers.cells import BIAS, LABELS, WEIGHT, X
 from tests.containers.reference import same_masked
 
@@ -105,6 +106,15 @@ def test_lazily_labelled_and_masked_within(backend: str) -> None:
         np.ma.array([[0.5, 0.5], [0, 1]], mask=[[0, 0], [1, 0]]),
     )
     assert offered("mse_loss", backend)(masked, FRAME) == 0
+
+
+def test_large_parameters(backend: str) -> None:
+    """Other libraries' dtypes are no dtypes of NumPy's."""
+    for x in (pl.Series([-1.0, 1.0]), pd.Series([-1.0, 1.0], dtype="Float64"), FRAME.iloc[:, 0]):
+        result = callable_of(ACTIVATIONS["leaky_relu"], "value", backend)(x, 1e9)
+        assert type(result) is type(x)
+        values = np.asarray(x, float)
+        assert np.allclose(np.asarray(result, float), np.where(values > 0, values, 1e9 * values))
 
 
 def test_words_for_what_is_refused(backend: str) -> None:

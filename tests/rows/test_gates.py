@@ -164,7 +164,7 @@ def test_errors_come_before_anything_is_written(gate: Gate, gradient: Gate) -> N
     assert (dx == 7).all()
     with pytest.raises(ValueError, match="whose size must be even; it is 5"):
         gate(sample(4, 5))
-    with pytest.raises(TypeError, match="grad must be real numbers of up to 64 bits, not datetime64"):
+    with pytest.raises(TypeError, match="grad must be real numbers, not datetime64"):
         gradient(np.zeros(3, "M8[s]"), x)
     for axis in (1.0, None, True, "0", (0,)):
         with pytest.raises(TypeError, match="axis must be an integer, not "):
