@@ -17,9 +17,11 @@ BFLOAT16: Any = np.dtype(ml_dtypes.bfloat16)
 NARROW = X.astype(BFLOAT16)
 
 
-@pytest.mark.parametrize(
-    "case", [case for case in CASES if case.name != "rrelu"], ids=lambda case: f"{case.family}-{case}"
-)
+#: Those with numbers that bfloat16 has none of are tested below.
+EXACT = [case for case in CASES if case.name not in ("leaky_relu", "rrelu")]
+
+
+@pytest.mark.parametrize("case", EXACT, ids=lambda case: f"{case.family}-{case}")
 def test_cell(case: Case, backend: str) -> None:
     home = fastact.fallback if backend == "fallback" else fastact
     narrow = case.in_dtype(BFLOAT16)
@@ -36,7 +38,7 @@ def test_parameters_of_python(name: str, kind: str, backend: str) -> None:
     """They take the dtype of the arrays, as they do beside every other dtype."""
     function = callable_of(ACTIVATIONS[name], kind, backend)
     given = (NARROW, NARROW) if kind == "backward" else (NARROW,)
-    parameters = {name: value for name, value in zip(ACTIVATIONS[name].parameters, (0.3, 2))}
+    parameters = dict(zip(ACTIVATIONS[name].parameters, (0.3, 2)))
     results = function(*given, **parameters)
     rounded = {name: BFLOAT16.type(value) for name, value in parameters.items()}
     expected = function(*given, **rounded)
