@@ -16,6 +16,7 @@ HANDLERS = {
     ("pandas", "DataFrame"): "frames",
     ("pandas", "Series"): "frames",
     ("polars", "Series"): "series",
+    ("dask", "Array"): "lazy",
     ("numpy", "MaskedArray"): "masked",
 }
 
@@ -68,4 +69,7 @@ def as_array(given: Any) -> np.ndarray:
 
 def as_summable(given: Any) -> Any:
     """Something with NumPy's ``sum``: what is masked counts for nothing, what is lazy stays lazy."""
-    return np.ma.filled(given, 0) if handler_of(given) == "masked" else np.asarray(given)
+    handler = handler_of(given)
+    if handler == "xarrays":
+        return as_summable(given.data)
+    return given if handler == "lazy" else np.ma.filled(given, 0) if handler == "masked" else np.asarray(given)

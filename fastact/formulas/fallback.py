@@ -11,7 +11,7 @@ from fastact.formulas.expressions import Expression, lower
 from fastact.formulas.primitives import NUMPY_FORMULAS, NUMPY_NAMES
 from fastact.formulas.text import Writer, function_text
 
-__all__ = ["numpy_function", "numpy_source"]
+__all__ = ["numpy_function", "numpy_source", "two_differences"]
 
 
 def numpy_source(name: str, inputs: list[str], results: tuple[Expression, ...]) -> str:
@@ -32,3 +32,11 @@ def numpy_function(name: str, inputs: list[str], results: tuple[Expression, ...]
 def leading_bits(x: Any) -> Any:
     """x with its last 27 bits cleared: half of the significand, whose product with another half is exact."""
     return (np.asarray(x, np.float64).view(np.int64) & -(1 << 27)).view(np.float64)
+
+
+def two_differences(x: np.ndarray, maximum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """x - maximum, and what its rounding lacks (D. E. Knuth, TAOCP 2, 4.2.2): exp would multiply that by its size."""
+    difference = x - maximum
+    part = difference - x
+    low = (x - (difference - part)) - (maximum + part)
+    return difference, np.where(np.isfinite(low), low, 0.0)

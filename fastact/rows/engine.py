@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastact.formulas.fallback import two_differences
 from fastact.rows import direct
-from fastact.rows.fallback import two_differences
 from fastact.rows.formulas import HUGE
 from fastact.runtime import threads
 from fastact.runtime.control import get_num_threads

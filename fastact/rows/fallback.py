@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from fastact.formulas.fallback import two_differences
+
 __all__ = ["apply", "apply_plain", "statistics"]
 
 #: Elements computed at a time, so that temporaries stay in the cache.
@@ -29,14 +31,6 @@ def _blocks(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
 def _sum(x: np.ndarray) -> np.ndarray:
     """Along the axis, in the widest type there is: between rows NumPy adds one by one, and loses a bit in each."""
     return x.sum(axis=1, keepdims=True, dtype=np.longdouble).astype(np.float64)
-
-
-def two_differences(x: np.ndarray, maximum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """x - maximum, and what its rounding lacks (D. E. Knuth, TAOCP 2, 4.2.2): exp would multiply that by its size."""
-    difference = x - maximum
-    part = difference - x
-    low = (x - (difference - part)) - (maximum + part)
-    return difference, np.where(np.isfinite(low), low, 0.0)
 
 
 def _exponentials(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

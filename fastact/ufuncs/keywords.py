@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastact.containers.recognition import as_summable
+from fastact.containers.blocks import uniform
+from fastact.containers.recognition import as_summable, handler_of
 from fastact.runtime.backends import HOMES
 from fastact.ufuncs import nested
 from fastact.ufuncs.nested import broadcast_axes
@@ -102,6 +103,8 @@ def _train(trained: Callable[..., Any], namespace: dict[str, Any], names: list[s
 
 def _draw(x: Any, lower: Any, upper: Any, rng: Any) -> Any:
     """Numbers between the bounds, one per element of x and in its dtype."""
+    if handler_of(x) == "lazy":
+        return uniform(x, lower, upper, rng)
     x = np.asanyarray(x)
     dtype = x.dtype if x.dtype.kind == "f" or x.dtype == bfloat16() else np.dtype(float)
     return np.random.default_rng(rng).uniform(lower, upper, x.shape).astype(dtype)

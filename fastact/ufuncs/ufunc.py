@@ -24,6 +24,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from fastact.containers import pairs
 from fastact.formulas.expressions import Expression, constant, of_vectors, substitute
 from fastact.formulas.fallback import numpy_function
 from fastact.formulas.nodes import topological
@@ -141,6 +142,8 @@ def make_ufunc(definition: Definition, backend: str) -> np.ufunc:
     inputs = len(definition.inputs)
     ufunc = _from_function_and_data()(functions, data, types, count, inputs, outputs, none, name, doc, 0)
     _records[ufunc] = records
+    if outputs > 1:
+        pairs.enter(ufunc, definition.results)
     if bfloat16():
         _register(ufunc, operands, loop, records[-1])
     return ufunc

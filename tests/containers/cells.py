@@ -133,11 +133,18 @@ def _masked(array: np.ndarray) -> Any:
     return np.ma.array(array, mask=False)
 
 
+def _lazy(array: np.ndarray) -> Any:
+    import dask.array as da
+
+    return da.from_array(array, chunks=(2, -1) if array.ndim > 1 else 2)
+
+
 class Marked(np.ndarray):
     """A subclass."""
 
 
 def _containers() -> Iterator[tuple[str, Container]]:
+    import dask.array as da
     import pandas as pd
     import polars as pl
     import xarray as xr
@@ -150,6 +157,7 @@ def _containers() -> Iterator[tuple[str, Container]]:
     yield "polars", Container(_polars, pl.Series, refused=pairs, rows=True)
     yield "matrix", Container(lambda a: a.view(np.matrix) if a.ndim > 1 else a, np.matrix)
     yield "subclass", Container(lambda a: a.view(Marked), Marked)
+    yield "Dask", Container(_lazy, da.Array)
     yield "list", Container(np.ndarray.tolist, np.ndarray)
 
 
