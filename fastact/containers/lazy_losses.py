@@ -96,7 +96,7 @@ def classes(call: Call) -> Any:
     if pred.numblocks[axis] > 1 and call.name.startswith("cross_entropy"):
         return _of_cut_rows(call, pred, target, axis)
     check_whole(call, "pred", pred, [axis])
-    labelled = _labelled(pred, target)
+    labelled = _labelled(pred, target, axis)
     weight = [] if call.given.get("weight") is None else [da.asanyarray(call.given["weight"]).rechunk(-1)]
     names = ["pred", "target", "weight"][: 2 + len(weight)]
     inputs = f"(c),{'()' if labelled else '(c)'}{',(c)' * len(weight)}"
@@ -118,8 +118,16 @@ def classes(call: Call) -> Any:
     return _reduced(losses, reduction, shares.sum(), dtype)
 
 
-def _labelled(pred: Any, target: Any) -> bool:
-    return target.dtype.kind in "iu" and target.shape != pred.shape
+def _labelled(pred: Any, target: Any, axis: int) -> bool:
+    """Whether a target is labels; or else probabilities."""
+    rows = pred.shape[:axis] + pred.shape[axis + 1 :]
+    labelled = target.dtype.kind in "iu" and target.shape != pred.shape
+    if target.shape != (rows if labelled else pred.shape):
+        raise ValueError(
+            f"target must be integer labels of shape {rows} or probabilities of shape {pred.shape}; "
+            f"it is {target.dtype} of shape {target.shape}"
+        )
+    return labelled
 
 
 def _row_shares(labelled: bool, ignored: int, pred: Any, target: Any, weight: Any = None) -> Any:
@@ -140,14 +148,12 @@ def _of_cut_rows(call: Call, pred: Any, target: Any, axis: int) -> Any:
     shares: Any = None
     weight = call.given.get("weight")
     weights = 1.0 if weight is None else da.asanyarray(weight).astype(np.float64).reshape(shape)
-    if _labelled(pred, target):
+    if _labelled(pred, target, axis):
         labels = da.expand_dims(target, axis)
         kept = labels != call.option("ignore_index")
         hits = da.arange(count, chunks=pred.chunks[axis]).reshape(shape) == labels
         shares = (hits * weights * kept).sum()
         target = hits.astype(np.float64)
-    elif target.shape != pred.shape:
-        raise ValueError(f"target must be labels or probabilities for pred of shape {pred.shape}, not {target.shape}")
     smoothing = call.option("label_smoothing")
     target = (target * (1 - smoothing) + smoothing / count) * weights
     divisor = math.prod(pred.shape) / count if shares is None else shares

@@ -130,6 +130,13 @@ def test_cross_entropy(suffix: str, reduction: str, options: Any, columns: int, 
         assert np.allclose(lazy.compute(scheduler="sync"), theirs, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.parametrize("columns", [-1, 4])
+def test_targets_that_do_not_fit(columns: int, backend: str) -> None:
+    for target in (LABELS[:3], LABELS / 2):
+        with pytest.raises(ValueError, match=r"target must be integer labels of shape .* or probabilities of shape"):
+            offered("cross_entropy", backend)(chunked(X, columns=columns), target)
+
+
 def test_losses_that_broadcast(backend: str) -> None:
     mse, slope = offered("mse_loss", backend), offered("mse_loss_backward", backend)
     assert np.allclose(mse(chunked(X), chunked(X[0])), mse(X, X[0]))
