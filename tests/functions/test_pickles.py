@@ -159,11 +159,11 @@ def by_dask():
     for function in (fastact.gelu_backward, fastact.leaky_relu_backward, own[0].backward, own[1].backward):
         tasks.append(function(chunks, chunks))
         expected.append(function(x, x))
-    for function in (fastact.prelu_backward, fastact.gelu_with_derivative, own[0].with_derivative):
-        arguments = (x, x, 0.5) if function is fastact.prelu_backward else (x,)
-        for how in (dask.delayed(function)(*arguments), function(*(chunks if a is x else a for a in arguments))):
-            tasks.append(how[0])
-            expected.append(function(*arguments)[0])
+    pairs = [(fastact.prelu_backward, (x, x, 0.5))]
+    pairs += [(function, (x,)) for function in (fastact.gelu_with_derivative, own[0].with_derivative)]
+    tasks += [function(*(chunks if a is x else a for a in arguments))[0] for function, arguments in pairs]
+    tasks += [dask.delayed(function)(*arguments)[0] for function, arguments in pairs]
+    expected += [function(*arguments)[0] for function, arguments in pairs * 2]
     for ours, theirs in zip(dask.compute(*tasks, scheduler="processes", num_workers=1), expected):
         assert np.array_equal(ours, theirs)
     for function in (fastact.softmax, fastact.swiglu, fastact.log_softmax):
