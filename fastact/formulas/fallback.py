@@ -11,7 +11,7 @@ from fastact.formulas.expressions import Expression, lower
 from fastact.formulas.primitives import NUMPY_FORMULAS, NUMPY_NAMES
 from fastact.formulas.text import Writer, function_text
 
-__all__ = ["numpy_function", "numpy_source", "two_differences"]
+__all__ = ["numpy_function", "numpy_source", "two_differences", "wide"]
 
 
 def numpy_source(name: str, inputs: list[str], results: tuple[Expression, ...]) -> str:
@@ -32,6 +32,11 @@ def numpy_function(name: str, inputs: list[str], results: tuple[Expression, ...]
 def leading_bits(x: Any) -> Any:
     """x with its last 27 bits cleared: half of the significand, whose product with another half is exact."""
     return (np.asarray(x, np.float64).view(np.int64) & -(1 << 27)).view(np.float64)
+
+
+def wide(dtype: Any) -> np.dtype:
+    """What NumPy computes in for a dtype: float64, or longdouble."""
+    return np.dtype(np.longdouble if np.dtype(dtype).char == "g" else np.float64)
 
 
 def two_differences(x: np.ndarray, maximum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

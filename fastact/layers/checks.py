@@ -76,6 +76,8 @@ def common_dtype(arrays: dict[str, np.ndarray]) -> np.dtype:
         return first  # the usual case, in a tenth of the time
     for name, array in arrays.items():
         check_real(name, array.dtype)
+        if array.dtype.itemsize > 8:
+            raise TypeError(f"{name} must be numbers of up to 64 bits, not {array.dtype}")
     return result_dtype(*kinds)
 
 

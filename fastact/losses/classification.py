@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastact.formulas.fallback import wide
 from fastact.functions.offered import offered
 from fastact.losses.elementwise import check_values
 from fastact.losses.problems import Options, Problem, checked, delivered, gradient_target, reduced
@@ -157,13 +158,13 @@ def _losses(compute: Any, problem: Problem) -> np.ndarray:
     if x.size == 0:
         return np.zeros((x.shape[0], 1, x.shape[2]))
     with np.errstate(all="ignore"):
-        maximum, log = (a.astype(np.float64) for a in compute.statistics(x))
+        maximum, log = (a.astype(wide(a.dtype)) for a in compute.statistics(x))
         if problem.labels is None:
             return _expected(x, maximum, log, lambda part: _targets(problem, part))
         loss = times(problem.row_weights, _of_labels(problem, maximum, log))
         if smoothing:
             if problem.weights is None:
-                mean = x.sum(axis=1, keepdims=True, dtype=np.float64) / x.shape[1]
+                mean = x.sum(axis=1, keepdims=True, dtype=wide(x.dtype)) / x.shape[1]
                 evenly = smoothing * ((maximum - mean) + log)
             else:
                 share = np.broadcast_to(problem.weights * (smoothing / x.shape[1]), x.shape)
@@ -186,7 +187,7 @@ def times(weights: np.ndarray | None, losses: Any) -> Any:
 def negative_logarithms(compute: Any, problem: Problem) -> Any:
     """Minus the logarithms of the labels' probabilities, in float64."""
     with np.errstate(all="ignore"):
-        return _of_labels(problem, *(a.astype(np.float64) for a in compute.statistics(problem.logits)))
+        return _of_labels(problem, *(a.astype(wide(a.dtype)) for a in compute.statistics(problem.logits)))
 
 
 def _of_labels(problem: Problem, maximum: np.ndarray, log: np.ndarray) -> Any:
@@ -196,16 +197,16 @@ def _of_labels(problem: Problem, maximum: np.ndarray, log: np.ndarray) -> Any:
 def picked(problem: Problem) -> np.ndarray:
     """What pred is at the labels, in float64."""
     assert problem.labels is not None
-    return np.take_along_axis(problem.logits, problem.labels, axis=1).astype(np.float64)
+    return np.take_along_axis(problem.logits, problem.labels, axis=1).astype(wide(problem.dtype))
 
 
 def _expected(x: np.ndarray, maximum: Any, log: Any, targets_of: Callable[[slice], np.ndarray]) -> np.ndarray:
     """The sum of targets times negative logarithms of probabilities."""
-    loss = np.empty((x.shape[0], 1, x.shape[2]))
+    loss = np.empty((x.shape[0], 1, x.shape[2]), wide(x.dtype))
     for part in _parts(x):
         negative, targets = (maximum[part] - x[part]) + log[part], targets_of(part)
         terms = np.where(targets == 0, 0.0, targets * negative)  # an impossible class may have no finite logarithm
-        loss[part] = terms.sum(axis=1, keepdims=True, dtype=np.float64)
+        loss[part] = terms.sum(axis=1, keepdims=True, dtype=loss.dtype)
     return loss
 
 
@@ -236,9 +237,9 @@ def _subtract_probabilities(problem: Problem, y: np.ndarray, scale: float) -> No
         targets = _targets(problem, part)
         if problem.weights is None:
             p = problem.probabilities[part]
-            total = p.sum(axis=1, keepdims=True, dtype=np.float64) * (1 - problem.smoothing) + problem.smoothing
+            total = p.sum(axis=1, keepdims=True, dtype=wide(p.dtype)) * (1 - problem.smoothing) + problem.smoothing
         else:
-            total = targets.sum(axis=1, keepdims=True, dtype=np.float64)
+            total = targets.sum(axis=1, keepdims=True, dtype=wide(targets.dtype))
         y[part] = y[part] * total - targets * scale
 
 

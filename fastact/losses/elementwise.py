@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from fastact.formulas.fallback import wide
 from fastact.functions.offered import offered
 from fastact.losses.definition import LOSSES, REDUCTIONS, Loss, Variant
 from fastact.losses.documentation import public
@@ -113,7 +114,7 @@ def _summed(full: Any, operand: np.ndarray, shape: tuple[int, ...], dtype: np.dt
     """A gradient in its dtype, and summed where several elements of the loss depend on one of the operand."""
     axes = broadcast_axes(operand.shape, shape)
     if axes:
-        full = full.sum(axis=axes, dtype=np.float64).reshape(operand.shape)
+        full = full.sum(axis=axes, dtype=wide(dtype)).reshape(operand.shape)
     result = empty(operand.shape, dtype) if out is None else out
     with np.errstate(all="ignore"):
         np.copyto(result, full, casting="same_kind")

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastact.formulas.fallback import wide
 from fastact.functions.offered import offered
 from fastact.losses.elementwise import check_reduction, check_values
 from fastact.losses.problems import reduced
@@ -152,8 +153,9 @@ def _checked(pred: Any, target: Any, reduction: str, smooth: Any, axis: Any) -> 
     axes = axes if p.ndim else ()
     kept = tuple(1 if i in axes else n for i, n in enumerate(p.shape))
     rows = [as_rows(a, axes) if axes else a.reshape(1, 1, -1) for a in (p, t)]
-    common = np.einsum("oni,oni->oi", *rows, dtype=np.float64, casting="same_kind")
-    sizes = rows[0].sum(axis=1, dtype=np.float64) + rows[1].sum(axis=1, dtype=np.float64)
+    sums = wide(np.result_type(*rows))
+    common = np.einsum("oni,oni->oi", *rows, dtype=sums, casting="same_kind")
+    sizes = rows[0].sum(axis=1, dtype=sums) + rows[1].sum(axis=1, dtype=sums)
     shape = tuple(n for i, n in enumerate(p.shape) if i not in axes)
     dtype = p.dtype if np.asarray(target).dtype == bool else np.result_type(p, t)  # truth values have none of their own
     return Overlap(p, t, dtype, shape, (2 * common + smooth).reshape(kept), (sizes + smooth).reshape(kept))

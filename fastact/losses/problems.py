@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from fastact.containers.recognition import as_array
+from fastact.formulas.fallback import wide
 from fastact.losses.elementwise import check_reduction
 from fastact.rows.shapes import as_floats, as_rows, can_write, normalized_axes
 from fastact.ufuncs.memory import empty
@@ -154,7 +155,7 @@ def reduced(problem: Reducible, losses: np.ndarray, reduction: str, out: Any) ->
                 return values.astype(problem.dtype)[()]
             out[...] = values
             return out
-        total = losses.sum(dtype=np.float64)
+        total = losses.sum(dtype=wide(problem.dtype))
         if reduction == "mean":
             total = total / problem.divisor
         return problem.dtype.type(total)

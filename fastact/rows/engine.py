@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastact.formulas.fallback import two_differences
-from fastact.rows import direct
+from fastact.rows import direct, fallback
 from fastact.rows.formulas import HUGE
 from fastact.runtime import threads
 from fastact.runtime.control import get_num_threads
@@ -176,6 +176,9 @@ def _are_cut(layout: Layout, arrays: Sequence[np.ndarray]) -> bool:
 def apply(operation: str, *arrays: np.ndarray, scale: float = 1.0) -> None:
     """An operation along the middle axis of three. Results, times ``scale`` (of norms, with that added to variances),
     go to the last array; the others are x, or the forward's output and the gradient with respect to it."""
+    if arrays[0].dtype.char == "g":
+        fallback.apply(operation, *arrays, scale=scale)
+        return
     layout = Layout(*arrays[0].shape)
     if operation in WHOLE or not _are_cut(layout, arrays):
         record = _describe(layout, arrays)
@@ -206,7 +209,7 @@ def apply_plain(operation: str, axis: int, *arrays: np.ndarray) -> bool:
 @lru_cache(512)
 def _plain_record(operation: str, dtype: np.dtype, shape: tuple[int, ...], axis: int, operands: int) -> Any:
     layout = Layout(math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
-    if _have_long_rows(layout, dtype.itemsize) or _have_long_columns(layout, dtype):
+    if dtype.char == "g" or _have_long_rows(layout, dtype.itemsize) or _have_long_columns(layout, dtype):
         return None
     inner = layout.inner * dtype.itemsize
     record = _blank(layout, [(layout.length * inner, inner, dtype.itemsize)] * operands)
@@ -216,6 +219,8 @@ def _plain_record(operation: str, dtype: np.dtype, shape: tuple[int, ...], axis:
 
 def statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of each row the maximum, and the logarithm of the sum of exp(x - maximum)."""
+    if x.dtype.char == "g":
+        return fallback.statistics(x)
     layout = Layout(*x.shape)
     maximum = np.empty((layout.outer, 1, layout.inner), x.dtype)
     log = np.empty_like(maximum)

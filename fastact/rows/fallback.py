@@ -1,6 +1,6 @@
-"""Functions along an axis in plain NumPy, computed in float64: what :mod:`fastact.rows.engine` does in compiled code.
+"""Functions along an axis in plain NumPy: what :mod:`fastact.rows.engine` does in compiled code.
 
-Arrays have three dimensions, of which the middle one is the axis.
+They are computed in float64, or longdouble. Arrays have three dimensions, of which the middle one is the axis.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastact.formulas.fallback import two_differences
+from fastact.formulas.fallback import two_differences, wide
 
 __all__ = ["apply", "apply_plain", "statistics"]
 
@@ -30,7 +30,7 @@ def _blocks(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
 
 def _sum(x: np.ndarray) -> np.ndarray:
     """Along the axis, in the widest type there is: between rows NumPy adds one by one, and loses a bit in each."""
-    return x.sum(axis=1, keepdims=True, dtype=np.longdouble).astype(np.float64)
+    return x.sum(axis=1, keepdims=True, dtype=np.longdouble).astype(wide(x.dtype))
 
 
 def _exponentials(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -50,7 +50,7 @@ def _log_total(exponentials: np.ndarray, difference: np.ndarray) -> np.ndarray:
 
 def _exponential(x: np.ndarray, y: np.ndarray, sign: float, logarithm: bool, scale: float) -> None:
     for source, target in _blocks(x, y):
-        maximum, difference, exponentials = _exponentials(sign * source.astype(np.float64))
+        maximum, difference, exponentials = _exponentials(sign * source.astype(wide(source.dtype)))
         if logarithm:
             target[...] = difference - (_log_total(exponentials, difference) + (maximum - maximum))
         else:
@@ -62,13 +62,13 @@ def statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     maxima, logs = np.empty((outer, 1, inner), x.dtype), np.empty((outer, 1, inner), x.dtype)
     with np.errstate(all="ignore"):
         for source, largest, log in _blocks(x, maxima, logs):
-            maximum, difference, exponentials = _exponentials(source.astype(np.float64))
+            maximum, difference, exponentials = _exponentials(source.astype(wide(source.dtype)))
             largest[...], log[...] = maximum, _log_total(exponentials, difference) + (maximum - maximum)
     return maxima, logs
 
 
 def _gradient(operation: str, y: np.ndarray, grad: np.ndarray, out: np.ndarray) -> None:
-    for value, g, target in _blocks(*(a.astype(np.float64, copy=False) for a in (y, grad)), out):
+    for value, g, target in _blocks(*(a.astype(wide(a.dtype), copy=False) for a in (y, grad)), out):
         if operation == "log_softmax_backward":
             target[...] = g - np.exp(value) * _sum(g)
         elif operation == "softmin_backward":
@@ -83,7 +83,7 @@ def _gradient(operation: str, y: np.ndarray, grad: np.ndarray, out: np.ndarray) 
 
 def _sparsemax(x: np.ndarray, y: np.ndarray) -> None:
     """By sorting (A. Martins and R. Astudillo, 2016, algorithm 1)."""
-    z = x.astype(np.float64)
+    z = x.astype(wide(x.dtype))
     z = z - z.max(axis=1, keepdims=True)
     falling = -np.sort(-z, axis=1)
     count = np.arange(1, z.shape[1] + 1).reshape(1, -1, 1)
@@ -96,7 +96,7 @@ def _sparsemax(x: np.ndarray, y: np.ndarray) -> None:
 
 def _entmax15(x: np.ndarray, y: np.ndarray) -> None:
     """By sorting (B. Peters, V. Niculae and A. Martins, 2019, algorithm 2)."""
-    z = x.astype(np.float64)
+    z = x.astype(wide(x.dtype))
     z = (z - z.max(axis=1, keepdims=True)) / 2
     falling = -np.sort(-z, axis=1)
     falling = np.maximum(falling, -2.0)  # what is so far below the largest does not count, and may be infinite
@@ -112,7 +112,7 @@ def _entmax15(x: np.ndarray, y: np.ndarray) -> None:
 def _norm(operation: str, x: np.ndarray, other: np.ndarray, out: np.ndarray, eps: float) -> None:
     """layer_norm or rms_norm, the other operand being the weight; or their gradient, it being the output's."""
     for source, factor, target in _blocks(x, other, out):
-        v, g = source.astype(np.float64), factor.astype(np.float64)
+        v, g = source.astype(wide(source.dtype)), factor.astype(wide(factor.dtype))
         if operation.startswith("layer"):
             v = v - _sum(v) / x.shape[1]
         scale = 1.0 / np.sqrt(_sum(v * v) / x.shape[1] + eps)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastact.formulas.fallback import wide
 from fastact.functions.offered import offered
 from fastact.rows.shapes import as_floats, as_rows, can_write, engine, normalized_axes
 from fastact.ufuncs.memory import empty
@@ -210,7 +211,7 @@ def _gradients(backend: str, name: str, grad: Any, x: Any, weight: Any, axis: An
             others = tuple(i for i in range(x.ndim) if i not in axes)
             products = [grad * _along(backend, name, axes, eps, None, x, ones)]
             products += [grad] if name == "layer_norm" else []
-            learned = tuple(p.sum(axis=others, dtype=np.float64).astype(dtype) for p in products)
+            learned = tuple(p.sum(axis=others, dtype=wide(dtype)).astype(dtype) for p in products)
             grad = grad * weight
         result = _along(backend, f"{name}_backward", axes, eps, out, x, grad)
         if out is not None and result is not out:

@@ -178,10 +178,11 @@ def gumbel_softmax(
         raise ValueError(f"tau must be positive, not {tau!r}")
     x = as_floats(logits)
     axes = normalized_axes(axis, x.ndim)
-    kind: Any = np.float64 if x.dtype == np.float64 else np.float32
+    kind: Any = np.float64 if x.dtype.itemsize >= 8 else np.float32
     noise = np.random.default_rng(rng).standard_exponential(x.shape, kind)
     # A temperature that float32 has no full precision for; infinite differences say all there is to say in float64.
     wide: Any = kind if float(np.finfo(kind).tiny) <= tau <= float(np.finfo(kind).max) else np.float64
+    wide = np.longdouble if x.dtype.char == "g" else wide
     with np.errstate(all="ignore"):
         drawn = np.asarray(x - np.log(np.maximum(noise, np.finfo(kind).tiny)), wide)
         # Only distances from the largest are divided: those of a tiny tau would all be infinite otherwise.

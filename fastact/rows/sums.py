@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastact.containers.recognition import as_array
+from fastact.formulas.fallback import wide
 from fastact.functions.offered import offered
 from fastact.rows.shapes import as_floats, as_rows, engine, masked, normalized_axes
 from fastact.ufuncs.targets import check_target
@@ -176,12 +177,13 @@ def _log_of_weighted_sum(x: np.ndarray, b: np.ndarray, axes: tuple[int, ...]) ->
     else:
         rows, factors = as_rows(x, axes), as_rows(b, axes)
     outer, length, inner = rows.shape
-    results = np.full((2, outer, 1, inner), -np.inf)
+    dtype = wide(x.dtype)
+    results = np.full((2, outer, 1, inner), -np.inf, dtype)
     results[1] = 0
     step = max(1, BLOCK // max(1, length * inner))
     for start in range(0, outer, step) if rows.size else ():
         part = slice(start, start + step)
-        results[:, part] = _weighted(rows[part].astype(np.float64), factors[part].astype(np.float64))
+        results[:, part] = _weighted(rows[part].astype(dtype), factors[part].astype(dtype))
     return results[0].reshape(shape), results[1].reshape(shape)
 
 
@@ -194,7 +196,7 @@ def _weighted(x: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         terms = np.where(b == 0, 0.0, b * np.exp(x - shift))
         largest = finite & (x == maximum)
         first = np.where(largest, b, 0.0).sum(axis=1, keepdims=True)
-        others = np.where(largest, 0.0, terms).sum(axis=1, keepdims=True, dtype=np.longdouble).astype(np.float64)
+        others = np.where(largest, 0.0, terms).sum(axis=1, keepdims=True, dtype=np.longdouble).astype(x.dtype)
         total, ratio = first + others, others / first
         near = finite & (np.abs(ratio) < 0.5)
         logarithm = np.where(near, np.log1p(ratio) + np.log(np.abs(first)), np.log(np.abs(total)))

@@ -28,7 +28,8 @@ LENGTH = 16_384
 #: The dtypes of operands, and of results.
 FLOATS = {np.dtype(storage): storage for storage in STORAGES if storage.startswith("float")}
 
-LARGEST = {dtype: float(np.finfo(dtype).max) for dtype in FLOATS}
+LARGEST: dict[np.dtype, Any] = {dtype: float(np.finfo(dtype).max) for dtype in FLOATS}
+LARGEST[np.dtype(np.longdouble)] = np.finfo(np.longdouble).max
 
 
 class Sum:
@@ -50,15 +51,25 @@ class Sum:
             plan = _plan(shape, tuple([a.strides or (0,) * len(shape) for a in operands]))
             if plan:
                 return self._run(dtype, operands, *plan)
+        if dtype not in FLOATS:
+            return self._in_wide(inputs)
         return _exact(list(self._partial_sums(dtype, inputs, outputs)))
 
     def _run(self, dtype: np.dtype, operands: Sequence[np.ndarray], sizes: Any, partials: Any) -> float:
         record = self._records.get(dtype)
         if record is None:
+            if dtype not in FLOATS:
+                return self._in_wide(operands)
             record = self._records[dtype] = _record(self.definition, FLOATS[dtype])
         found = partials()
         _driver()(words([address(a) for a in operands]), sizes, found, address(record))
         return _exact(found[:])
+
+    def _in_wide(self, inputs: Sequence[np.ndarray]) -> Any:
+        """In longdouble, for which nothing is compiled."""
+        with np.errstate(all="ignore"):
+            terms = self._in_numpy(*(operand.astype(np.longdouble) for operand in inputs))[-1]
+            return np.broadcast_to(terms, inputs[0].shape).sum(dtype=np.longdouble)
 
     def _partial_sums(
         self, dtype: np.dtype, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]

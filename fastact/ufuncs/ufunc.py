@@ -26,7 +26,7 @@ import numpy as np
 
 from fastact.containers import pairs
 from fastact.formulas.expressions import Expression, constant, of_vectors, substitute
-from fastact.formulas.fallback import numpy_function
+from fastact.formulas.fallback import numpy_function, wide
 from fastact.formulas.nodes import topological
 from fastact.runtime.backends import do_without
 from fastact.runtime.guard import compiling, held_by_caller
@@ -53,6 +53,9 @@ RESOLVE = ctypes.CFUNCTYPE(None, Words)
 #: Element types in the order in which NumPy looks for the first that the operands can be cast to.
 #: Integers come first, or int8 would become float16; the result of both integer loops is float64.
 STORAGES = ("int64", "uint64", "float16", "float32", "float64")
+
+#: Nothing is compiled for it: NumPy's formulas compute in it, whatever the backend.
+WIDE = "longdouble"
 
 #: Nanoseconds of work from which threads pay, with workers that are awake and with workers asleep. Those that are awake
 #: gain from 3,000 on, but if somebody else has their core, sharing in vain costs 300. And of work that a thread takes
@@ -113,17 +116,18 @@ def make_ufunc(definition: Definition, backend: str) -> np.ufunc:
         function = numpy_function(definition.name, definition.inputs, definition.results_for("float64"))
         return cast("np.ufunc", PlainFunction(definition, function, FALLBACK_BLOCK))
     outputs = len(definition.results)
-    count = len(STORAGES)
+    built_in = (*STORAGES, WIDE)
+    count = len(built_in)
     operands = len(definition.inputs) + outputs
-    storages = (*STORAGES, "bfloat16") if bfloat16() else STORAGES
+    storages = (*built_in, "bfloat16") if bfloat16() else built_in
     records = np.zeros((len(storages), Loop.SIZE), np.int64)
     numbers = []
     for record, storage in zip(records, storages):
         record[Loop.INDEX] = len(_entries)
         record[Loop.OPERANDS] = operands
         _entries.append(_LoopEntry(definition, storage, record))
-        result = storage if "float" in storage else "float64"
-        if storage in STORAGES:
+        result = result_storage(storage)
+        if storage in built_in:
             numbers += [np.dtype(storage).num] * len(definition.inputs) + [np.dtype(result).num] * outputs
     if backend == "numba":
         from fastact.runtime import threads
@@ -133,7 +137,8 @@ def make_ufunc(definition: Definition, backend: str) -> np.ufunc:
         records[:, Loop.POOL] = threads.pool().ctypes.data
     else:
         loop = _address(_fallback_loop)
-    functions = (ctypes.c_void_p * count)(*[loop] * count)
+    loops = [_address(_fallback_loop) if storage == WIDE else loop for storage in built_in]
+    functions = (ctypes.c_void_p * count)(*loops)
     data = (ctypes.c_void_p * count)(*[record.ctypes.data for record in records[:count]])
     types = (ctypes.c_ubyte * len(numbers))(*numbers)
     name, doc = definition.name.encode(), definition.doc.encode()
@@ -198,6 +203,11 @@ def _register(ufunc: np.ufunc, operands: int, loop: int, record: np.ndarray) -> 
     prototype = ctypes.PYFUNCTYPE(integer, ctypes.py_object, integer, address, address, address)
     register: Any = prototype(numpy_functions("_UFUNC_API")[REGISTER_LOOP_FOR_TYPE])
     register(ufunc, kind.num, loop, ctypes.addressof(types), record.ctypes.data)
+
+
+def result_storage(storage: str) -> str:
+    """The type of results: that of the operands, or float64."""
+    return "float64" if "int" in storage else storage
 
 
 def records_of(ufunc: np.ufunc) -> np.ndarray:
@@ -367,7 +377,7 @@ def _numpy_function(index: int) -> Callable[..., Any]:
 
 @_as_c(LOOP)
 def _fallback_loop(pointers: Any, dimensions: Any, steps: Any, record: Any) -> None:
-    """A loop in plain NumPy, in float64 whatever the dtype: float32 and float16 results then have
+    """A loop in plain NumPy, in float64 whatever the narrower dtype: float32 and float16 results then have
     no dead tails, and one rounding."""
     try:
         index = record[Loop.INDEX]
@@ -375,7 +385,7 @@ def _fallback_loop(pointers: Any, dimensions: Any, steps: Any, record: Any) -> N
         if size == 0:
             return
         inputs = len(entry.definition.inputs)
-        result = entry.storage if "float" in entry.storage else "float64"
+        result = result_storage(entry.storage)
         arrays = [
             _operand(pointers[i], size, steps[i], entry.storage if i < inputs else result)
             for i in range(record[Loop.OPERANDS])
@@ -386,11 +396,12 @@ def _fallback_loop(pointers: Any, dimensions: Any, steps: Any, record: Any) -> N
 
 
 def run_blocks(function: Callable[..., Any], inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
-    """Apply a function of float64 arrays, a cacheful at a time."""
+    """Apply a function of float64 arrays, or of wider ones, a cacheful at a time."""
+    dtype = wide(outputs[0].dtype)
     with np.errstate(all="ignore"):
         for start in range(0, len(outputs[0]), FALLBACK_BLOCK):
             part = slice(start, start + FALLBACK_BLOCK)
-            results = function(*(array[part].astype(np.float64) for array in inputs))
+            results = function(*(array[part].astype(dtype) for array in inputs))
             for output, values in zip(outputs, results if isinstance(results, tuple) else (results,)):
                 output[part] = values
         # Every ufunc clears the floating-point flags before it starts: nothing is left for the caller to see.
