@@ -9,6 +9,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from fastact.containers.recognition import ORDER, handler_of
@@ -117,9 +118,17 @@ def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]
     return inspect.signature(function).parameters
 
 
+def _handlers(given: Mapping[str, Any]) -> set[str]:
+    found = {handler_of(value) for name, value in given.items() if name != "out"}
+    return {handler for handler in found if handler is not None}
+
+
 def hand_over(function: Callable[..., Any], arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
     """The result of a call with an argument that is no plain array."""
     given = inspect.signature(function).bind(*arguments, **keywords).arguments
-    found = {handler_of(value) for name, value in given.items() if name != "out"}
-    handler = next(handler for handler in ORDER if handler in found)
+    found = _handlers(given)
+    if not found:  # lists of what is no plain number
+        given = {name: np.asarray(value) if isinstance(value, list) else value for name, value in given.items()}
+        found = _handlers(given)
+    handler = min(found, key=ORDER.index)
     return import_module(f"fastact.containers.{handler}").hand_over(Call(function, given))

@@ -73,6 +73,10 @@ def test_targets(backend: str) -> None:
         softmax(NARROW, out=np.empty(3, BFLOAT16))
 
 
+def test_lists(backend: str) -> None:
+    assert np.array_equal(offered("softmax", backend)(list(NARROW[0])), offered("softmax", backend)(NARROW[0]))
+
+
 def test_dtype_of_results(backend: str) -> None:
     """That of NumPy's promotion; of a loss of rows, pred's."""
     mse, cross_entropy = offered("mse_loss", backend), offered("cross_entropy", backend)
