@@ -49,7 +49,7 @@ def trained_in_parts(client):
     print(averaged.score(x, labels), alone.score(x, labels))
 
 if __name__ == "__main__":
-    cluster = LocalCluster(n_workers=2, threads_per_worker=1, memory_limit=LIMIT, dashboard_address=None)
+    cluster = LocalCluster(n_workers=2, threads_per_worker=1, memory_limit=LIMIT, dashboard_address=":0")
     with cluster, Client(cluster) as client:
         pids = set(client.run(lambda: __import__("os").getpid()).values())
         assert len(pids) == 2

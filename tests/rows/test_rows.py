@@ -366,7 +366,6 @@ def test_what_is_refused(name: str, backend: str) -> None:
         np.array(["a"]),
         np.array([None]),
         np.zeros(3, "M8[s]"),
-        np.zeros(3, np.longdouble),
     ):
         with pytest.raises(TypeError, match="real numbers"):
             function(bad)
