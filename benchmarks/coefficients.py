@@ -44,6 +44,16 @@ def atanh_remainder(w: mp.mpf) -> mp.mpf:
     return mp.hyp2f1(1, 1.5, 2.5, w) / 3
 
 
+def atanh_rest(w: mp.mpf) -> mp.mpf:
+    """atanh(s) = s + s**3 / 3 + s**5 * this, with w = s**2."""
+    return mp.hyp2f1(1, 2.5, 3.5, w) / 5
+
+
+def erf_ratio(w: mp.mpf) -> mp.mpf:
+    """erf(x) = x * this, with w = x**2."""
+    return 2 / mp.sqrt(mp.pi) * mp.hyp1f1(0.5, 1.5, -w)
+
+
 def log1p_ratio(e: mp.mpf) -> mp.mpf:
     """log1p(e) = e * this."""
     return mp.log1p(e) / e if e > mp.mpf("1e-30") else 1 - e / 2
@@ -189,6 +199,20 @@ def tables() -> dict[str, tuple[str, dict[str, list[mp.mpf]]]]:
         "ATANH": (
             "atanh(s) = s + s**3 P(s**2) for abs(s) <= 1/5",
             {"float64": interpolate(atanh_remainder, mp.mpf(0), mp.mpf(1) / 25, 8)},
+        ),
+        "ATANH_REST": (
+            "atanh(s) = s + s**3 / 3 + s**5 P(s**2) for abs(s) <= 1/5",
+            {
+                name: interpolate(atanh_rest, mp.mpf(0), mp.mpf(1) / 25, n)
+                for name, n in (("float16", 1), ("float32", 3), ("float64", 8))
+            },
+        ),
+        "ERF": (
+            "erf(x) = x P(x**2) for abs(x) <= 1",
+            {
+                name: interpolate(erf_ratio, mp.mpf(0), mp.mpf(1), n)
+                for name, n in (("float16", 4), ("float32", 7), ("float64", 13))
+            },
         ),
         "LOG1P_RATIO": (
             "log1p(e) = e P(e) for 0 <= e <= exp(-2)",

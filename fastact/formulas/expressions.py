@@ -8,7 +8,10 @@ here, written out as NumPy by :mod:`fastact.formulas.fallback` and as kernel sou
 
 from __future__ import annotations
 
+import inspect
+import traceback
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Any, Union
 
 import numpy as np
@@ -18,8 +21,8 @@ from fastact.formulas.operations import ALIASES, ARITY, LEAVES, TRUTH_VALUED
 from fastact.formulas.text import inline_text
 
 __all__ = [
-    "DERIVATIVES", "NUMBERS", "Expression", "Number", "Values", "apply", "constant", "differentiate", "lower",
-    "of_vectors", "substitute", "trace", "variable",
+    "CALLS", "DERIVATIVES", "NUMBERS", "WRITTEN_OUT", "Expression", "Number", "Values", "apply", "as_expression",
+    "constant", "differentiate", "lower", "node", "of_vectors", "substitute", "trace", "variable",
 ]  # fmt: skip
 
 Number = Union["Expression", float]
@@ -39,6 +42,14 @@ DERIVATIVES: dict[str, Callable[..., tuple[Number, ...]]] = {
     "divide": lambda a, b, y: (1.0 / b, -y / b),
     "negative": lambda a, y: (-1.0,),
 }
+
+
+#: Words that are written out in others as soon as a formula says them, by NumPy's or SciPy's name; the table of the
+#: language fills it (see fastact.formulas.language).
+WRITTEN_OUT: dict[str, Callable[..., Any]] = {}
+
+#: What a ufunc of this package makes of expressions: whoever makes one notes it here.
+CALLS: dict[np.ufunc, Callable[..., Any]] = {}
 
 
 class Expression(Node):
@@ -108,20 +119,38 @@ class Expression(Node):
 
     __hash__ = object.__hash__
 
-    def __pow__(self, exponent: float) -> Expression:
-        """Whole powers by repeated multiplication, and the square root; nothing else is a polynomial's business."""
-        if exponent == 0.5:
-            return apply("sqrt", self)
-        number = isinstance(exponent, (int, float))
-        if not number or not 0 < abs(exponent) <= 64 or exponent != int(exponent):
-            given = "so large a number" if number and abs(exponent) > 1e9 else repr(exponent)
-            raise TypeError(f"a formula can raise to a whole power up to 64 or to 0.5, not to {given}")
-        if exponent < 0:
-            return 1.0 / self ** (-exponent)
-        if exponent == 1:
-            return self
-        half = self ** (exponent // 2)
-        return half * half if exponent % 2 == 0 else half * half * self
+    def __pow__(self, exponent: Number) -> Expression:
+        return apply("power", self, exponent)
+
+    def __rpow__(self, base: Number) -> Expression:
+        return apply("power", base, self)
+
+    def __mod__(self, other: Number) -> Expression:
+        return apply("remainder", self, other)
+
+    def __rmod__(self, other: Number) -> Expression:
+        return apply("remainder", other, self)
+
+    def __floordiv__(self, other: Number) -> Expression:
+        return apply("floor_divide", self, other)
+
+    def __rfloordiv__(self, other: Number) -> Expression:
+        return apply("floor_divide", other, self)
+
+    def __xor__(self, other: Number) -> Expression:
+        return apply("logical_xor", self, other)
+
+    def __round__(self, digits: None = None) -> Expression:
+        return apply("round", self, digits)
+
+    def __floor__(self) -> Expression:
+        return apply("floor", self)
+
+    def __ceil__(self) -> Expression:
+        return apply("ceil", self)
+
+    def __trunc__(self) -> Expression:
+        return apply("trunc", self)
 
     def __bool__(self) -> bool:
         raise TypeError(
@@ -129,17 +158,30 @@ class Expression(Node):
             "use where(condition, a, b), maximum(a, b), minimum(a, b), and & | ~ between conditions"
         )
 
+    def __float__(self) -> float:
+        raise TypeError(
+            "float(...) and the functions of Python's module math take a number, and x stands for all of them; "
+            "write np.exp(x), and so on"
+        )
+
+    __int__ = __complex__ = __float__
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"a formula has no x.{name}; write np.{name}(x), if NumPy has that for each number by itself"
+        )
+
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        """Let a formula say ``np.exp(x)``."""
+        """Let a formula say ``np.exp(x)``, ``scipy.special.erf(x)`` and ``fastact.gelu(x)``."""
         if method != "__call__" or kwargs:
-            raise TypeError(f"a formula can call np.{ufunc.__name__}(...) plainly, without keywords or methods")
-        return apply(ufunc.__name__, *inputs)
+            raise TypeError(f"a formula can call {ufunc.__name__}(...) plainly, without keywords or methods")
+        return CALLS[ufunc](*inputs) if ufunc in CALLS else apply(ufunc.__name__, *inputs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """Let a formula say ``np.where(x > 0, a, b)``."""
-        if kwargs:
+        if kwargs and function.__name__ not in WRITTEN_OUT:
             raise TypeError(f"a formula can call np.{function.__name__}(...) plainly, without keywords")
-        return apply(function.__name__, *args)
+        return apply(function.__name__, *args, **kwargs)
 
     def __repr__(self) -> str:
         return inline_text(self)
@@ -156,21 +198,56 @@ def constant(value: Any) -> Expression:
         raise TypeError("a formula's numbers are float64's; an integer in it is beyond them") from None
 
 
-def apply(operation: str, *operands: Any) -> Expression:
+def apply(operation: str, *operands: Any, **options: Any) -> Expression:
     """The expression of an operation on expressions and numbers."""
     operation = ALIASES.get(operation, operation)
+    if operation in WRITTEN_OUT:
+        try:
+            inspect.signature(WRITTEN_OUT[operation]).bind(*operands, **options)
+        except TypeError as error:
+            raise TypeError(f"{operation} of a formula: {error}") from None
+        return as_expression(WRITTEN_OUT[operation](*operands, **options))
     if ARITY.get(operation) != len(operands):
-        known = ", ".join(sorted(ARITY))
-        raise TypeError(f"a formula cannot use {operation} of {len(operands)} operands; it can use {known}")
-    nodes = []
-    for operand in operands:
-        if isinstance(operand, NUMBERS):
-            operand = constant(operand)
-        if not isinstance(operand, Expression):
-            raise TypeError(f"a formula is made of x, its parameters and numbers, not of {type(operand).__name__}")
-        nodes.append(operand)
+        raise TypeError(unknown(operation, len(operands)))
+    nodes = list(map(as_expression, operands))
+    logical = operation.startswith("logical_")
+    for i, operand in enumerate(nodes):
+        as_truth = logical or (operation == "where" and i == 0)
+        if as_truth and operand.operation not in TRUTH_VALUED | {"constant"}:
+            nodes[i] = apply("not_equal", operand, 0.0)
+        elif operand.operation in TRUTH_VALUED and not as_truth:
+            nodes[i] = apply("where", operand, 1.0, 0.0)
     simpler = _simplified(operation, nodes)
     return Expression(operation, tuple(nodes)) if simpler is None else simpler
+
+
+def node(operation: str, *operands: Any) -> Expression:
+    """An operation that is no word of formulas: machines have more of them."""
+    return Expression(operation, tuple(map(as_expression, operands)))
+
+
+def as_expression(operand: Any) -> Expression:
+    """Of a number, or of an array of no dimensions."""
+    if isinstance(operand, np.ndarray) and operand.ndim == 0:
+        operand = operand[()]
+    if isinstance(operand, NUMBERS):
+        return constant(operand)
+    if isinstance(operand, np.ndarray):
+        raise TypeError("a formula is made of numbers, not of arrays; make the array a parameter and give it in calls")
+    if not isinstance(operand, Expression):
+        raise TypeError(f"a formula is made of x, its parameters and numbers, not of {type(operand).__name__}")
+    return operand
+
+
+def unknown(operation: str, count: int) -> str:
+    """What to say of a word that the language does not have."""
+    known = ARITY | dict.fromkeys(WRITTEN_OUT, count)
+    if operation in known:
+        return f"{operation} takes {known[operation]} operands in a formula, not {count}"
+    public = [word for word in known if not word.startswith("fitted_")]
+    near = get_close_matches(operation, public, n=3)
+    instead = f"; near it are {', '.join(near)}" if near else ""
+    return f"a formula cannot use {operation}{instead}; fastact.formulas.language lists all it can use"
 
 
 def _simplified(operation: str, nodes: list[Expression]) -> Expression | None:
@@ -220,23 +297,33 @@ def _decided(operation: str, nodes: list[Expression]) -> Expression | None:
     return constant(bool(getattr(np, operation)(*(node.operands[0] for node in nodes))))
 
 
-def trace(function: Callable[..., Any], parameters: list[str]) -> tuple[Expression, ...]:
+def trace(function: Callable[..., Any], variables: list[str]) -> tuple[Expression, ...]:
     """Call a formula on variables; one expression for each thing it returns."""
+    name = getattr(function, "__name__", "the formula")
     try:
-        results = function(*map(variable, ["x", *parameters]))
-    except TypeError as error:
-        name = getattr(function, "__name__", "the formula")
-        raise TypeError(f"{name} could not be traced: {error}") from error
+        results = function(*map(variable, variables))
+    except (TypeError, AttributeError) as error:
+        raise TypeError(f"{name} could not be traced{_line_of(function, error)}: {error}") from error
     results = results if isinstance(results, tuple) else (results,)
     for result in results:
         if not isinstance(result, (Expression, *NUMBERS)):
-            raise TypeError(f"{function.__name__} must return what it computes, not {result!r}")
-    return tuple(r if isinstance(r, Expression) else constant(r) for r in results)
+            raise TypeError(f"{name} must return what it computes, not {result!r}")
+    return tuple(apply("where", r, 1.0, 0.0) if r.operation in TRUTH_VALUED else r for r in map(as_expression, results))
+
+
+def _line_of(function: Callable[..., Any], error: BaseException) -> str:
+    """Where in the formula that was, as far as its source can be read."""
+    code = getattr(function, "__code__", None)
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if code and f.filename == code.co_filename]
+    if not frames:
+        return ""
+    return f' in line {frames[-1].lineno}, "{frames[-1].line}"' if frames[-1].line else f" in line {frames[-1].lineno}"
 
 
 def of_vectors(results: tuple[Expression, ...]) -> tuple[Expression, ...]:
     """The same without an operation on nothing but numbers: kernels compute with vectors, one of which x makes."""
-    x, made = variable("x"), dict[Expression, Expression]()
+    made = dict[Expression, Expression]()
+    x = next((node for node in topological(*results) if node.operation == "variable"), variable("x"))
     for node in topological(*results):
         if node.operation in LEAVES:
             made[node] = node
@@ -279,8 +366,9 @@ def differentiate(result: Expression, by: Expression) -> Expression:
             slopes[node] = apply("where", node.operands[0], *inner[1:])
             continue
         partials = DERIVATIVES[node.operation](*node.operands, node)
-        terms = [partial * slope for partial, slope in zip(partials, inner) if slope is not zero]
-        slopes[node] = sum(terms[1:], start=terms[0])
+        pairs = [(as_expression(partial), slope) for partial, slope in zip(partials, inner)]
+        terms = [partial * slope for partial, slope in pairs if partial is not zero and slope is not zero]
+        slopes[node] = sum(terms[1:], start=terms[0]) if terms else zero
     return slopes[result]
 
 

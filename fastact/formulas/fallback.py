@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastact.formulas.expressions import Expression, lower
+from fastact.formulas.language import DEFINITIONS
 from fastact.formulas.primitives import NUMPY_FORMULAS, NUMPY_NAMES
 from fastact.formulas.text import Writer, function_text
 
@@ -19,7 +20,7 @@ def numpy_source(name: str, inputs: list[str], results: tuple[Expression, ...]) 
     writer = Writer(
         lambda value: repr(value).replace("inf", "np.inf").replace("nan", "np.nan"), NUMPY_NAMES.__getitem__
     )
-    texts = writer.write(*lower(results, NUMPY_FORMULAS))
+    texts = writer.write(*lower(results, DEFINITIONS | NUMPY_FORMULAS))
     return function_text(name, inputs, writer.lines, texts)
 
 

@@ -16,13 +16,11 @@ TRUTH_VALUED = {"less", "less_equal", "greater", "greater_equal", "equal", "not_
 TRUTH_VALUED |= {"logical_and", "logical_or", "logical_not"}
 
 #: The tables of fastact.formulas.coefficients that a formula can ask for.
-FITTED = ("LOG1P_RATIO", "LOGCOSH", "TANHSHRINK")
+FITTED = ("ERF", "LOG1P_RATIO", "LOGCOSH", "TANHSHRINK")
 
-#: Operands of each operation.
-ARITY = dict.fromkeys(["add", "subtract", "multiply", "divide", "maximum", "minimum", "logical_and", "logical_or"], 2)
-ARITY |= dict.fromkeys(TRUTH_VALUED - {"logical_not"}, 2) | {"logical_not": 1, "where": 3}
-ARITY |= dict.fromkeys(["negative", "absolute", "sqrt", "exp", "expm1", "log", "log1p", "tanh", "sign"], 1)
-ARITY |= dict.fromkeys(["sin", "cos", "arctan"], 1)  # in kernels, the C library's
+#: Operands of each operation; fastact.formulas.language adds the words that everybody knows.
+ARITY = dict.fromkeys(["add", "subtract", "multiply", "divide", "logical_and", "logical_or"], 2)
+ARITY |= dict.fromkeys(TRUTH_VALUED - {"logical_not"}, 2) | {"logical_not": 1, "where": 3, "negative": 1}
 ARITY |= {"log1p_exp": 3, "normal_tail": 2, "gelu_slope": 1, "gauss_times": 2, "product_error": 2, "exp_times": 3}
 ARITY |= {"sum_error": 2, "quick_sum_error": 2, "exp_error": 2, "expm1_error": 1, "quotient": 4}
 ARITY |= {"exp_times_any": 4, "expm1_times": 3, "quotient_error": 2, "leading_bits": 1}

@@ -3,7 +3,8 @@
 A formula's author calls ``exp(x)`` and the like. On arrays these are NumPy's functions; while a
 formula is traced they become nodes of its graph. For each node there are up to three rules:
 
-* ``DERIVATIVES`` (in :mod:`fastact.formulas.expressions`, filled in here): its partial derivatives, for the chain rule;
+* ``DERIVATIVES`` (in :mod:`fastact.formulas.expressions`; here those of what only this package says, in
+  :mod:`fastact.formulas.language` those of everybody's words): its partial derivatives, for the chain rule;
 * ``NUMPY_NAMES`` or, where NumPy has no such function, ``NUMPY_FORMULAS``: the fallback;
 * ``KERNELS`` in :mod:`fastact.kernels.functions`: what it is in a compiled loop.
 """
@@ -22,10 +23,10 @@ from fastact.formulas.operations import ARITY, FITTED
 from fastact.formulas.signs import is_nonpositive, is_zero
 
 __all__ = [
-    "absolute", "arctan", "cos", "exp", "exp_error", "exp_times", "exp_times_any", "expm1", "expm1_error",
-    "expm1_times", "fitted", "fma", "gauss_times", "gelu_slope", "log", "log1p", "log1p_exp", "maximum", "minimum",
-    "normal_tail", "product_error", "quick_sum_error", "quotient", "quotient_error", "sin", "sqrt", "square",
-    "sum_error", "tanh", "two_parts", "where",
+    "NORMAL_PEAK", "NUMPY_NAMES", "absolute", "arctan", "cos", "exp", "exp_error", "exp_times", "exp_times_any",
+    "expm1", "expm1_error", "expm1_times", "fitted", "fma", "gauss_times", "gelu_slope", "log", "log1p", "log1p_exp",
+    "maximum", "minimum", "normal_tail", "product_error", "quick_sum_error", "quotient", "quotient_error", "sin",
+    "sqrt", "square", "sum_error", "tanh", "two_parts", "where",
 ]  # fmt: skip
 
 
@@ -334,17 +335,6 @@ def _log1p_exp_slopes(a: Expression, divisor: Expression, y: Expression) -> tupl
 
 
 DERIVATIVES |= {
-    "absolute": lambda a, y: (apply("sign", a),),
-    "sqrt": lambda a, y: (0.5 / y,),
-    "exp": lambda a, y: (y,),
-    "expm1": lambda a, y: (exp(a),),
-    "log": lambda a, y: (1.0 / a,),
-    "log1p": lambda a, y: (1.0 / (1.0 + a),),
-    "tanh": lambda a, y: (1.0 - y * y,),
-    "sin": lambda a, y: (cos(a),),
-    "cos": lambda a, y: (-sin(a),),
-    "arctan": lambda a, y: (1.0 / (1.0 + a * a),),
-    "sign": lambda a, y: (0.0,),
     "exp_times": lambda m, a, low, y: (exp_times(1.0, a, low), y, y),
     "exp_times_any": lambda m, a, low, power, y: (exp_times_any(1.0, a, low, power), y, y, 0.0),
     "expm1_times": lambda m, a, low, y: (expm1(a), exp_times_any(m, a, low), exp_times_any(m, a, low)),
@@ -363,7 +353,4 @@ DERIVATIVES |= {
     "fitted_LOG1P_RATIO": lambda e, y: ((1.0 / (1.0 + e) - y) / e,),
     "fitted_LOGCOSH": lambda w, y: ((tanh(sqrt(w)) / (2.0 * sqrt(w)) - y) / w,),
     "fitted_TANHSHRINK": lambda w, y: (_tanhshrink_fit_slope(w, tanh(sqrt(w))),),
-    # torch and jax share a tie evenly between the two sides
-    "maximum": lambda a, b, y: (where(a > b, 1.0, where(a < b, 0.0, 0.5)), where(b > a, 1.0, where(b < a, 0.0, 0.5))),
-    "minimum": lambda a, b, y: (where(a < b, 1.0, where(a > b, 0.0, 0.5)), where(b < a, 1.0, where(b > a, 0.0, 0.5))),
 }

@@ -85,7 +85,7 @@ def variable_text(name: str) -> str:
 
 def inline_text(node: Node) -> str:
     """A formula on one line, for people."""
-    writer = Writer(lambda value: f"{value:g}", lambda name: name)
+    writer = Writer(lambda value: f"{value:g}", lambda name: name.partition(":")[0])
     for part in topological(node):
         writer.texts[part] = (part.operands[0], TIGHTEST) if part.operation == "variable" else writer.text_of(part)
     return writer.texts[node][0]

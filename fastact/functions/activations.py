@@ -16,6 +16,7 @@ from fastact.formulas.nodes import topological
 from fastact.functions import pickles
 from fastact.functions.documentation import docstring
 from fastact.functions.homes import home
+from fastact.functions.inlined import understood
 from fastact.functions.parameters import parameters_of
 from fastact.functions.registry import ACTIVATIONS, KINDS, SPECIAL, Registry
 from fastact.runtime.backends import backend as backend_in_use
@@ -97,7 +98,7 @@ class Activation:
     @cached_property
     def expressions(self) -> tuple[Expression, Expression]:
         """Value and derivative as graphs; the derivative by the chain rule unless the formula gives it."""
-        results = trace(self._function, list(self.parameters))
+        results = trace(self._function, ["x", *self.parameters])
         if len(results) == 1:
             results += (differentiate(results[0], variable("x")),)
         if len(results) != 2:
@@ -190,6 +191,7 @@ class Activation:
             ufunc: Any = make_ufunc(self.definition(kind, fixed), backend)
             with contextlib.suppress(AttributeError):  # before NumPy 2.2
                 ufunc.__module__ = home(backend) if self._catalogued() else self.__module__
+            understood(ufunc, self.definition(kind, fixed), self.expressions[1] if kind == "value" else None)
             pickled_as(ufunc, pickles.ufunc_of, self, kind, pickles.portable(backend), fixed)
             self._made[key] = ufunc
         return self._made[key]

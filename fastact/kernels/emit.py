@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastact.formulas.expressions import Expression, lower
+from fastact.formulas.expressions import Expression, lower, of_vectors
+from fastact.formulas.language import DEFINITIONS
 from fastact.formulas.nodes import topological
 from fastact.formulas.text import Writer, function_text, variable_text
 from fastact.kernels.functions import KERNELS
@@ -21,7 +22,7 @@ KERNEL_NAMES = {"where": "select", "float_from_bits": "bits"}
 
 def _lower_for(precision: Precision, results: tuple[Expression, ...]) -> tuple[Expression, ...]:
     rules = {operation: lambda *o, rule=rule: rule(precision, *o) for operation, rule in KERNELS.items()}
-    return lower(results, rules)
+    return lower(of_vectors(lower(results, DEFINITIONS)), rules)
 
 
 def precision_of(storage: str) -> Precision:

@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fastact.formulas.coefficients import LOOKUPS
-from fastact.formulas.expressions import Expression, apply
-from fastact.formulas.operations import ARITY
+from fastact.formulas.expressions import Expression, node
 from fastact.formulas.primitives import fma, where
 from fastact.formulas.signs import is_nonpositive
 from fastact.kernels.precision import Precision
@@ -21,23 +19,22 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _operation(name: str, operands: int) -> Callable[..., Expression]:
-    ARITY[name] = operands
-    return lambda *operands: apply(name, *operands)
+def _instruction(name: str) -> Callable[..., Expression]:
+    """Not a word of formulas, though a graph can hold it: what formulas can say does not depend on who was imported."""
+    return lambda *operands: node(name, *operands)
 
 
-copysign, ldexp, integer_sub, shift_left, shift_right = (
-    _operation(name, 2) for name in ("copysign", "ldexp", "integer_sub", "shift_left", "shift_right")
+copysign, ldexp, integer_sub, shift_left, shift_right = map(
+    _instruction, ("copysign", "ldexp", "integer_sub", "shift_left", "shift_right")
 )
-about_reciprocal, bits, float_from_bits, floor, to_float = (
-    _operation(name, 1) for name in ("about_reciprocal", "bits", "float_from_bits", "floor", "to_float")
+about_reciprocal, bits, float_from_bits, floor, to_float = map(
+    _instruction, ("about_reciprocal", "bits", "float_from_bits", "floor", "to_float")
 )
-_lookups = {table: _operation(f"lookup_{table}", 1) for table in LOOKUPS}
 
 
 def lookup(table: str, index: Expression) -> Expression:
     """The entries of a table of 16 or 32 that the last four or five bits of integers say."""
-    return _lookups[table](index)
+    return node(f"lookup_{table}", index)
 
 
 def integer(value: int, precision: Precision) -> Expression:

@@ -102,7 +102,7 @@ def loss_ufunc(name: str, backend: str) -> np.ufunc:
     """An elementwise loss: (prediction, target) to (loss, derivative)."""
     formula = LOSSES[name].formula
     assert formula
-    return make_ufunc(Definition(name, ["x", "target"], trace(formula, ["target"]), f"The loss {name}."), backend)
+    return make_ufunc(Definition(name, ["x", "target"], trace(formula, ["x", "target"]), f"The loss {name}."), backend)
 
 
 @cache
@@ -115,4 +115,4 @@ def product_ufunc() -> np.ufunc:
 def function_ufunc(function: Callable[[Any], Any]) -> np.ufunc:
     """``exp`` or ``log``, compiled: what the cross-entropy is made of."""
     name = function.__name__
-    return make_ufunc(Definition(name, ["x"], trace(function, []), f"The function {name}."), "numba")
+    return make_ufunc(Definition(name, ["x"], trace(function, ["x"]), f"The function {name}."), "numba")

@@ -167,7 +167,7 @@ def _elementwise(name: str, operands: int) -> Any:
     return intrinsic((one, two, three)[operands - 1])
 
 
-FUNCTIONS = {"copysign": 2, "sqrt": 1, "floor": 1, "sin": 1, "cos": 1}
+FUNCTIONS = {"copysign": 2, "sqrt": 1, "floor": 1, "ceil": 1, "rint": 1, "trunc": 1, "sin": 1, "cos": 1, "tan": 1}
 for _name, _operands in FUNCTIONS.items():
     globals()[_name] = _elementwise(_name, _operands)
 absolute, arctan = _elementwise("fabs", 1), _elementwise("atan", 1)

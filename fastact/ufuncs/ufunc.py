@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from fastact.containers import pairs
-from fastact.formulas.expressions import Expression, constant, of_vectors, substitute
+from fastact.formulas.expressions import Expression, constant, substitute
 from fastact.formulas.fallback import numpy_function, wide
 from fastact.formulas.nodes import topological
 from fastact.runtime.backends import do_without
@@ -89,7 +89,7 @@ class Definition(NamedTuple):
             for node in topological(*self.results)
             if node.operation == "variable" and node.operands[0] in self.constants
         }
-        return of_vectors(substitute(self.results, values)) if values else self.results
+        return substitute(self.results, values) if values else self.results
 
     def source(self, storage: str) -> str:
         from fastact.kernels.emit import loop_source

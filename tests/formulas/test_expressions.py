@@ -45,7 +45,7 @@ def test_formula_text_says_what_is_computed(entry: Activation, backend: str) -> 
 @pytest.mark.parametrize("name", PRIMITIVES)
 def test_primitives(name: str, dtype: type, backend: str) -> None:
     """What formulas are made of, over every exponent; sin and cos only where no great period must be reduced."""
-    (result,) = trace(getattr(primitives, name), [])
+    (result,) = trace(getattr(primitives, name), ["x"])
     ufunc = make_ufunc(Definition(name, ["x"], (result,), ""), "numpy" if backend == "fallback" else "numba")
     x = every_exponent(dtype)[:: 3 if dtype is np.float32 else 16]
     if name in ("sin", "cos"):
@@ -102,9 +102,7 @@ def refused(function, message: str) -> None:  # type: ignore[no-untyped-def]
 def test_what_cannot_be_compiled_is_refused_where_it_is_written() -> None:
     refused(lambda x: x if x > 0 else 0, "cannot branch")
     refused(lambda x: max(x, 0), "cannot branch")
-    refused(lambda x: np.sinc(x), "cannot use|could not be traced")
-    refused(lambda x: np.cbrt(x), "cannot use cbrt")
-    refused(lambda x: x**1.5, "whole power")
+    refused(lambda x: np.sort(x), "cannot use sort")
     refused(lambda x: np.add.reduce(x), "plainly")
     refused(lambda x: (x, x, x), "returned 3 results")
     refused(lambda y: y, "first argument must be called x")
@@ -120,9 +118,7 @@ def test_what_cannot_be_compiled_is_refused_where_it_is_written() -> None:
     refused(lambda x, a=10**5000: x * a, "default of a is an integer beyond float64's numbers")
     refused(lambda x: x * -(10**5000), "an integer in it is beyond them")
     refused(lambda x: 10**5000, "an integer in it is beyond them")
-    refused(lambda x: x ** (10**5000), "whole power")
-    refused(lambda x: x ** float("inf"), "whole power")
-    refused(lambda x: x ** float("nan"), "whole power")
+    refused(lambda x: x ** (10**5000), "an integer in it is beyond them")
     for name in ("grad", "keywords", "out"):
         refused(eval(f"lambda x, {name}=1.0: x * {name}"), f"cannot be called {name}")
     refused(lambda x, a=1, b=1, c=1, d=1, e=1, f=1: x, "can have 5 parameters; <lambda> has 6")

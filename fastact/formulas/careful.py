@@ -1,0 +1,297 @@
+"""Words that stay in graphs until they have been differentiated: each with the derivative that neither overflows nor
+cancels, and with what it is in basic words."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from fastact.formulas.language import LN2, copysign, defined
+from fastact.formulas.primitives import (
+    NORMAL_PEAK,
+    absolute,
+    arctan,
+    cos,
+    exp,
+    exp_error,
+    exp_times,
+    exp_times_any,
+    expm1,
+    fitted,
+    gauss_times,
+    log,
+    log1p,
+    log1p_exp,
+    maximum,
+    minimum,
+    normal_tail,
+    product_error,
+    quick_sum_error,
+    quotient,
+    sin,
+    sqrt,
+    square,
+    tanh,
+    where,
+)
+from fastact.formulas.rounding import rounding_error
+
+__all__ = [
+    "erf", "erfc", "gauss", "hypot", "log1mexp", "logaddexp", "logistic_bell", "ndtr", "precise_exp", "root",
+    "root_ratio", "sech2", "sech2_times_exp", "sigmoid", "sin_ratio", "softplus", "xlogy",
+]  # fmt: skip
+
+# -- exponentials that neither overflow nor cancel --------------------------------------------------
+
+
+@defined(lambda a, y: (y,))
+def precise_exp(a: Any) -> Any:
+    """exp(a), and what the rounding of a lacks does not count: exp would multiply it by the size of a"""
+    return exp_times(1.0, a, rounding_error(a))
+
+
+@defined(lambda a, y: (logistic_bell(a),))
+def sigmoid(a: Any) -> Any:
+    """1 / (1 + exp(-a))"""
+    e = _falling(a)
+    return quotient(where(a < 0.0, e, 1.0), 0.0, 1.0 + e, quick_sum_error(1.0, e))
+
+
+def _falling(a: Any) -> Any:
+    """exp(-abs(a))."""
+    return exp_times(1.0, -absolute(a), -rounding_error(absolute(a)))
+
+
+@defined(lambda a, y: (-y * tanh(0.5 * a),))
+def logistic_bell(a: Any) -> Any:
+    """sigmoid(a) * sigmoid(-a)"""
+    return _bell(1.0, absolute(a))
+
+
+@defined(lambda a, y: (-2.0 * y * tanh(a),))
+def sech2(a: Any) -> Any:
+    """1 / cosh(a)**2"""
+    return _bell(4.0, 2.0 * absolute(a))
+
+
+@defined(lambda a, b, y: (-2.0 * y * tanh(a), y))
+def sech2_times_exp(a: Any, b: Any) -> Any:
+    """exp(b) / cosh(a)**2"""
+    return _bell(4.0, 2.0 * absolute(a), b)
+
+
+def _bell(factor: Any, z: Any, b: Any = None) -> Any:
+    """factor * exp(b - z) / (1 + exp(-z))**2 for z >= 0."""
+    low = -rounding_error(z)
+    e = exp_times(1.0, -z, low)
+    ratio = quotient(factor, 0.0, *square(1.0 + e, quick_sum_error(1.0, e) + exp_error(-z, low)))
+    if b is None:
+        return exp_times(ratio, -z, low)
+    return exp_times_any(ratio, b - z, rounding_error(b - z))
+
+
+@defined(lambda a, y: (sigmoid(a),))
+def softplus(a: Any) -> Any:
+    """log(1 + exp(a))"""
+    return where(a > 0.0, a, 0.0) + log1p_exp(-absolute(a), -rounding_error(absolute(a)))
+
+
+@defined(lambda a, y: (-1.0 / expm1(-a),))
+def log1mexp(a: Any) -> Any:
+    """log(1 - exp(a)) for a < 0"""
+    return where(a > -LN2, log(-expm1(a)), log1p(-exp(a)))
+
+
+@defined(lambda a, b, y: (sigmoid(a - b), sigmoid(b - a)))
+def logaddexp(a: Any, b: Any) -> Any:
+    """log(exp(a) + exp(b))"""
+    return maximum(a, b) + log1p_exp(where(a == b, 0.0, -absolute(a - b)))
+
+
+@defined(lambda a, y: (cosh(a),))
+def sinh(a: Any) -> Any:
+    """(exp(a) - exp(-a)) / 2"""
+    z = absolute(a)
+    m = expm1(minimum(z, 30.0))
+    return copysign(where(z < 22.0, 0.5 * (m + m / (1.0 + m)), exp_times_any(0.5, z)), a)
+
+
+@defined(lambda a, y: (sinh(a),))
+def cosh(a: Any) -> Any:
+    """(exp(a) + exp(-a)) / 2"""
+    z = absolute(a)
+    return exp_times_any(0.5, z) + exp_times(0.5, -z)
+
+
+# -- roots, and what becomes of inverse functions by them ------------------------------------------
+
+
+@defined(lambda a, b, y: (a / y, b / y))
+def hypot(a: Any, b: Any) -> Any:
+    """sqrt(a * a + b * b)"""
+    large, small = maximum(absolute(a), absolute(b)), minimum(absolute(a), absolute(b))
+    ratio = where((large == 0.0) | (large == np.inf), 0.0, small / large)
+    return where((absolute(a) == np.inf) | (absolute(b) == np.inf), np.inf, large * sqrt(1.0 + ratio * ratio))
+
+
+@defined(lambda c, k, v, y: (0.5 / y, 0.5 * (v * (v / y)), k * root_ratio(c, k, v)))
+def root(c: Any, k: Any, v: Any) -> Any:
+    """sqrt(c + k * v * v), however large v is"""
+    z = absolute(v)
+    return where(z > 1.0, z * sqrt(k + c / z / z), sqrt(c + k * (v * v)))
+
+
+@defined(lambda c, k, v, y: _root_ratio_slopes(c, k, v, root(c, k, v)))
+def root_ratio(c: Any, k: Any, v: Any) -> Any:
+    """v / sqrt(c + k * v * v)"""
+    return v / root(c, k, v)
+
+
+def _root_ratio_slopes(c: Any, k: Any, v: Any, r: Any) -> tuple[Any, Any, Any]:
+    return -0.5 * (v / r) / r / r, -0.5 * (v / r) * (v / r) * (v / r), c / r / r / r
+
+
+@defined(lambda a, y: (1.0 / hypot(1.0, a),))
+def arcsinh(a: Any) -> Any:
+    """log(a + sqrt(a * a + 1))"""
+    z = absolute(a)
+    near = minimum(z, 2.0**28)
+    return copysign(where(z > 2.0**28, log(z) + LN2, log1p(near + near * near / (1.0 + sqrt(1.0 + near * near)))), a)
+
+
+@defined(lambda a, y: (1.0 / (sqrt(a - 1.0) * sqrt(a + 1.0)),))
+def arccosh(a: Any) -> Any:
+    """log(a + sqrt(a * a - 1))"""
+    t = minimum(a, 2.0**28) - 1.0
+    return where(a > 2.0**28, log(a) + LN2, log1p(t + sqrt(t * (t + 2.0))))
+
+
+@defined(lambda a, y: (1.0 / ((1.0 - a) * (1.0 + a)),))
+def arctanh(a: Any) -> Any:
+    """log((1 + a) / (1 - a)) / 2"""
+    z = absolute(a)
+    return copysign(0.5 * log1p(2.0 * z / (1.0 - z)), a)
+
+
+@defined(lambda a, y: (1.0 / sqrt((1.0 - a) * (1.0 + a)),))
+def arcsin(a: Any) -> Any:
+    """the angle of a sine"""
+    return arctan(a / sqrt((1.0 - a) * (1.0 + a)))
+
+
+@defined(lambda a, y: (-1.0 / sqrt((1.0 - a) * (1.0 + a)),))
+def arccos(a: Any) -> Any:
+    """the angle of a cosine"""
+    return 2.0 * arctan(sqrt((1.0 - a) / (1.0 + a)))
+
+
+# -- the normal distribution ------------------------------------------------------------------------
+
+#: 2 / sqrt(pi), sqrt(2), and from where on exp(-a * a) is zero.
+ERF_SLOPE, SQRT2, GAUSS_ENDS = 1.1283791670955126, math.sqrt(2), 28.0
+
+
+@defined(lambda a, y: (-2.0 * a * y,))
+def gauss(a: Any) -> Any:
+    """exp(-a * a)"""
+    z = minimum(absolute(a), GAUSS_ENDS)
+    return exp_times(1.0, -z * z, -product_error(z, z))
+
+
+@defined(lambda a, y: (ERF_SLOPE * gauss(a),))
+def erf(a: Any) -> Any:
+    """2 / sqrt(pi) times the integral of exp(-t * t) from 0 to a"""
+    z = absolute(a)
+    return where(z < 1.0, a * fitted("ERF", a * a), copysign(1.0 - _erfc_of(z), a))
+
+
+@defined(lambda a, y: (-ERF_SLOPE * gauss(a),))
+def erfc(a: Any) -> Any:
+    """1 - erf(a)"""
+    z = absolute(a)
+    far = _erfc_of(z)
+    return where(z < 0.5, 1.0 - a * fitted("ERF", a * a), where(a < 0.0, 2.0 - far, far))
+
+
+def _erfc_of(z: Any) -> Any:
+    """erfc for z >= 0."""
+    z = minimum(z, GAUSS_ENDS)
+    return exp_times(2.0 * normal_tail(SQRT2 * z), -z * z, -product_error(z, z))
+
+
+@defined(lambda a, y: (-a * y,))
+def normal_density(a: Any) -> Any:
+    """exp(-a * a / 2) / sqrt(2 * pi)"""
+    return gauss_times(NORMAL_PEAK, _bounded(a))
+
+
+@defined(lambda a, y: (normal_density(a),))
+def ndtr(a: Any) -> Any:
+    """the probability that a normal variable is less than a"""
+    z = minimum(absolute(a), 54.0)
+    tail = gauss_times(normal_tail(z), z)
+    return where(a < 0.0, tail, 1.0 - tail)
+
+
+def _bounded(a: Any) -> Any:
+    """a, as far as exp(-a * a / 2) is not zero."""
+    return maximum(minimum(a, 54.0), -54.0)
+
+
+@defined(lambda a, y: (where(a < 0.0, NORMAL_PEAK / normal_tail(absolute(a)), normal_density(a) / ndtr(a)),))
+def log_ndtr(a: Any) -> Any:
+    """log(ndtr(a))"""
+    z = minimum(absolute(a), 1e200)
+    tail = gauss_times(normal_tail(_bounded(z)), _bounded(z))
+    return where(a < 0.0, log(normal_tail(z)) - 0.5 * a * a, log1p(-tail))
+
+
+# -- sines and ratios -------------------------------------------------------------------------------
+
+
+@defined(lambda a, y: (sin_ratio_slope(a),))
+def sin_ratio(a: Any) -> Any:
+    """sin(a) / a, and 1 at 0"""
+    return where(a == 0.0, 1.0, sin(a) / a)
+
+
+#: Of the derivative of sin(a) / a, divided by a, in a * a; highest power first.
+SIN_RATIO_SLOPE = [(-1) ** n * 2 * n / math.factorial(2 * n + 1) for n in range(10, 0, -1)]
+
+
+@defined(lambda a, y: (-sin_ratio(a) - 2.0 * where(absolute(a) < 1e-3, -1.0 / 3.0, y / a),))
+def sin_ratio_slope(a: Any) -> Any:
+    """the derivative of sin(a) / a"""
+    near: Any = 0.0
+    for coefficient in SIN_RATIO_SLOPE:
+        near = near * (a * a) + coefficient
+    return where(absolute(a) < 1.0, a * near, (cos(a) - sin(a) / a) / a)
+
+
+@defined(lambda a, y: (1.0 / (a * (1.0 - a)),))
+def logit(a: Any) -> Any:
+    """log(a / (1 - a))"""
+    # 2 a - 1 is exact from 1/4 on, and 1 - a from 1/2 on
+    return where(
+        a < 0.25, log(a) - log1p(-a), where(a < 0.5, -log1p((1.0 - 2.0 * a) / a), log1p((2.0 * a - 1.0) / (1.0 - a)))
+    )
+
+
+@defined(lambda a, y: (where(absolute(a) < 1e-4, 0.5 + a / 3.0, (exp(a) - y) / a),))
+def exprel(a: Any) -> Any:
+    """(exp(a) - 1) / a, and 1 at 0"""
+    return where(a == 0.0, 1.0, expm1(a) / a)
+
+
+@defined(lambda a, b, y: (where((a == 0.0) & (b <= 0.0), 0.0, log(b)), a / b))
+def xlogy(a: Any, b: Any) -> Any:
+    """a * log(b), and 0 where a is"""
+    return where((a == 0.0) & (b == b), 0.0, a * log(b))
+
+
+@defined(lambda a, b, y: (where((a == 0.0) & (b <= -1.0), 0.0, log1p(b)), a / (1.0 + b)))
+def xlog1py(a: Any, b: Any) -> Any:
+    """a * log(1 + b), and 0 where a is"""
+    return where((a == 0.0) & (b == b), 0.0, a * log1p(b))
