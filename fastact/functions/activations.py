@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from fastact.formulas.expressions import Expression, Values, apply, constant, differentiate, trace, variable
-from fastact.formulas.nodes import topological
+from fastact.formulas.expressions import Expression, Values, apply, constant, differentiate, variable
 from fastact.functions import pickles
 from fastact.functions.documentation import docstring
+from fastact.functions.graphs import Graphs
 from fastact.functions.homes import home
 from fastact.functions.inlined import understood
 from fastact.functions.parameters import parameters_of
@@ -96,16 +96,13 @@ class Activation:
     # -- the formula ------------------------------------------------------------------------------
 
     @cached_property
+    def graphs(self) -> Graphs:
+        return Graphs(self._function, list(self.parameters))
+
+    @cached_property
     def expressions(self) -> tuple[Expression, Expression]:
         """Value and derivative as graphs; the derivative by the chain rule unless the formula gives it."""
-        results = trace(self._function, ["x", *self.parameters])
-        if len(results) == 1:
-            results += (differentiate(results[0], variable("x")),)
-        if len(results) != 2:
-            raise TypeError(
-                f"{self.name} must return its value, or value and derivative; it returned {len(results)} results"
-            )
-        return _of_x(results[0]), _of_x(results[1])
+        return self.graphs.value, self.graphs.derivative
 
     @property
     def options(self) -> dict[str, Any]:
@@ -115,7 +112,7 @@ class Activation:
 
     @property
     def formula(self) -> str:
-        return self._formula or repr(self.expressions[0])
+        return self._formula or repr(self.graphs.written[0])
 
     def definition(self, kind: str = "value", fixed: bool = False) -> Definition:
         """What the ufunc of that kind computes; ``fixed``: with the defaults as constants in place of parameters."""
@@ -240,12 +237,6 @@ class Activation:
 
     def __repr__(self) -> str:
         return f"<activation {self.name}: {self.formula}>"
-
-
-def _of_x(result: Expression) -> Expression:
-    """The result, also where it is a number that does not depend on x: one for each x, and NaN for NaN."""
-    x = variable("x")
-    return result if x in set(topological(result)) else apply("where", apply("equal", x, x), result, x)
 
 
 def through(grad: Expression, slope: Expression) -> Expression:
