@@ -12,6 +12,8 @@ from pathlib import Path
 
 from benchmarks import differences
 from fastact.catalogue import ACTIVATIONS, SPECIAL, Activation
+from fastact.formulas import language
+from fastact.formulas.operations import ALIASES
 from fastact.functions.registry import KINDS
 from fastact.names import functions
 
@@ -19,6 +21,7 @@ ROOT = Path(__file__).parent.parent
 STUBS, README, PACKAGE = ROOT / "fastact" / "__init__.pyi", ROOT / "README.md", ROOT / "fastact" / "__init__.py"
 START, END = "<!-- functions: written by benchmarks/generate.py -->\n", "<!-- end of functions -->\n"
 DIFFER_START, DIFFER_END = "<!-- differences: written by benchmarks/generate.py -->\n", "<!-- end of differences -->\n"
+WORDS_START, WORDS_END = "<!-- words: written by benchmarks/generate.py -->\n", "<!-- end of words -->\n"
 LINE = 119  # characters
 
 #: What comes with derivatives: activations, and the special functions behind them.
@@ -110,6 +113,17 @@ def table() -> str:
     return "\n".join(rows) + "\n"
 
 
+def words() -> str:
+    """The words of formulas: those computed in vectors, and those that the C library computes."""
+    public = sorted(name for name, word in language.WORDS.items() if not word.internal)
+    known = {name: [name, *(alias for alias, real in ALIASES.items() if real == name)] for name in public}
+    lines = ["| words | computed by |", "|---|---|"]
+    for library, how in ((False, "vectors (SIMD)"), (True, "the C library, one number at a time")):
+        names = [f"`{name}`" for word in public if language.calls_c_library(word) is library for name in known[word]]
+        lines.append(f"| {', '.join(names)} | {how} |")
+    return "\n".join(lines) + "\n"
+
+
 def overview() -> str:
     """What ``help(fastact)`` begins with: a line for each activation, and for each other function, by room."""
     others = [name for name in functions() if not name.endswith("_backward")]
@@ -139,7 +153,12 @@ def generated() -> dict[Path, str]:
     """The files and what they should hold."""
     return {
         STUBS: stubs(),
-        README: between(README.read_text(), (START, table(), END), (DIFFER_START, differences.table(), DIFFER_END)),
+        README: between(
+            README.read_text(),
+            (START, table(), END),
+            (DIFFER_START, differences.table(), DIFFER_END),
+            (WORDS_START, words(), WORDS_END),
+        ),
         PACKAGE: between(PACKAGE.read_text(), (OVERVIEW_START, overview(), OVERVIEW_END)),
     }
 

@@ -23,7 +23,7 @@ def power(a: Any, b: Any) -> Any:
         return exp2(b)
     size = abs(b.operands[0]) if b.operation == "constant" else np.nan
     if not (size <= 64 and 2 * size == int(2 * size)):
-        return apply("raised", a, b)
+        return apply("float_power", a, b)
     result = _repeated(a, int(size))
     if size != int(size):
         result = sqrt(a) if size == 0.5 else result * sqrt(a)

@@ -46,9 +46,10 @@ __all__ = [
 # -- exponentials that neither overflow nor cancel --------------------------------------------------
 
 
-@defined(lambda a, y: (y,))
+@defined(lambda a, y: (y,), internal=True)
 def precise_exp(a: Any) -> Any:
-    """exp(a), and what the rounding of a lacks does not count: exp would multiply it by the size of a"""
+    """exp(a)"""
+    # which multiplies what the rounding of a lacks by the size of a
     return exp_times(1.0, a, rounding_error(a))
 
 
@@ -64,19 +65,19 @@ def _falling(a: Any) -> Any:
     return exp_times(1.0, -absolute(a), -rounding_error(absolute(a)))
 
 
-@defined(lambda a, y: (-y * tanh(0.5 * a),))
+@defined(lambda a, y: (-y * tanh(0.5 * a),), internal=True)
 def logistic_bell(a: Any) -> Any:
     """sigmoid(a) * sigmoid(-a)"""
     return _bell(1.0, absolute(a))
 
 
-@defined(lambda a, y: (-2.0 * y * tanh(a),))
+@defined(lambda a, y: (-2.0 * y * tanh(a),), internal=True)
 def sech2(a: Any) -> Any:
     """1 / cosh(a)**2"""
     return _bell(4.0, 2.0 * absolute(a))
 
 
-@defined(lambda a, b, y: (-2.0 * y * tanh(a), y))
+@defined(lambda a, b, y: (-2.0 * y * tanh(a), y), internal=True)
 def sech2_times_exp(a: Any, b: Any) -> Any:
     """exp(b) / cosh(a)**2"""
     return _bell(4.0, 2.0 * absolute(a), b)
@@ -98,9 +99,9 @@ def softplus(a: Any) -> Any:
     return where(a > 0.0, a, 0.0) + log1p_exp(-absolute(a), -rounding_error(absolute(a)))
 
 
-@defined(lambda a, y: (-1.0 / expm1(-a),))
+@defined(lambda a, y: (-1.0 / expm1(-a),), internal=True)
 def log1mexp(a: Any) -> Any:
-    """log(1 - exp(a)) for a < 0"""
+    """log(1 - exp(a))"""
     return where(a > -LN2, log(-expm1(a)), log1p(-exp(a)))
 
 
@@ -136,21 +137,21 @@ def hypot(a: Any, b: Any) -> Any:
     return where((absolute(a) == np.inf) | (absolute(b) == np.inf), np.inf, large * sqrt(1.0 + ratio * ratio))
 
 
-@defined(lambda c, k, v, y: (0.5 / y, 0.5 * (v * (v / y)), k * root_ratio(c, k, v)))
-def root(c: Any, k: Any, v: Any) -> Any:
-    """sqrt(c + k * v * v), however large v is"""
-    z = absolute(v)
-    return where(z > 1.0, z * sqrt(k + c / z / z), sqrt(c + k * (v * v)))
+@defined(lambda a, b, c, y: (0.5 / y, 0.5 * (c * (c / y)), b * root_ratio(a, b, c)), internal=True)
+def root(a: Any, b: Any, c: Any) -> Any:
+    """sqrt(a + b * c**2)"""
+    z = absolute(c)  # whose square may be infinite
+    return where(z > 1.0, z * sqrt(b + a / z / z), sqrt(a + b * (c * c)))
 
 
-@defined(lambda c, k, v, y: _root_ratio_slopes(c, k, v, root(c, k, v)))
-def root_ratio(c: Any, k: Any, v: Any) -> Any:
-    """v / sqrt(c + k * v * v)"""
-    return v / root(c, k, v)
+@defined(lambda a, b, c, y: _root_ratio_slopes(a, root(a, b, c), c / root(a, b, c)), internal=True)
+def root_ratio(a: Any, b: Any, c: Any) -> Any:
+    """c / sqrt(a + b * c**2)"""
+    return c / root(a, b, c)
 
 
-def _root_ratio_slopes(c: Any, k: Any, v: Any, r: Any) -> tuple[Any, Any, Any]:
-    return -0.5 * (v / r) / r / r, -0.5 * (v / r) * (v / r) * (v / r), c / r / r / r
+def _root_ratio_slopes(a: Any, root: Any, ratio: Any) -> tuple[Any, Any, Any]:
+    return -0.5 * ratio / root / root, -0.5 * ratio * ratio * ratio, a / root / root / root
 
 
 @defined(lambda a, y: (1.0 / hypot(1.0, a),))
@@ -193,9 +194,9 @@ def arccos(a: Any) -> Any:
 ERF_SLOPE, SQRT2, GAUSS_ENDS = 1.1283791670955126, math.sqrt(2), 28.0
 
 
-@defined(lambda a, y: (-2.0 * a * y,))
+@defined(lambda a, y: (-2.0 * a * y,), internal=True)
 def gauss(a: Any) -> Any:
-    """exp(-a * a)"""
+    """exp(-a**2)"""
     z = minimum(absolute(a), GAUSS_ENDS)
     return exp_times(1.0, -z * z, -product_error(z, z))
 
@@ -221,9 +222,9 @@ def _erfc_of(z: Any) -> Any:
     return exp_times(2.0 * normal_tail(SQRT2 * z), -z * z, -product_error(z, z))
 
 
-@defined(lambda a, y: (-a * y,))
+@defined(lambda a, y: (-a * y,), internal=True)
 def normal_density(a: Any) -> Any:
-    """exp(-a * a / 2) / sqrt(2 * pi)"""
+    """exp(-a**2 / 2) / sqrt(2 * pi)"""
     return gauss_times(NORMAL_PEAK, _bounded(a))
 
 
@@ -251,9 +252,9 @@ def log_ndtr(a: Any) -> Any:
 # -- sines and ratios -------------------------------------------------------------------------------
 
 
-@defined(lambda a, y: (sin_ratio_slope(a),))
+@defined(lambda a, y: (sin_ratio_slope(a),), internal=True)
 def sin_ratio(a: Any) -> Any:
-    """sin(a) / a, and 1 at 0"""
+    """sin(a) / a"""
     return where(a == 0.0, 1.0, sin(a) / a)
 
 
@@ -261,9 +262,9 @@ def sin_ratio(a: Any) -> Any:
 SIN_RATIO_SLOPE = [(-1) ** n * 2 * n / math.factorial(2 * n + 1) for n in range(10, 0, -1)]
 
 
-@defined(lambda a, y: (-sin_ratio(a) - 2.0 * where(absolute(a) < 1e-3, -1.0 / 3.0, y / a),))
+@defined(lambda a, y: (-sin_ratio(a) - 2.0 * where(absolute(a) < 1e-3, -1.0 / 3.0, y / a),), internal=True)
 def sin_ratio_slope(a: Any) -> Any:
-    """the derivative of sin(a) / a"""
+    """(cos(a) - sin(a) / a) / a"""
     near: Any = 0.0
     for coefficient in SIN_RATIO_SLOPE:
         near = near * (a * a) + coefficient

@@ -320,19 +320,21 @@ def _line_of(function: Callable[..., Any], error: BaseException) -> str:
     return f' in line {frames[-1].lineno}, "{frames[-1].line}"' if frames[-1].line else f" in line {frames[-1].lineno}"
 
 
-def of_vectors(results: tuple[Expression, ...]) -> tuple[Expression, ...]:
-    """The same without an operation on nothing but numbers: kernels compute with vectors, one of which x makes."""
-    made = dict[Expression, Expression]()
-    x = next((node for node in topological(*results) if node.operation == "variable"), variable("x"))
+def of_vectors(results: tuple[Expression, ...], x: Expression) -> tuple[Expression, ...]:
+    """The same without results that are numbers, or made of nothing else: kernels compute with vectors as x is."""
+    made = dict[Any, Expression]()
+
+    def spread(number: Expression) -> Expression:
+        return Expression("where", (apply("equal", x, x), number, number))
+
     for node in topological(*results):
-        if node.operation in LEAVES:
-            made[node] = node
-            continue
-        operands = [made[o] for o in node.operands]
-        if all(o.operation == "constant" for o in operands):
-            operands[0] = Expression("where", (apply("equal", x, x), operands[0], operands[0]))
-        made[node] = apply(node.operation, *operands)
-    return tuple(made[node] for node in results)
+        operands = [made.get(o, o) for o in node.operands]
+        if operands and all(isinstance(o, Expression) and o.operation == "constant" for o in operands):
+            operands[0] = spread(operands[0])
+        if any(new is not old for new, old in zip(operands, node.operands)):
+            made[node] = apply(node.operation, *operands)
+    vectors = (made.get(result, result) for result in results)
+    return tuple(spread(v) if v.operation == "constant" else v for v in vectors)
 
 
 def substitute(results: tuple[Expression, ...], values: dict[Expression, Expression]) -> tuple[Expression, ...]:

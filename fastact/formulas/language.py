@@ -35,6 +35,7 @@ class Word(NamedTuple):
     derivative: Rule | None = None  # by each operand, given these and the result; None: as that of what is written out
     definition: Rule | None = None  # in other words; None: kernels and NumPy have it
     c_library: bool = False  # whether kernels call the C library's function, one element at a time
+    internal: bool = False  # whether nobody else has it; its meaning is in words that others have
 
 
 WORDS: dict[str, Word] = {}
@@ -50,12 +51,12 @@ def basic(name: str, meaning: str, derivative: Rule, c_library: bool = False) ->
     NUMPY_NAMES.setdefault(name, f"np.{name}")
 
 
-def defined(derivative: Rule) -> Callable[[Rule], Callable[..., Expression]]:
+def defined(derivative: Rule, internal: bool = False) -> Callable[[Rule], Callable[..., Expression]]:
     """A decorator: a word with a derivative of its own, and with another meaning written out."""
 
     def entered(definition: Rule) -> Callable[..., Expression]:
         name, operands = definition.__name__.rstrip("_"), len(inspect.signature(definition).parameters)
-        WORDS[name] = Word(operands, inspect.getdoc(definition) or "", derivative, definition)
+        WORDS[name] = Word(operands, inspect.getdoc(definition) or "", derivative, definition, internal=internal)
         ARITY[name], DERIVATIVES[name], DEFINITIONS[name] = operands, derivative, definition
         return lambda *operands: apply(name, *operands)
 
@@ -125,8 +126,7 @@ def _power_slopes(a: Any, b: Any, y: Any) -> tuple[Any, Any]:
     return b * word("power")(a, one_less), where((a == 0.0) & (b > 0.0), 0.0, y * log(a))
 
 
-basic("raised", "a**b for any b", _power_slopes)
-NUMPY_NAMES["raised"] = "np.power"
+basic("float_power", "a**b by logarithm and exponential", _power_slopes)
 
 
 def _share(a: Any, b: Any) -> Any:
@@ -134,6 +134,6 @@ def _share(a: Any, b: Any) -> Any:
 
 
 #: What NumPy and SciPy call the same.
-ALIASES |= {"expit": "sigmoid", "float_power": "power", "pow": "power", "around": "round", "fix": "trunc"}
+ALIASES |= {"expit": "sigmoid", "pow": "power", "around": "round", "fix": "trunc"}
 ALIASES |= {"radians": "deg2rad", "degrees": "rad2deg", "mod": "remainder", "asin": "arcsin", "acos": "arccos"}
 ALIASES |= {"asinh": "arcsinh", "acosh": "arccosh", "atanh": "arctanh", "bitwise_xor": "logical_xor"}

@@ -63,6 +63,11 @@ class Writer:
             return "-" + self.operand(node.operands[0], 5), 4
         if operation == "logical_not":
             return f"{self.function_name(operation)}({self.operand(node.operands[0], 0)})", TIGHTEST
+        if operation == "float_power":
+            base, exponent = node.operands
+            negative = base.operation == "constant" and base.operands[0] < 0
+            left = f"({self.texts[base][0]})" if negative else self.operand(base, TIGHTEST)
+            return f"{left} ** {self.operand(exponent, TIGHTEST)}", 6
         if operation in OPERATORS:
             symbol, binding = OPERATORS[operation]
             left, right = node.operands

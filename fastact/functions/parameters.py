@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from keyword import iskeyword
 from typing import Any
 
 from fastact.formulas.expressions import NUMBERS
 from fastact.simd.layout import MAX_OPERANDS
 
-__all__ = ["parameters_of"]
+__all__ = ["name_of", "named", "parameters_of"]
 
 #: Names that calls of the functions made from a formula have for something else.
-RESERVED = ("grad", "keywords", "out")
+RESERVED = ("grad", "keywords", "out", "parameters")
 
 #: Parameters a formula can have: with x, the value and the derivative they fill a loop's operands.
 MOST_PARAMETERS = MAX_OPERANDS - 3
@@ -45,3 +46,17 @@ def _check_default(parameter: inspect.Parameter) -> None:
         float(parameter.default)
     except OverflowError:  # it may have too many digits to be shown
         raise TypeError(f"the default of {parameter.name} is an integer beyond float64's numbers") from None
+
+
+def named(name: Any) -> str:
+    """A name that was given."""
+    if not isinstance(name, str):
+        raise TypeError(f"a name is a string, not {type(name).__name__}")
+    if not name.isidentifier() or iskeyword(name):
+        raise ValueError(f"an activation's name must be one that Python could have, not {name!r}")
+    return name
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    name = function.__name__.rstrip("_")  # as in tanh_, which would hide the primitive
+    return name if name.isidentifier() else "formula"  # as a lambda's is not

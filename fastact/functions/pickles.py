@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from fastact.formulas.expressions import Expression
-from fastact.formulas.nodes import from_table, table_of
+from fastact.functions.graphs import Graphs
 from fastact.runtime.backends import backend as backend_in_use
 
 __all__ = ["Own", "by_value", "importable", "portable", "ufunc_of"]
@@ -25,7 +24,7 @@ __all__ = ["Own", "by_value", "importable", "portable", "ufunc_of"]
 _known: dict[bytes, Any] = {}
 
 #: What an activation makes of itself when it is asked for, or cannot be pickled.
-DERIVED = ("_function", "_made", "expressions")
+DERIVED = ("_function", "_derivative", "_made", "graphs", "shown")
 
 
 def importable(activation: Any) -> bool:
@@ -39,9 +38,9 @@ def importable(activation: Any) -> bool:
         return False
 
 
-def by_value(activation: Any, state: Mapping[str, Any], expressions: tuple[Expression, ...]) -> tuple[Any, ...]:
+def by_value(activation: Any, state: Mapping[str, Any], graphs: Graphs) -> tuple[Any, ...]:
     kept = {name: value for name, value in state.items() if name not in DERIVED}
-    content = pickle.dumps((type(activation), kept, table_of(*expressions)))
+    content = pickle.dumps((type(activation), kept, graphs.table()))
     _known[content] = activation  # of several that are equal, the last
     return _restored, (content,)
 
@@ -50,7 +49,7 @@ def _restored(content: bytes) -> Any:
     if content not in _known:
         kind, state, table = pickle.loads(content)
         activation = kind.__new__(kind)
-        vars(activation).update(state, _made={}, expressions=from_table(Expression, table))
+        vars(activation).update(state, _made={}, graphs=Graphs.from_table(*table))
         _known.setdefault(content, activation)
     return _known[content]
 

@@ -12,7 +12,7 @@ KINDS = {"": "value", "_derivative": "derivative", "_backward": "backward", "_wi
 
 
 class Registry(Mapping[str, Any]):
-    """The catalogue's activations by name; aliases find theirs too, but are not listed."""
+    """The catalogue's activations by name, and those that were registered; aliases find theirs too, unlisted."""
 
     def __init__(self) -> None:
         self._by_name: dict[str, Any] = {}
@@ -21,6 +21,17 @@ class Registry(Mapping[str, Any]):
     def add(self, entry: Any) -> None:
         self._by_name[entry.name] = entry
         self._aliases |= dict.fromkeys(entry.aliases, entry.name)
+
+    def register(self, entry: Any) -> None:
+        """Enter somebody's own. What it is called may be called so by an earlier one of the same name alone."""
+        for name in (entry.name, *entry.aliases):
+            known = next((known for known in self.names() if plain(known) == plain(name)), name)
+            other = self.get(known)
+            if other is not None and (other.catalogued or other.name != entry.name):
+                raise ValueError(f"{name} cannot be registered: it is a name of {other!r}")
+        if entry.name in self._by_name:
+            self._aliases = {alias: name for alias, name in self._aliases.items() if name != entry.name}
+        self.add(entry)
 
     def __getitem__(self, name: str) -> Any:
         try:
@@ -46,6 +57,7 @@ class Registry(Mapping[str, Any]):
         return {
             name + suffix: (entry, kind)
             for entry in self.values()
+            if entry.catalogued
             for name in (entry.name, *entry.aliases)
             for suffix, kind in KINDS.items()
         }
@@ -61,13 +73,13 @@ def unknown(name: Any) -> str:
     """What to say of a name that no activation has."""
     from difflib import get_close_matches
 
-    by_plain = {_plain(known): known for known in ACTIVATIONS.names()}
-    close = [by_plain[match] for match in get_close_matches(_plain(str(name)), by_plain)]
+    byplain = {plain(known): known for known in ACTIVATIONS.names()}
+    close = [byplain[match] for match in get_close_matches(plain(str(name)), byplain)]
     nearest = f"; the nearest are {', '.join(close)}" if close else ""
     return f"no activation is called {name!r}{nearest}; there are {', '.join(ACTIVATIONS)}"
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """As the same word may be spelled by others: LeakyReLU is leaky_relu."""
     return name.lower().replace("_", "").replace("-", "")
 
@@ -105,6 +117,6 @@ def get(name: Any) -> Any:
             return name
         raise TypeError(f"an activation is found by its name, not by {type(name).__name__}")
     for known in ACTIVATIONS.names():
-        if _plain(known) == _plain(name):
+        if plain(known) == plain(name):
             return ACTIVATIONS[known]
     raise ValueError(unknown(name))

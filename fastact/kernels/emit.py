@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastact.formulas.expressions import Expression, lower, of_vectors
+from fastact.formulas.expressions import Expression, lower, of_vectors, variable
 from fastact.formulas.language import DEFINITIONS
 from fastact.formulas.nodes import topological
 from fastact.formulas.text import Writer, function_text, variable_text
@@ -20,9 +20,10 @@ WORDS = "from fastact.simd.blocks import *\nfrom fastact.kernels.lookups import 
 KERNEL_NAMES = {"where": "select", "float_from_bits": "bits"}
 
 
-def _lower_for(precision: Precision, results: tuple[Expression, ...]) -> tuple[Expression, ...]:
+def _lower_for(precision: Precision, inputs: list[str], results: tuple[Expression, ...]) -> tuple[Expression, ...]:
     rules = {operation: lambda *o, rule=rule: rule(precision, *o) for operation, rule in KERNELS.items()}
-    return lower(of_vectors(lower(results, DEFINITIONS)), rules)
+    x = variable("x" if "x" in inputs else inputs[0])
+    return lower(of_vectors(lower(results, DEFINITIONS), x), rules)
 
 
 def precision_of(storage: str) -> Precision:
@@ -30,9 +31,9 @@ def precision_of(storage: str) -> Precision:
     return {"bfloat16": BFLOAT16, "float16": FLOAT16, "float32": FLOAT32}.get(storage, FLOAT64)
 
 
-def operation_count(results: tuple[Expression, ...], storage: str) -> int:
+def operation_count(inputs: list[str], results: tuple[Expression, ...], storage: str) -> int:
     """Machine operations per vector, about: what thresholds are guessed from."""
-    return sum(1 for _ in topological(*_lower_for(precision_of(storage), results)))
+    return sum(1 for _ in topological(*_lower_for(precision_of(storage), inputs, results)))
 
 
 def kernel_source(name: str, inputs: list[str], results: tuple[Expression, ...], precision: Precision) -> str:
@@ -45,7 +46,7 @@ def kernel_source(name: str, inputs: list[str], results: tuple[Expression, ...],
 
     writer = Writer(constant_text, lambda operation: KERNEL_NAMES.get(operation, operation))
     with np.errstate(over="ignore"):
-        texts = writer.write(*_lower_for(precision, results))
+        texts = writer.write(*_lower_for(precision, inputs, results))
     function = function_text(f"{name}_kernel", inputs, writer.lines, texts)
     constants = "".join(f"{text} = {_literal(value)}\n" for value, text in names.items())
     return f"{constants}\n\n@kernel\n{function}"

@@ -37,7 +37,7 @@ from fastact.kernels.exponentials import (
 )
 from fastact.kernels.instructions import about_reciprocal, bits, clip, copysign, horner, integer, lookup, shift_right
 from fastact.kernels.logarithms import log1p_exp_kernel, log1p_kernel, log_kernel
-from fastact.kernels.powers import cbrt_kernel, exp2_kernel, log2_kernel, log10_kernel, raised_kernel
+from fastact.kernels.powers import cbrt_kernel, exp2_kernel, log2_kernel, log10_kernel, power_kernel
 from fastact.kernels.precision import Precision
 from fastact.simd.registers import has_avx512
 
@@ -147,6 +147,7 @@ KERNELS |= {
     "expm1": lambda precision, x: expm1_and_error(precision, x)[0],
     "expm1_times": expm1_times_kernel,
     "expm1_error": lambda precision, x: expm1_and_error(precision, x)[1] if precision.careful else constant(0.0),
+    "float_power": power_kernel,
     "gauss_times": gauss_times_kernel,
     "gelu_slope": gelu_slope_kernel,
     "log": log_kernel,
@@ -161,7 +162,6 @@ KERNELS |= {
     "quotient": quotient_kernel,
     "quotient_error": quotient_error_kernel,
     "quick_sum_error": lambda precision, a, b: quick_sum_error_of(a, b) if precision.careful else constant(0.0),
-    "raised": raised_kernel,
     "sign": lambda precision, x: where(x > 0.0, 1.0, where(x < 0.0, -1.0, x)),
     "sum_error": lambda precision, a, b: sum_error_of(a, b) if precision.careful else constant(0.0),
     "tanh": tanh_kernel,

@@ -18,7 +18,7 @@ from fastact.kernels.instructions import copysign, floor, horner
 from fastact.kernels.logarithms import fraction_and_exponent
 from fastact.kernels.precision import Precision
 
-__all__ = ["cbrt_kernel", "exp2_kernel", "log2_kernel", "log10_kernel", "raised_kernel"]
+__all__ = ["cbrt_kernel", "exp2_kernel", "log2_kernel", "log10_kernel", "power_kernel"]
 
 LOG_2, THIRD, TWO_THIRDS = (
     "0.69314718055994530941723212145817657",
@@ -104,7 +104,7 @@ def cbrt_kernel(precision: Precision, x: Expression) -> Expression:
     return where((x == 0.0) | (size == float("inf")) | (x != x), x, root)
 
 
-def raised_kernel(precision: Precision, x: Expression, y: Expression) -> Expression:
+def power_kernel(precision: Precision, x: Expression, y: Expression) -> Expression:
     """As C has it: 1 is 1 to any power, and anything is to the power 0; negative numbers have whole powers alone."""
     size = absolute(x)
     log, log_low = log_parts(precision, size)

@@ -16,8 +16,8 @@ from fastact.catalogue import ACTIVATIONS
 from fastact.containers.recognition import as_array
 from fastact.formulas.expressions import Expression, constant, substitute, variable
 from fastact.formulas.primitives import exp_times_any, maximum, product_error, quotient, where
-from fastact.functions.activations import through
 from fastact.functions.documentation import numpydoc
+from fastact.functions.graphs import through
 from fastact.functions.offered import offered
 from fastact.simd.layout import Loop
 from fastact.ufuncs import nested

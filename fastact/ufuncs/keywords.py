@@ -22,7 +22,7 @@ from fastact.ufuncs.nested import broadcast_axes
 from fastact.ufuncs.shortcut import with_shortcut
 from fastact.ufuncs.ufunc import STORAGES, Definition, bfloat16, records_of
 
-__all__ = ["REQUIRED", "Call", "with_keywords"]
+__all__ = ["REQUIRED", "Call", "sum_to", "with_keywords"]
 
 #: The default of a parameter that must be given.
 REQUIRED = inspect.Parameter.empty
@@ -41,6 +41,7 @@ class Call(NamedTuple):
     choices: Mapping[Any, Callable[..., Any]] = NONE  # for each value of ``approximate``
     trained: Callable[..., Any] | None = None  # takes over for ``training=True``, with a parameter for each element
     learned: str | None = None  # a parameter: the second result is summed to its shape
+    by_parameters: Callable[[], list[np.ufunc]] | None = None  # gradients of each, for ``parameters=True``
 
 
 def with_keywords(call: Call, backend: str) -> Callable[..., Any]:
@@ -54,6 +55,8 @@ def with_keywords(call: Call, backend: str) -> Callable[..., Any]:
     body: list[str] = []
     if call.trained:
         body += _train(call.trained, namespace, names, list(defaults))
+    if call.by_parameters:
+        body += _by_parameters(call.by_parameters, namespace, names, list(defaults), len(definition.results))
     if call.choices:
         body += _choose(call.choices, namespace, names)
     if call.usual:
@@ -68,7 +71,7 @@ def with_keywords(call: Call, backend: str) -> Callable[..., Any]:
     if call.learned:
         if backend == "numba":
             body += _fused(definition, namespace)
-        namespace["_sum_to"] = _sum_to
+        namespace["_sum_to"] = sum_to
         body += [f"_dx, _dw = {apply}", f"return _dx, _sum_to(_dw, {call.learned})"]
     else:
         body.append(f"return {apply}")
@@ -80,6 +83,24 @@ def with_keywords(call: Call, backend: str) -> Callable[..., Any]:
     function.__module__ = HOMES[backend]
     shortcut = call.usual if defaults else ufunc
     return with_shortcut(function, shortcut) if shortcut and backend == "numba" else function
+
+
+def _by_parameters(
+    made: Callable[[], list[np.ufunc]], namespace: dict[str, Any], names: list[str], parameters: list[str], results: int
+) -> list[str]:
+    """``parameters=True`` asks for the gradient of every parameter, summed to its shape."""
+
+    def gradients(dx: Any, *operands: Any) -> tuple[Any, ...]:
+        given = operands[len(operands) - len(parameters) :]
+        each = (sum_to(ufunc(*operands), parameter) for ufunc, parameter in zip(made(), given))
+        return (dx[0] if results > 1 else dx, *each)
+
+    namespace["_gradients"] = gradients
+    arguments = ", ".join(names)
+    return [
+        "if 'parameters' in keywords and keywords.pop('parameters'):",
+        f"    return _gradients(_ufunc({arguments}, **keywords), {arguments})",
+    ]
 
 
 def _choose(choices: Mapping[Any, Callable[..., Any]], namespace: dict[str, Any], names: list[str]) -> list[str]:
@@ -174,7 +195,7 @@ def _refuse(approximate: Any, options: Mapping[Any, Any]) -> None:
     raise ValueError(f"{choices}, not {approximate!r}")
 
 
-def _sum_to(gradient: Any, parameter: Any) -> Any:
+def sum_to(gradient: Any, parameter: Any) -> Any:
     """Sum over the axes along which a parameter was broadcast."""
     shape = np.shape(parameter)
     gradient = as_summable(gradient)

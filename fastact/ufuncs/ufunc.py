@@ -340,7 +340,7 @@ def set_thresholds(record: np.ndarray, definition: Definition, storage: str) -> 
     """Note in a loop's record from how many elements threads pay."""
     from fastact.kernels.emit import operation_count
 
-    operations = operation_count(definition.results_for(storage), storage)
+    operations = operation_count(definition.inputs, definition.results_for(storage), storage)
     nanoseconds = MEMORY_COST + OPERATION_COST * operations
     if definition.summed or storage not in ("bfloat16", "float16", "float32"):
         nanoseconds *= 2
