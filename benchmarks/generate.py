@@ -40,6 +40,8 @@ from fastact import fallback as fallback
 from fastact.catalogue import Activation as Activation
 from fastact.catalogue import activation as activation
 from fastact.catalogue import get as get
+from fastact.functions.elementwise import Elementwise as Elementwise
+from fastact.functions.elementwise import elementwise as elementwise
 from fastact.runtime.backends import backend as backend
 from fastact.ufuncs.memory import kept_memory as kept_memory
 from fastact.networks.mlp import MLP as MLP

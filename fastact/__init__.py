@@ -103,6 +103,7 @@ MLP                small networks that train in one compiled call
 MLPClassifier      the same as an estimator of scikit-learn's, for classes
 MLPRegressor       and for numbers
 activation         make an activation of a formula of your own; an Activation has the four callables, and more
+elementwise        make one ufunc of an expression of several arrays
 ACTIVATIONS        the catalogue by name
 get                an activation by any name it has somewhere
 backend            which backend computes, "numba" or "numpy"
@@ -125,8 +126,10 @@ _HOMES = {
     "MLPClassifier": "estimators.public",
     "MLPRegressor": "estimators.public",
     "Activation": "catalogue",
+    "Elementwise": "functions.elementwise",
     "activation": "catalogue",
     "backend": "runtime.backends",
+    "elementwise": "functions.elementwise",
     "fallback": "",
     "get": "catalogue",
     "get_num_threads": "runtime.control",
