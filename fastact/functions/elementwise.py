@@ -180,8 +180,8 @@ def elementwise(function: Callable[..., Any], /) -> Elementwise:
     >>> @fastact.elementwise
     ... def distance(a, b):
     ...     return np.sqrt(a**2 + b**2)
-    >>> distance(np.array([3.0, 1e200]), 4e200).tolist()
-    [4e+200, 4.123105625617661e+200]
+    >>> distance(np.array([3.0, 1e200]), 4.0).tolist()
+    [5.0, 1e+200]
     >>> [float(d) for d in distance.derivatives(3.0, 4.0)]
     [0.6, 0.8]
     """

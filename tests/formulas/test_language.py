@@ -15,7 +15,7 @@ import scipy.special
 import fastact
 from fastact.formulas.language import WORDS, calls_c_library
 from fastact.formulas.operations import ALIASES, ARITY
-from tests.conftest import BACKENDS, callable_of
+from tests.conftest import callable_of, compiled_only
 from tests.reference import every_exponent, ulp_distance
 
 #: Of one operand: what mpmath calls it, from where to where there are values, and what is allowed in ulp.
@@ -220,7 +220,7 @@ def test_the_table_is_whole() -> None:
     assert set(ALIASES.values()) <= set(WORDS) | set(ARITY)
 
 
-@pytest.mark.skipif("compiled" not in BACKENDS, reason="the NumPy backend compiles nothing")
+@compiled_only
 def test_the_language_does_not_depend_on_what_was_imported() -> None:
     before = "from fastact.formulas.operations import ARITY as words; before = set(words)"
     code = f"{before}; import fastact.kernels.emit; assert before == set(words)"

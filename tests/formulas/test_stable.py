@@ -1,0 +1,102 @@
+"""Naive forms: what they are taken for, their tails, and that nothing else is changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mpmath as mp
+import numpy as np
+import pytest
+
+import fastact
+from fastact.formulas.expressions import trace
+from fastact.formulas.stable import stable
+from tests.conftest import callable_of
+from tests.reference import every_exponent, ulp_distance
+
+#: Naive forms; what they are, and their derivatives, without cancellation.
+NAIVE: dict[str, tuple[Any, Any, Any]] = {
+    "softplus": (
+        lambda x: np.log(1 + np.exp(x)),
+        lambda x: mp.log1p(mp.exp(x)) if x < 800 else x,
+        lambda x: 1 / (1 + mp.exp(-x)) if x > -800 else mp.exp(x),
+    ),
+    "sigmoid": (
+        lambda x: 1 / (1 + np.exp(-x)),
+        lambda x: 1 / (1 + mp.exp(-x)) if x > -800 else mp.exp(x),
+        lambda x: mp.exp(-abs(x)) / (1 + mp.exp(-abs(x))) ** 2,
+    ),
+    "expm1": (lambda x: np.exp(x) - 1, mp.expm1, mp.exp),
+    "cloglog": (
+        lambda x: 1 - np.exp(-np.exp(x)),
+        lambda x: -mp.expm1(-mp.exp(x)) if x < 100 else mp.mpf(1),
+        lambda x: mp.exp(x - mp.exp(x)) if x < 100 else mp.mpf(0),
+    ),
+    "isru": (
+        lambda x: x / np.sqrt(1 + x * x),
+        lambda x: x / mp.sqrt(1 + x * x),
+        lambda x: 1 / mp.sqrt(1 + x * x) ** 3,
+    ),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", list(NAIVE))
+def test_naive_forms_keep_their_tails(name: str, backend: str, dtype: Any) -> None:
+    """Relative to the value, wherever that is a number, subnormal ones included."""
+    formula, value, slope = NAIVE[name]
+    x = every_exponent(dtype)[:: 1 if dtype is np.float32 else 9]
+    x = np.concatenate([x, np.random.default_rng(0).uniform(-760, 720, 300).astype(dtype)])
+    results = callable_of(fastact.activation(formula), "with_derivative", backend)(x)
+    with mp.workdps(400):
+        for made, truth in zip(results, (value, slope)):
+            assert max(ulp_distance(y, truth(mp.mpf(float(v)))) for v, y in zip(x, made)) <= 8
+
+
+#: What is written, and what it is taken for.
+FORMS: list[tuple[Any, str]] = [
+    (lambda x: np.exp(x) / (1 + np.exp(x)), "sigmoid(x)"),
+    (lambda x: np.exp(x) / (np.exp(x) + 1), "sigmoid(x)"),
+    (lambda x: 1 - 1 / (1 + np.exp(-x)), "sigmoid(-x)"),
+    (lambda x: x / (1 + np.exp(-x)), "x * sigmoid(x)"),
+    (lambda x: np.log1p(np.exp(-x)), "softplus(-x)"),
+    (lambda x: -np.log(1 / (1 + np.exp(-x))), "softplus(-x)"),
+    (lambda x: (np.exp(2 * x) - 1) / (np.exp(2 * x) + 1), "tanh(0.5 * (2 * x))"),
+    (lambda x: 1 - np.tanh(x) ** 2, "sech2(x)"),
+    (lambda x: 0.5 * (1 + np.tanh(x)), "0.5 * (2 * sigmoid(2 * x))"),
+    (lambda x: np.log(np.exp(x)), "x"),
+    (lambda x: np.exp(-x) * np.exp(x), "1"),
+    (lambda x: np.sqrt(x * x), "absolute(x)"),
+    (lambda x: np.sqrt(x**2 + 4), "root(4, 1, x)"),
+    (lambda x: np.sin(2 * x) / (2 * x), "sin_ratio(2 * x)"),
+    (lambda x: np.exp(x) + 1, "exp(x) + 1"),
+    (lambda x: x * x + 1, "x * x + 1"),
+    (lambda x: np.log(2 + x), "log(2 + x)"),
+    (lambda x: 2 - np.exp(x), "2 - exp(x)"),
+]
+
+
+@pytest.mark.parametrize(("formula", "form"), FORMS, ids=[form for _, form in FORMS])
+def test_forms_are_taken_for(formula: Any, form: str) -> None:
+    assert repr(stable(trace(formula, ["x"])[0])) == form
+
+
+@pytest.mark.parametrize("form", range(len(FORMS)))
+def test_forms_are_the_same_numbers(form: int, backend: str) -> None:
+    x = np.array([-1.5, -0.75, 0.25, 2.0])
+    formula = FORMS[form][0]
+    assert np.allclose(callable_of(fastact.activation(formula), "value", backend)(x), formula(x), rtol=1e-13)
+
+
+def test_limits_with_parameters(backend: str) -> None:
+    """They are expressions of these, where the sign of none decides."""
+    isru = fastact.activation(lambda x, a=1.0: x / np.sqrt(1 + a * x * x))
+    assert callable_of(isru, "value", backend)([-np.inf, np.inf], 4.0).tolist() == [-0.5, 0.5]
+    scaled = fastact.activation(lambda x, a=2.0: a * np.tanh(x) + a * x / (1 + abs(x)))
+    assert callable_of(scaled, "value", backend)([-np.inf, np.inf], 3.0).tolist() == [-6.0, 6.0]
+
+
+def test_there_is_no_limit_where_there_is_none(backend: str) -> None:
+    for formula in (lambda x: np.sin(x), lambda x: np.exp(x) * np.sin(x), lambda x: np.cos(x) * x):
+        value = callable_of(fastact.activation(formula), "value", backend)([np.inf])
+        assert np.isnan(value).all()
