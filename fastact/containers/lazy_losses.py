@@ -39,12 +39,15 @@ def terms(call: Call) -> Any:
     options = {name: value for name, value in given.items() if name not in names}
     deciding = [given[name] for name in names]
     dtype = floating(*deciding)
-    wide = np.float32 if dtype == np.float16 else dtype  # whose losses and slopes may be beyond float16
     arrays = [da.asanyarray(array) for array in deciding]
-    arrays = [array.astype(wide) if array.dtype == np.float16 else array for array in arrays]
-    if not call.backward:
-        return _values(call, names, options, arrays, dtype, np.dtype(wide))
-    return _gradients(call, names, options, arrays, dtype, np.dtype(wide))
+    arrays = [array.astype(_wide(array.dtype)) for array in arrays]
+    compute = _gradients if call.backward else _values
+    return compute(call, names, options, arrays, dtype, _wide(dtype))
+
+
+def _wide(dtype: np.dtype) -> np.dtype:
+    """What chunks are computed in: losses and slopes that are still to be summed or divided may be beyond float16."""
+    return np.dtype(np.float32) if dtype == np.float16 else dtype
 
 
 def _divisor(reduction: str, shape: tuple[int, ...]) -> float:
@@ -101,7 +104,8 @@ def classes(call: Call) -> Any:
     names = ["pred", "target", "weight"][: 2 + len(weight)]
     inputs = f"(c),{'()' if labelled else '(c)'}{',(c)' * len(weight)}"
     axes = [(axis,), () if labelled else (axis,), *[(0,)] * len(weight)]
-    arrays, dtype = [pred, target, *weight], floating(pred)
+    dtype, computed = floating(pred), _wide(floating(pred))
+    arrays = [pred.astype(computed), target, *weight]
     shares = blockwise(
         functools.partial(_row_shares, labelled, call.option("ignore_index")), f"{inputs}->()", arrays,
         [np.dtype(np.float64)], axes=[*axes, ()],
@@ -111,10 +115,10 @@ def classes(call: Call) -> Any:
     options |= {"axis": -1, "reduction": "sum" if call.backward else "none"}
     function = functools.partial(_by_name, call.function, names, options)
     if call.backward:
-        slopes = blockwise(function, f"{inputs}->(c)", arrays, [dtype], axes=[*axes, (axis,)])
+        slopes = blockwise(function, f"{inputs}->(c)", arrays, [computed], axes=[*axes, (axis,)])
         divisor = da.maximum(shares.sum(), np.finfo(float).tiny) if reduction == "mean" else 1.0
         return (slopes / divisor).astype(dtype)
-    losses = blockwise(function, f"{inputs}->()", arrays, [dtype], axes=[*axes, ()])
+    losses = blockwise(function, f"{inputs}->()", arrays, [computed], axes=[*axes, ()])
     return _reduced(losses, reduction, shares.sum(), dtype)
 
 

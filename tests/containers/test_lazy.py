@@ -144,6 +144,8 @@ def test_losses_that_broadcast(backend: str) -> None:
     assert np.allclose(slope(chunked(X[0]), chunked(X)), slope(X[0], X))
     half = (X * 300).astype(np.float16)
     assert mse(chunked(half), np.float16(0)).compute() == mse(half, np.float16(0))
+    entropy, logits = offered("cross_entropy", backend), (X * 9000).astype(np.float16)
+    assert entropy(chunked(logits, 1, -1), chunked(LABELS, 1), "sum").compute() == entropy(logits, LABELS, "sum")
     kl = offered("kl_div", backend)
     assert np.allclose(kl(chunked(X), chunked(abs(X)), "batchmean"), kl(X, abs(X), "batchmean"))
     dice = offered("dice_loss", backend)
