@@ -17,8 +17,10 @@ class Registry(Mapping[str, Any]):
     def __init__(self) -> None:
         self._by_name: dict[str, Any] = {}
         self._aliases: dict[str, str] = {}
+        self.changes = 0  # how often what a name stands for may have become another
 
     def add(self, entry: Any) -> None:
+        self.changes += 1
         self._by_name[entry.name] = entry
         self._aliases |= dict.fromkeys(entry.aliases, entry.name)
 

@@ -29,11 +29,11 @@ def is_identity(entry: Activation) -> bool:
 def activation_of(activation: Any) -> Activation:
     if not isinstance(activation, (str, Activation)):
         raise TypeError(f"activation must be a name or an Activation, not {type(activation).__name__}")
-    return _usable(activation)
+    return _usable(activation, ACTIVATIONS.changes)
 
 
 @cache
-def _usable(activation: str | Activation) -> Activation:
+def _usable(activation: str | Activation, changes: int) -> Activation:
     """The activation of that name, if a layer can have it."""
     try:
         entry: Activation = ACTIVATIONS[activation] if isinstance(activation, str) else activation

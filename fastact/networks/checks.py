@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastact.catalogue import Activation
+from fastact.catalogue import ACTIVATIONS, Activation
 from fastact.layers.checks import activation_of
 from fastact.networks.objectives import LOSSES, Objective
 from fastact.networks.plan import all_finite, room
@@ -230,7 +230,7 @@ _given = itemgetter(
 def settings_of(network: Any) -> Settings:
     """Everything of a network that can be set, checked unless nothing was set since the last time: looking at so many
     numbers would take longer than a step of a small network."""
-    given = _given(vars(network))
+    given = (*_given(vars(network)), ACTIVATIONS.changes)
     before = network._kept.checked
     if before and all(map(is_, given, before[0])):
         settings: Settings = before[1]

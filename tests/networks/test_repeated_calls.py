@@ -103,6 +103,21 @@ def test_what_is_set_between_two_calls_holds(kind: Any, change: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", [fastact.MLP, fastact.fallback.MLP])
+def test_a_name_that_was_registered_anew(kind: Any) -> None:
+    def register(factor: float) -> None:
+        fastact.activation(lambda x: factor * x, name="made_for_repeated_calls", register=True)
+
+    register(1.0)
+    net, (x, _) = network(kind, {"activation": "made_for_repeated_calls"}), batch(0, 8, "mse")
+    layer = x, np.ones((2, 3), np.float32), None, "made_for_repeated_calls"
+    dense = fastact.dense if kind is fastact.MLP else fastact.fallback.dense
+    before, plain = dense(*layer), net.predict(x)
+    register(2.0)
+    assert np.array_equal(dense(*layer), 2 * before)
+    assert not np.array_equal(net.predict(x), plain)
+
+
+@pytest.mark.parametrize("kind", [fastact.MLP, fastact.fallback.MLP])
 def test_errors_are_raised_as_at_first(kind: Any) -> None:
     net, (x, y) = network(kind, {}), batch(0, 8, "mse")
     net.partial_fit(x, y)
