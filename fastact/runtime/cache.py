@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from fastact.runtime import trust
 from fastact.runtime.notices import warn_once
@@ -22,8 +23,8 @@ __all__ = ["directory", "lock", "problem", "read", "write"]
 
 DIGEST = hashlib.sha256().digest_size
 
-#: Seconds that a process waits for another that compiles the same: about as long as most compilations take. The other
-#: may have been stopped.
+#: Seconds that a process waits for another that compiles the same: about as long as most compilations take. On a busy
+#: machine they take longer, so it waits on while the other is seen to compute. It may have been stopped.
 PATIENCE = 5
 
 
@@ -121,9 +122,36 @@ def lock(key: str) -> Iterator[None]:
     import filelock
 
     # 64 locks for all entries, so that they do not litter the directory.
-    guard = filelock.FileLock(folder / f"{int(key[:2], 16) % 64:02}.lock")
+    path = folder / f"{int(key[:2], 16) % 64:02}.lock"
+    guard = filelock.FileLock(path)
     with contextlib.ExitStack() as stack:
         # Whatever a file system without locks, or the library, may raise.
         with contextlib.suppress(Exception):
-            stack.enter_context(guard.acquire(timeout=PATIENCE))
+            stack.enter_context(_acquired(guard, path))
         yield
+
+
+def _acquired(guard: Any, path: Path) -> Any:
+    import filelock
+
+    before = _spent_by_holder(path)
+    while True:
+        try:
+            return guard.acquire(timeout=PATIENCE)
+        except filelock.Timeout:
+            spent = _spent_by_holder(path)
+            if spent == before:
+                raise
+            before = spent
+
+
+def _spent_by_holder(path: Path) -> tuple[str, int] | None:
+    """Which process has a lock, and how much processor time it has spent; None where the system does not tell."""
+    with contextlib.suppress(OSError, ValueError):
+        inode = path.stat().st_ino
+        for line in Path("/proc/locks").read_text().splitlines():
+            kind, _, _, process, place = line.split()[1:6]
+            if kind == "FLOCK" and place.endswith(f":{inode}"):
+                fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+                return process, int(fields[11]) + int(fields[12])
+    return None

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import filelock
 import pytest
 
+from fastact.runtime import cache
 from tests.conftest import compiled_only, needs_posix
 from tests.processes import PATIENCE, finish, run, start
 
@@ -188,6 +190,36 @@ def counted(lock, timeout):
     return acquire(lock, timeout=0)
 filelock.FileLock.acquire = counted
 """
+
+
+def test_a_process_that_computes_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it takes: or all that wait for it on a busy machine would compile too, and make it busier still."""
+    waited = []
+
+    class Guard:
+        def acquire(self, timeout: float) -> None:
+            waited.append(timeout)
+            raise filelock.Timeout("lock")
+
+    states = iter([("7", 10), ("7", 11), ("7", 12), ("8", 12), ("8", 12)])
+    monkeypatch.setattr(cache, "_spent_by_holder", lambda path: next(states))
+    with pytest.raises(filelock.Timeout):
+        cache._acquired(Guard(), tmp_path)
+    assert waited == [cache.PATIENCE] * 4
+
+
+def test_who_has_a_lock(tmp_path: Path) -> None:
+    path = tmp_path / "x.lock"
+    if not Path("/proc/locks").exists():
+        pytest.skip("this machine's system does not tell who has a lock")
+    with filelock.FileLock(path):
+        found = cache._spent_by_holder(path)
+        if found is None:
+            pytest.skip("this machine's system does not tell who has a lock")
+        while cache._spent_by_holder(path) == found:
+            pass
+        assert found[0] == str(os.getpid())
+    assert cache._spent_by_holder(path) is None
 
 
 @needs_posix
