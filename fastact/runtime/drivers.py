@@ -14,6 +14,7 @@ from fastact.runtime.pool import (
     call_resolve,
     call_task,
     clear_floating_point_flags,
+    note_end,
     offset,
     parallel_for,
     record_at,
@@ -93,6 +94,8 @@ def drive(pointers, dimensions, steps, data):
         parallel_for(pool, pool[Pool.RUN_CHUNK], context, size, even_grain(pool, size, data[Loop.GRAIN]))
     else:
         call_loop(data[Loop.FUNCTION], pointers, dimensions, steps, data)
+    if size >= data[Loop.WORTH_SHARING]:
+        note_end(pool)
     clear_floating_point_flags()
 
 
@@ -103,6 +106,8 @@ def drive_rows(context):
         parallel_for(pool, context[Axis.TASK], context, context[Axis.COUNT], context[Axis.GRAIN])
     else:
         call_task(context[Axis.TASK], 0, context[Axis.COUNT], context)
+    if context[Axis.SHARE] > 0:
+        note_end(pool)
     clear_floating_point_flags()
 
 

@@ -26,7 +26,7 @@ from numba.extending import intrinsic
 from fastact.simd.blocks import Address, inline
 from fastact.simd.layout import MAX_OPERANDS, Pool
 
-#: Cycles between calls of which the next finds workers awake: less than they look for work.
+#: Cycles from the end of a call to the next one, which finds workers awake: less than they look for work.
 RECENT = 150_000
 
 TASK_SIGNATURE = types.void(types.intp, types.intp, Address)
@@ -360,3 +360,9 @@ def awake_or_soon(pool, work):
     succession = pool[Pool.SUCCESSION]
     pool[Pool.SUCCESSION], pool[Pool.LAST_CALL] = succession + work, now
     return succession >= 100 or atomic_load(pool, Pool.SLEEPING) == 0
+
+
+@inline
+def note_end(pool):
+    """That a call has ended for which awake threads would have paid: however long it took, the next may be close."""
+    pool[Pool.LAST_CALL] = cycles()

@@ -91,7 +91,7 @@ class _Pool(NamedTuple):
     STARTED: int = 10  # workers that have taken their number
     LAST_CACHE: int = 12  # bytes in the cache next to memory, or 0
     SUCCESSION: int = 14  # work of calls that followed each other closely, as a percentage of what waking takes
-    LAST_CALL: int = 15  # when a call came last for which awake threads would have paid, in cycles
+    LAST_CALL: int = 15  # when a call came or ended last for which awake threads would have paid, in cycles
     TASK: int = 16  # the job: these are written by the owner while OPEN is 0
     CONTEXT: int = 17
     TASK_GRAIN: int = 18
