@@ -35,6 +35,9 @@ __all__ = ["stable"]
 
 ONE = constant(1.0)
 
+#: What may be zero where another exponential is infinite, though their product is neither.
+VANISHING = ("sech2", "exp", "precise_exp")
+
 
 def stable(result: Expression) -> Expression:
     """The same, from forms that neither overflow nor cancel where others would."""
@@ -132,6 +135,12 @@ def _multiply(a: Expression, b: Expression) -> Any:
     if (u := _exponent(a)) is not None and (v := _exponent(b)) is not None:
         return _exp_of(_sum(u, v))
     for one, other in ((a, b), (b, a)):
+        if one.operation in VANISHING and _grows(other):  # no infinite part is to meet a zero
+            p, q = other.operands
+            if other.operation == "multiply":
+                p, q = (p, q) if _exponent(q) is not None else (q, p)
+                return _improved("multiply", p, _improved("multiply", one, q))
+            return _improved(other.operation, *(_improved("multiply", one, part) for part in (p, q)))
         if (v := _exponent(other)) is not None:
             if (u := _of(one, "sech2")) is not None:
                 return sech2_times_exp(u, v)
@@ -141,6 +150,13 @@ def _multiply(a: Expression, b: Expression) -> Any:
         if u is not None and v is not None and _sum(u, v) is constant(0.0):
             return tanh(0.5 * u)
     return None
+
+
+def _grows(e: Expression) -> bool:
+    """Whether it is a multiple of an exponential, or a sum with one."""
+    if e.operation == "multiply":
+        return any(_exponent(o) is not None for o in e.operands)
+    return e.operation in ("add", "subtract") and any(_exponent(o) is not None or _grows(o) for o in e.operands)
 
 
 def _sum(u: Expression, v: Expression) -> Expression:

@@ -88,6 +88,16 @@ def test_forms_are_the_same_numbers(form: int, backend: str) -> None:
     assert np.allclose(callable_of(fastact.activation(formula), "value", backend)(x), formula(x), rtol=1e-13)
 
 
+def test_no_infinite_part_of_a_sum_meets_a_zero(backend: str) -> None:
+    """sech2(u) * (a + b * exp(x)) is 0 * inf from 710 on."""
+    tanhsoft = fastact.activation(lambda x, a=0.6, b=1.0: x * np.tanh(a * x + b * np.exp(x)))
+    x = np.array([-3.0, 0.5, 2.0, 800.0, 1e4])
+    slope = callable_of(tanhsoft, "derivative", backend)(x)
+    with mp.workdps(30):
+        truth = [mp.diff(lambda t: t * mp.tanh(mp.mpf(0.6) * t + mp.exp(t)), mp.mpf(v)) for v in x[:3]]
+    assert np.allclose(slope, [*map(float, truth), 1.0, 1.0], rtol=1e-14)
+
+
 def test_limits_with_parameters(backend: str) -> None:
     """They are expressions of these, where the sign of none decides."""
     isru = fastact.activation(lambda x, a=1.0: x / np.sqrt(1 + a * x * x))
