@@ -26,7 +26,7 @@ from fastact.runtime.notices import UnavailableError
 from fastact.runtime.numpy_api import SET_HANDLER, numpy_functions
 from fastact.simd.layout import Kept
 
-__all__ = ["empty", "empty_like", "from_kept", "kept_memory"]
+__all__ = ["empty", "empty_like", "from_kept", "keeps_memory", "kept_memory"]
 
 #: Bytes that are kept if FASTACT_KEPT_MEMORY does not say.
 USUAL_LIMIT = 1 << 28
@@ -76,10 +76,10 @@ def from_kept(size: int, make: Callable[..., Any], *arguments: Any, **keywords: 
 def kept_memory() -> Iterator[None]:
     """Keep the memory of large arrays that go, for the next of about their size: all arrays that NumPy makes in here.
 
-    Memory that is new costs more than most functions that fill it. What fastact itself allocates for results is kept
-    anyway; for those of ufuncs, NumPy's or yours, this asks for it, in the thread or task that enters it. Arrays may
-    be used, and freed, anywhere and at any time. Up to ``FASTACT_KEPT_MEMORY`` bytes are kept (by default 256 MiB; 0
-    keeps nothing); what goes unused while other arrays come and go, the system may have back when it runs short.
+    Memory that is new costs more than most functions that fill it. That of fastact's own results is kept anyway; for
+    those of other ufuncs, and of calls with keywords, this asks for it, in the thread or task that enters it. Arrays
+    may be used, and freed, anywhere and at any time. Up to ``FASTACT_KEPT_MEMORY`` bytes are kept (by default 256 MiB;
+    0 keeps nothing); what goes unused while other arrays come and go, the system may have back when it runs short.
     Without Numba, or elsewhere than on Linux, nothing happens.
 
     Raises
@@ -165,6 +165,11 @@ def _handler() -> Any:
     pointer = ctypes.c_void_p
     make: Any = ctypes.PYFUNCTYPE(ctypes.py_object, pointer, pointer, pointer)(("PyCapsule_New", ctypes.pythonapi))
     return make(ctypes.addressof(handler), ctypes.addressof(name), None)
+
+
+def keeps_memory() -> bool:
+    """Whether any is to be kept, here and by the user's wish."""
+    return _record() is not None
 
 
 @once

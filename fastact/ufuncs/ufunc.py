@@ -40,6 +40,7 @@ from fastact.runtime.numpy_api import (
     refuse_subinterpreters,
 )
 from fastact.simd.layout import Loop
+from fastact.ufuncs.large import with_kept_results
 from fastact.ufuncs.plain import PlainFunction
 
 __all__ = ["STORAGES", "Definition", "make_ufunc", "pickled_as"]
@@ -147,6 +148,8 @@ def make_ufunc(definition: Definition, backend: str) -> np.ufunc:
     inputs = len(definition.inputs)
     ufunc = _from_function_and_data()(functions, data, types, count, inputs, outputs, none, name, doc, 0)
     _records[ufunc] = records
+    if backend == "numba":
+        with_kept_results(ufunc)
     if outputs > 1:
         pairs.enter(ufunc, definition.results)
     if bfloat16():
