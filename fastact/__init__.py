@@ -117,6 +117,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastact.runtime import limiters as _limiters
+
 __version__ = "0.1.0"
 
 #: Public names that are not functions of arrays, and the modules they live in.
@@ -163,3 +165,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return [*__getattr__("__all__"), "__version__"]
+
+
+_limiters.follow()

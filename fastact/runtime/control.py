@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastact.runtime.backends import backend
-from fastact.runtime.threads import most_threads, pool
-from fastact.simd.layout import Pool
+from fastact.runtime.threads import number, set_number
 
 __all__ = ["get_num_threads", "set_num_threads"]
 
@@ -37,8 +36,7 @@ def set_num_threads(n: int) -> None:
         raise TypeError(f"the number of threads must be an integer, not {type(n).__name__}")
     if n < 1:
         raise ValueError(f"the number of threads must be at least 1, not {n}")
-    if backend() == "numba":
-        pool()[Pool.THREADS] = min(int(n), most_threads())
+    set_number(int(n))
 
 
 def get_num_threads() -> int:
@@ -50,4 +48,4 @@ def get_num_threads() -> int:
     >>> fastact.get_num_threads() >= 1
     True
     """
-    return int(pool()[Pool.THREADS]) if backend() == "numba" else 1
+    return number() if backend() == "numba" else 1

@@ -20,7 +20,7 @@ from os.path import join
 from types import CodeType
 from typing import Any
 
-__all__ = ["reached", "text_of", "version_of"]
+__all__ = ["PACKAGE", "reached", "text_of", "version_of"]
 
 PACKAGE = __name__.partition(".")[0]
 

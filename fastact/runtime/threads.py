@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fastact.runtime.guard import once
+from fastact.runtime.guard import compiling, once
 from fastact.runtime.limits import default_threads
 from fastact.simd.layout import MAX_THREADS, Pool
 
-__all__ = ["driver", "last_cache", "most_threads", "pool", "register"]
+__all__ = ["driver", "last_cache", "most_threads", "number", "pool", "register", "set_number"]
 
 #: Turns of an idle worker before it sleeps, about 100 us. Back-to-back calls find it awake (waking one
 #: costs the caller 20 us, and 35 us pass until it runs); a program that has gone on to something else
@@ -53,6 +53,27 @@ def _drivers() -> dict[str, int]:
 
 _tasks: dict[int, int] = {}
 
+#: The pool's record, once there is one; and the number of threads that was set before.
+_made: list[np.ndarray] = []
+_set_before: list[int] = []
+
+
+def number() -> int:
+    """How many threads a loop may use. Asking, as setting, needs no pool, which would have to be compiled."""
+    if _made:
+        return int(_made[0][Pool.THREADS])
+    return _set_before[-1] if _set_before else min(_initial_threads(), most_threads())
+
+
+def set_number(threads: int) -> None:
+    """Let loops use so many, or as many as there can be."""
+    allowed = max(1, min(threads, most_threads()))
+    with compiling:  # or the pool could be made between the question and the answer
+        if _made:
+            _made[0][Pool.THREADS] = allowed
+        else:
+            _set_before[:] = [allowed]
+
 
 def register(slot: int, task: int) -> None:
     """Note the address of a compiled task in the pool's record, here and in forked children."""
@@ -66,7 +87,8 @@ def pool() -> np.ndarray:
     memory = np.zeros(Pool.SIZE + 8, np.int64)
     start = (-memory.ctypes.data % 64) // 8
     record = memory[start : start + Pool.SIZE]
-    _fill(record, _initial_threads())
+    _fill(record, number())
+    _made.append(record)
     if hasattr(os, "register_at_fork"):
         # The child has none of the parent's workers; with an empty record it starts its own.
         os.register_at_fork(after_in_child=lambda: _fill(record, int(record[Pool.THREADS])))
@@ -83,7 +105,7 @@ def _fill(record: np.ndarray, threads: int) -> None:
     for slot, task in _tasks.items():
         record[slot] = task
     record[Pool.SIGNAL_MASK] = getattr(signal, "SIG_SETMASK", 0)
-    record[Pool.THREADS] = min(threads, most_threads())
+    record[Pool.THREADS] = threads
 
 
 def driver() -> int:
