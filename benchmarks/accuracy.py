@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 import fastact
 from benchmarks import wide
-from benchmarks.errors import ROOT_DISTANCE, ROOT_ERROR, Errors, compiled_float32_errors, ulp_errors
+from benchmarks.errors import ROOT_DISTANCE, ROOT_ERROR, ROOT_ERROR_WIDE, Errors, compiled_float32_errors, ulp_errors
 from fastact.catalogue import ACTIVATIONS, Activation
 from fastact.commands.bench import sample_parameters
 
@@ -121,7 +121,7 @@ def proof(entry: Activation, kind: str, backend: str, given: Mapping[str, float]
     errors = np.empty(x.size)
     for i, value in enumerate(x):
         truth = exact(entry, value, kind, **given)
-        near = any(abs(value - root) < ROOT_DISTANCE for root in zeros) and abs(results[i] - truth) < 2.3e-16
+        near = any(abs(value - root) < ROOT_DISTANCE for root in zeros) and abs(results[i] - truth) <= ROOT_ERROR_WIDE
         errors[i] = 0 if near else ulp_distance(results[i], truth)
     return Errors().merged(errors, x)
 
@@ -137,7 +137,7 @@ def many(entry: Activation, kind: str, backend: str, given: Mapping[str, float],
     truth = wide.exact_enough(entry, kind, x, **given)
     errors = ulp_errors(result, truth)
     for root in roots(entry, given) if kind == "derivative" else []:
-        errors[(abs(x - root) < ROOT_DISTANCE) & (abs(result - truth) < 2.3e-16)] = 0
+        errors[(abs(x - root) < ROOT_DISTANCE) & (abs(result - truth) <= ROOT_ERROR_WIDE)] = 0
     return Errors().merged(errors, x)
 
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-#: Within so much of a derivative's root, an absolute error of so much counts as none.
-ROOT_DISTANCE, ROOT_ERROR = 0.05, 1.2e-7
+#: Within so much of a derivative's root, an absolute error of so much counts as none: in float32, and in float64.
+ROOT_DISTANCE, ROOT_ERROR, ROOT_ERROR_WIDE = 0.05, 1.2e-7, 2.3e-16
 
 
 class Errors(NamedTuple):

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from benchmarks import wide
+from benchmarks.accuracy import roots
+from benchmarks.errors import ROOT_DISTANCE, ROOT_ERROR, ROOT_ERROR_WIDE
 from fastact.catalogue import ACTIVATIONS, Activation
 from tests.conftest import callable_of, needs_wide_longdouble, parameters
 from tests.reference import every_exponent, exact, ulp_distance
@@ -82,9 +84,10 @@ def test_within_bound(entry: Activation, kind: str, dtype: type, backend: str) -
     given = parameters(entry)
     results = callable_of(entry, kind, backend)(x, **{name: dtype(value) for name, value in given.items()})
     worst = (0.0, 0.0, 0.0, "")
+    zeros = roots(entry, given) if kind == "derivative" else np.empty(0)
+    allowed = ROOT_ERROR if dtype is np.float32 else ROOT_ERROR_WIDE
     for value, result, truth in zip(x, results, truths(entry.name, kind, dtype)):
-        near_zero = kind == "derivative" and 1e-9 < abs(truth) < 0.04 and -4 < value < 0
-        if near_zero and abs(float(result) - truth) <= (1.2e-7 if dtype is np.float32 else 2.3e-16):
+        if np.any(abs(value - zeros) < ROOT_DISTANCE) and abs(float(result) - truth) <= allowed:
             continue
         worst = max(worst, (ulp_distance(result, truth), float(value), float(result), str(truth)[:20]))
     bound = entry.ulp if backend == "compiled" else 4.0  # NumPy alone has no fused multiply-add
