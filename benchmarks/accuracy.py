@@ -20,7 +20,7 @@ import fastact
 from benchmarks import wide
 from benchmarks.errors import ROOT_DISTANCE, ROOT_ERROR, ROOT_ERROR_WIDE, Errors, compiled_float32_errors, ulp_errors
 from fastact.catalogue import ACTIVATIONS, Activation
-from fastact.commands.bench import sample_parameters
+from fastact.functions.parameters import sample_parameters
 
 BLOCK = 1 << 22
 

@@ -18,7 +18,8 @@ import fastact
 from benchmarks.onnx_models import single_operator
 from benchmarks.turns import Call, medians
 from fastact.catalogue import ACTIVATIONS, Activation
-from fastact.commands.bench import plain_numpy, sample_parameters
+from fastact.commands.bench import plain_numpy
+from fastact.functions.parameters import sample_parameters
 
 SIZES = (1, 1_000, 100_000, 10_000_000)
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 import fastact
 from benchmarks import wide
 from fastact.catalogue import ACTIVATIONS, Activation
-from fastact.commands.bench import sample_parameters as parameters
+from fastact.functions.parameters import sample_parameters as parameters
 from fastact.functions.registry import KINDS
 from fastact.names import functions
 from fastact.ufuncs.keywords import REQUIRED

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from fastact.catalogue import ACTIVATIONS, SPECIAL
 from fastact.commands.errors import UsageError
+from fastact.commands.settings import Chosen, chosen_function
 from fastact.runtime.files import ArrayHeader, array_header, written_whole
 from fastact.runtime.progress import progress_bar
 
@@ -25,46 +26,26 @@ BLOCK_BYTES = 32 << 20
 STREAM = "-"
 
 
-class _Call(NamedTuple):
-    function: Callable[..., Any]
-    parameters: dict[str, float]
-    dtype: np.dtype  # of results
+class _Task(NamedTuple):
+    """What becomes of what: elements of the input at once, of which there may be many times more, and all results."""
+
+    chosen: Chosen
+    at_once: int
+    shape: tuple[int, ...]
+    dtype: np.dtype
 
 
-def run_apply(name: str, source: str, target: str, settings: Sequence[str]) -> int:
-    function, parameters = _function(name, settings)
+def run_apply(name: str, source: str, target: str, settings: Sequence[str], axis: int | None = None) -> int:
+    chosen = chosen_function(name, settings, axis)
     given = "standard input" if source == STREAM else source
     with _opened(source) as opened:
         header = _header(opened, given)
-        call = _Call(function, parameters, _result_type(function, header.dtype, parameters, name))
+        task = _task(chosen, header)
         with _written(target) as file:
-            _transform(call, header, opened, given, file)
+            _transform(task, header, opened, given, file)
             if source != STREAM:
                 opened.close()  # before the output takes its place, where they are the same
     return 0
-
-
-def _function(name: str, settings: Sequence[str]) -> tuple[Callable[..., Any], dict[str, float]]:
-    known = ACTIVATIONS.public_names() | SPECIAL.public_names()
-    if name not in known:
-        raise UsageError(f"no function is called {name!r}; there are {', '.join([*ACTIVATIONS, *SPECIAL])}")
-    entry, kind = known[name]
-    if kind not in ("value", "derivative"):
-        raise UsageError(f"{name} takes or returns two arrays; apply can do NAME and NAME_derivative")
-    parameters: dict[str, float] = {}
-    for setting in settings:
-        parameter, _, value = setting.partition("=")
-        if parameter not in entry.parameters:
-            has = f"it has {', '.join(entry.parameters)}" if entry.parameters else "it has none"
-            raise UsageError(f"{entry.name} has no parameter {parameter!r}; {has}")
-        try:
-            parameters[parameter] = float(value)
-        except ValueError:
-            raise UsageError(f"{parameter} must be a number, not {value!r}") from None
-    missing = [p for p, default in entry.parameters.items() if not isinstance(default, float) and p not in parameters]
-    if missing:
-        raise UsageError(f"{entry.name} needs --set {missing[0]}=VALUE")
-    return entry.callable(kind), parameters
 
 
 @contextlib.contextmanager
@@ -100,13 +81,36 @@ def _cut_short(header: ArrayHeader, name: str) -> UsageError:
     return UsageError(f"{name} is cut short: its header promises {header.size} elements of {header.dtype}")
 
 
-def _result_type(function: Callable[..., Any], dtype: np.dtype, parameters: dict[str, float], name: str) -> np.dtype:
+def _task(chosen: Chosen, header: ArrayHeader) -> _Task:
+    """Elements go in blocks that memory has room for; so do rows, if they lie behind one another; else all at once."""
+    if header.dtype.subdtype:  # an array of it has another type
+        raise UsageError(f"{chosen.name} takes real numbers, not {header.dtype}")
+    if chosen.axis is None:
+        dtype = _result(chosen, np.empty(0, header.dtype)).dtype
+        return _Task(chosen, _block(header.dtype, dtype), header.shape, dtype)
+    rank = len(header.shape)
+    if not -rank <= chosen.axis < rank:
+        raise UsageError(f"the array has {rank} axes: there is no axis {chosen.axis}")
+    axis = chosen.axis % rank
+    alone = _result(chosen, np.zeros([n if i == axis else 1 for i, n in enumerate(header.shape)], header.dtype))
+    shape = (*header.shape[:axis], alone.shape[axis], *header.shape[axis + 1 :])  # gates leave half of it
+    if axis == 0 or header.fortran_order:
+        return _Task(chosen, header.size, shape, alone.dtype)
+    step = math.prod(header.shape[1:])
+    return _Task(chosen, max(1, _block(header.dtype, alone.dtype) // max(1, step)) * step, shape, alone.dtype)
+
+
+def _block(*dtypes: np.dtype) -> int:
+    return max(1, BLOCK_BYTES // max(dtype.itemsize for dtype in dtypes))
+
+
+def _result(chosen: Chosen, x: np.ndarray, **keywords: Any) -> np.ndarray:
     try:
-        if dtype.subdtype:  # an array of it has another type
-            raise TypeError
-        result: np.dtype = function(np.empty(0, dtype), **parameters).dtype
+        result: np.ndarray = chosen.function(x, **chosen.keywords, **keywords)
     except TypeError:
-        raise UsageError(f"{name} takes real numbers, not {dtype}") from None
+        raise UsageError(f"{chosen.name} takes real numbers, not {x.dtype}") from None
+    except ValueError as error:  # rows that cannot be halved, say
+        raise UsageError(f"{chosen.name}: {error}") from None
     return result
 
 
@@ -136,20 +140,29 @@ def _stream(stream: Any, verb: str, what: str) -> IO[bytes]:
     return result
 
 
-def _transform(call: _Call, header: ArrayHeader, source: IO[bytes], name: str, target: IO[bytes]) -> None:
+def _transform(task: _Task, header: ArrayHeader, source: IO[bytes], name: str, target: IO[bytes]) -> None:
     np.lib.format.write_array_header_2_0(
-        target, {"descr": call.dtype.str, "fortran_order": header.fortran_order, "shape": header.shape}
+        target, {"descr": task.dtype.str, "fortran_order": header.fortran_order, "shape": task.shape}
     )
-    block = max(1, BLOCK_BYTES // max(header.dtype.itemsize, call.dtype.itemsize))
-    values, results = (np.empty(min(block, header.size), dtype) for dtype in (header.dtype, call.dtype))
+    at_once = min(task.at_once, header.size)
+    values, results = np.empty(at_once, header.dtype), np.empty(at_once, task.dtype)
     with progress_bar(total=header.size, unit="", unit_scale=True, desc=os.path.basename(name), delay=0.5) as progress:
-        for start in range(0, header.size, block):
-            count = min(block, header.size - start)
+        for start in range(0, header.size, max(1, at_once)):
+            count = min(at_once, header.size - start)
             if not _fill(values[:count], source, name):
                 raise _cut_short(header, name)
-            call.function(values[:count], out=results[:count], **call.parameters)
-            target.write(results[:count].data)
+            if task.chosen.axis is None:
+                target.write(_result(task.chosen, values[:count], out=results[:count]).data)
+            else:
+                target.write(_of_rows(task, header, values[:count]).data)
             progress.update(count)
+
+
+def _of_rows(task: _Task, header: ArrayHeader, values: np.ndarray) -> np.ndarray:
+    """Results for some rows, or for all, as they lie in the file."""
+    order: Any = "F" if header.fortran_order else "C"
+    shape = header.shape if values.size == header.size else (-1, *header.shape[1:])
+    return _result(task.chosen, values.reshape(shape, order=order)).ravel(order=order)
 
 
 def _fill(values: np.ndarray, source: IO[bytes], name: str) -> bool:

@@ -6,7 +6,6 @@ found, and run, by every user of the image, who need not be able to write there.
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import multiprocessing
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ import numpy as np
 import fastact
 from fastact.catalogue import ACTIVATIONS, SPECIAL
 from fastact.commands.errors import UsageError
+from fastact.commands.samples import arguments_of
 from fastact.names import public_callable, public_names
 from fastact.runtime import cache, limits
 from fastact.runtime.progress import progress_bar
@@ -104,30 +104,7 @@ def _calls(name: str, x: np.ndarray) -> Iterator[tuple[Any, ...]]:
             yield (*arrays, *[x.dtype.type(0.5)] * len(entry.parameters))
             yield (*arrays, *[x[:1]] * len(entry.parameters))
         return
-    forward, parameters = name.removesuffix("_backward"), inspect.signature(public_callable(name)).parameters
-    for inputs in _inputs(forward, x):
-        if next(iter(parameters)) != "grad":
-            yield inputs
-            continue
-        y = public_callable(forward)(*inputs)
-        yield (
-            np.ones_like(y),
-            *([y] if "y" in parameters else inputs),
-            *([y] if "preactivation" in parameters else []),
-        )
-
-
-def _inputs(name: str, x: np.ndarray) -> Iterator[tuple[Any, ...]]:
-    """What a function is called with: probabilities, or labels, or one after the other."""
-    if name == "dense":
-        yield x, np.full((8, x.shape[1]), 0.5, x.dtype)
-        return
-    parameters = inspect.signature(public_callable(name)).parameters
-    labelled = "ignore_index" in parameters
-    if not labelled or name == "cross_entropy":
-        yield (x,) * sum(parameter.default is parameter.empty for parameter in parameters.values())
-    if labelled:
-        yield x, np.zeros(len(x), np.int64)
+    yield from arguments_of(name, x)
 
 
 def _train(dtype: str) -> None:

@@ -30,26 +30,32 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("info", help="what runs here: backend, threads, vector width, cache, BLAS")
 
     bench = commands.add_parser("bench", help="time each function beside plain NumPy and beside a copy of its bytes")
-    bench.add_argument("names", nargs="*", metavar="NAME", help="functions to time, all by default")
+    bench.add_argument(
+        "names", nargs="*", metavar="NAME", help="functions, such as gelu or softmax_backward; all by default"
+    )
     bench.add_argument("--size", type=_size, default=10_000_000, metavar="N", help="elements (default: 1e7)")
     bench.add_argument("--dtype", choices=DTYPES, default="float32")
     bench.add_argument("--backward", action="store_true", help="time grad * f'(x) instead of f(x)")
     bench.add_argument(
         "--repeat", type=_size, default=15, metavar="N", help="rounds; medians are printed (default: 15)"
     )
+    for style in ("json", "markdown"):
+        bench.add_argument(f"--{style}", action="store_const", dest="style", const=style, default="text")
 
     apply = commands.add_parser("apply", help="apply a function to an array in a .npy file, however large")
     apply.add_argument("name", metavar="NAME", help="function, such as sigmoid or gelu_derivative")
     apply.add_argument("input", metavar="IN.npy", help="- for standard input")
     apply.add_argument("output", metavar="OUT.npy", help="- for standard output")
     apply.add_argument(
-        "--set", action="append", default=[], metavar="PARAMETER=VALUE", help="a parameter, such as negative_slope=0.1"
-    )
+        "--set", action="append", default=[], metavar="PARAMETER=VALUE",
+        help="a parameter, such as negative_slope=0.1 or approximate=tanh",
+    )  # fmt: skip
+    apply.add_argument("--axis", type=int, metavar="N", help="of a function of rows, such as softmax (default: -1)")
 
     plot = commands.add_parser("plot", help="draw activations and their derivatives")
     plot.add_argument("names", nargs="*", metavar="NAME", help="activations, all by default")
     plot.add_argument("--output", default="activations.png", metavar="FILE", help="png, svg or pdf (activations.png)")
-    plot.add_argument("--limit", type=_size, default=5, metavar="X", help="from -X to X (default: 5)")
+    plot.add_argument("--limit", type=_limit, default=5, metavar="X", help="from -X to X (default: 5)")
 
     demo = commands.add_parser("demo", help="train a network on scikit-learn's handwritten digits")
     demo.add_argument("--epochs", type=_size, default=30, metavar="N", help="times through the data (default: 30)")
@@ -72,6 +78,16 @@ def _size(text: str) -> int:
     if not 1 <= number <= 1e15 or number != int(number):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(number)
+
+
+def _limit(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0
+    if not 0 < number <= 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0, up to 1e6")
+    return number
 
 
 def _seed(text: str) -> int:
@@ -118,7 +134,7 @@ def _run(chosen: argparse.Namespace) -> int:
     if chosen.command == "bench":
         from fastact.commands.bench import run_bench
 
-        return run_bench(chosen.names, chosen.size, chosen.dtype, chosen.backward, chosen.repeat)
+        return run_bench(chosen.names, chosen.size, chosen.dtype, chosen.backward, chosen.repeat, chosen.style)
     if chosen.command == "plot":
         from fastact.commands.plot import run_plot
 
@@ -129,4 +145,4 @@ def _run(chosen: argparse.Namespace) -> int:
         return run_demo(chosen.epochs, chosen.seed)
     from fastact.commands.apply import run_apply
 
-    return run_apply(chosen.name, chosen.input, chosen.output, chosen.set)
+    return run_apply(chosen.name, chosen.input, chosen.output, chosen.set, chosen.axis)

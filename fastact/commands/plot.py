@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from fastact.catalogue import ACTIVATIONS
-from fastact.commands.bench import sample_parameters
 from fastact.commands.errors import UsageError
+from fastact.functions.parameters import sample_parameters
 from fastact.functions.registry import unknown
 
 __all__ = ["run_plot"]

@@ -10,7 +10,7 @@ from typing import Any
 from fastact.formulas.expressions import NUMBERS
 from fastact.simd.layout import MAX_OPERANDS
 
-__all__ = ["name_of", "named", "parameters_of"]
+__all__ = ["name_of", "named", "parameters_of", "sample_parameters"]
 
 #: Names that calls of the functions made from a formula have for something else.
 RESERVED = ("grad", "keywords", "out", "parameters")
@@ -60,3 +60,8 @@ def named(name: Any) -> str:
 def name_of(function: Callable[..., Any]) -> str:
     name = function.__name__.rstrip("_")  # as in tanh_, which would hide the primitive
     return name if name.isidentifier() else "formula"  # as a lambda's is not
+
+
+def sample_parameters(entry: Any) -> dict[str, float]:
+    """An activation's defaults, and something usual for a parameter without one."""
+    return {name: default if isinstance(default, float) else 0.25 for name, default in entry.parameters.items()}

@@ -28,7 +28,7 @@ def saved(folder: Path, x: Any, name: str = "in.npy") -> Path:
     return path
 
 
-# -- info and bench -------------------------------------------------------------------------------
+# -- info -------------------------------------------------------------------------------
 
 
 def test_info_says_what_runs(capsys: Capture) -> None:
@@ -44,19 +44,6 @@ def test_info_says_what_runs(capsys: Capture) -> None:
     assert errors == ""
 
 
-@pytest.mark.parametrize("options", [[], ["--backward"], ["--dtype", "float64"], ["--dtype", "float16"]], ids=" ".join)
-def test_bench_prints_a_row_each(options: list[str], capsys: Capture) -> None:
-    assert main(["bench", "--size", "1e4", "--repeat", "2", *options, "sigmoid", "prelu"]) == 0
-    header, _, columns, *rows = capsys.readouterr().out.splitlines()
-    assert header.startswith("grad * f'(x)" if "--backward" in options else "f(x)")
-    assert f"10,000 {options[-1] if '--dtype' in options else 'float32'}" in header
-    assert "ns/element" in columns
-    assert [row.split()[0] for row in rows] == ["sigmoid", "prelu"]
-    # Time per element and beside a copy; plain NumPy is timed forwards only.
-    assert {len(row.split()) for row in rows} == {3 if "--backward" in options else 5}
-    assert all(float(row.split()[1]) > 0 for row in rows)
-
-
 # -- plot -------------------------------------------------------------------------------------------
 
 
@@ -64,7 +51,7 @@ def test_plot_draws_all_and_some(tmp_path: Path, capsys: Capture) -> None:
     pytest.importorskip("matplotlib")
     for names, count in (([], len(fastact.ACTIVATIONS)), (["gelu", "expit"], 2)):
         target = tmp_path / f"{count}.svg"
-        assert main(["plot", *names, "--output", str(target)]) == 0
+        assert main(["plot", *names, "--output", str(target), "--limit", "0.5"]) == 0
         assert f"{count} activations" in capsys.readouterr().out
         assert "gelu" in target.read_text() or target.stat().st_size > 10_000
 
@@ -114,7 +101,8 @@ MISTAKES = [
     "paint",
     "info --loud",
     "bench sigmiod",
-    "bench sigmoid_backward",
+    "bench logsumexp_backward",
+    "bench sigmoid_forward",
     "bench --size 0 relu",
     "bench --size -5 relu",
     "bench --size 1.5 relu",
@@ -142,6 +130,16 @@ MISTAKES = [
     "apply elu IN/float.npy OUT --set alpha=one",
     "apply elu IN/float.npy OUT --set alpha",
     "apply prelu IN/float.npy OUT",
+    "apply sigmoid IN/float.npy OUT --axis 0",
+    "apply gelu IN/float.npy OUT --set approximate=cosh",
+    "apply softmax IN/float.npy OUT --axis 7",
+    "apply softmax IN/float.npy OUT --axis one",
+    "apply softmax IN/float.npy OUT --set tau=2",
+    "apply softmax IN/complex.npy OUT",
+    "apply softmax_backward IN/float.npy OUT",
+    "apply logsumexp IN/float.npy OUT",
+    "plot relu --limit 0",
+    "plot relu --limit wide",
     "apply sigmoid IN/float.npy IN/missing/out.npy",
     "apply sigmoid IN/float.npy IN/text.npy/out.npy",
     "apply sigmoid IN/float.npy IN",
@@ -249,6 +247,34 @@ def test_apply_with_parameters(name: str, parameters: dict[str, float], tmp_path
     np.testing.assert_array_equal(
         np.load(tmp_path / "out.npy"), getattr(fastact, name)(GRID, **parameters), strict=True
     )
+
+
+def test_apply_approximately(tmp_path: Path) -> None:
+    source, target = saved(tmp_path, GRID), tmp_path / "out.npy"
+    assert main(["apply", "gelu", str(source), str(target), "--set", "approximate=tanh"]) == 0
+    np.testing.assert_array_equal(np.load(target), fastact.gelu(GRID, approximate="tanh"), strict=True)
+
+
+@pytest.mark.parametrize("block", [None, 1000], ids=["one_block", "many_blocks"])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize(("name", "axis"), [("softmax", None), ("softmax", 0), ("log_softmax", 1), ("swiglu", -1)])
+def test_apply_along_an_axis(
+    name: str, axis: int | None, order: Any, block: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if block:
+        monkeypatch.setattr("fastact.commands.apply.BLOCK_BYTES", block)
+    x = np.asarray(np.random.default_rng(1).normal(0, 3, (11, 7, 6)).astype(np.float32), order=order)
+    target = tmp_path / "out.npy"
+    options = [] if axis is None else ["--axis", str(axis)]
+    assert main(["apply", name, str(saved(tmp_path, x)), str(target), *options]) == 0
+    expected = getattr(fastact, name)(x, axis=-1 if axis is None else axis)
+    np.testing.assert_array_equal(np.load(target), expected, strict=True)
+
+
+def test_apply_layer_norm_with_another_eps(tmp_path: Path) -> None:
+    target = tmp_path / "out.npy"
+    assert main(["apply", "layer_norm", str(saved(tmp_path, GRID)), str(target), "--set", "eps=0.5"]) == 0
+    np.testing.assert_array_equal(np.load(target), fastact.layer_norm(GRID, eps=0.5), strict=True)
 
 
 def test_apply_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

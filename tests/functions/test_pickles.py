@@ -123,7 +123,7 @@ def test_own_activations_elsewhere(pickles: Any) -> None:
 PROGRAM = """
 import multiprocessing, pickle, sys
 import cloudpickle, dask, dask.array as da, numpy as np, fastact
-from fastact.commands.bench import sample_parameters
+from fastact.functions.parameters import sample_parameters
 
 @fastact.activation
 def bent(x, slope=0.5):

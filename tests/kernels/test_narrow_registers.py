@@ -31,7 +31,7 @@ assert not registers.has_avx512()
 from benchmarks.accuracy import ulp_errors
 from benchmarks.wide import exact_enough
 from fastact.catalogue import ACTIVATIONS
-from fastact.commands.bench import sample_parameters
+from fastact.functions.parameters import sample_parameters
 from tests.catalogue.test_accuracy import points
 
 for entry, dtype, kind in product(ACTIVATIONS.values(), (np.float32, np.float64), ("value", "derivative")):

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import wide
 from fastact.catalogue import ACTIVATIONS, Activation
-from fastact.commands.bench import sample_parameters
+from fastact.functions.parameters import sample_parameters
 from tests.conftest import compiled_only, needs_wide_longdouble
 
 
