@@ -65,6 +65,7 @@ def leaky_relu(x: Any, negative_slope: Any = 0.01) -> Values:
     range="(-inf, inf)",
     reference="He et al., Delving deep into rectifiers, 2015, arXiv:1502.01852",
     learned="weight",
+    initial={"weight": 0.25},  # torch.nn.PReLU's
 )
 def prelu(x: Any, weight: Any) -> Values:
     """Leaky rectified linear unit with a learned slope; weight broadcasts against x, as in ``(N, C)`` with ``(C,)``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any, overload
 
@@ -83,6 +83,7 @@ class Activation:
         aliases: tuple[str, ...] = (),
         choice: Mapping[str | bool, str] | None = None,
         learned: str | None = None,
+        initial: Mapping[str, float] | None = None,
         trained_as: str | None = None,
         ulp: float = 2.0,
         domain: tuple[float, float] = (-math.inf, math.inf),
@@ -98,6 +99,7 @@ class Activation:
         self.domain = domain
         self.summary = inspect.getdoc(function) or f"The activation {self.name}."
         self.learned = learned  # a parameter that backward also differentiates by
+        self.initial = dict(initial or {})  # what parameters without a default begin with where they are trained
         self.trained_as = trained_as  # in training, this activation with a random parameter between two bounds
         self.choice = dict(choice or {})  # values of the option `approximate`: the activation each stands for
         self._function, self._derivative = function, derivative
@@ -190,6 +192,10 @@ class Activation:
             raise ValueError(f"dtype must be float16, float32 or float64, not {storage}")
         return self.definition(kind).source(storage)
 
+    def beginning(self) -> dict[str, float]:
+        """What its parameters are before they are trained."""
+        return {name: float(self.initial.get(name, default)) for name, default in self.parameters.items()}
+
     def documentation(self, kind: str = "value") -> str:
         return docstring(self, kind)
 
@@ -241,12 +247,12 @@ class Activation:
             {option: ACTIVATIONS[other].callable(kind, backend) for option, other in self.choice.items() if chosen},
             ACTIVATIONS[self.trained_as].callable(kind, backend) if self.trained_as and chosen else None,
             self.learned if kind == "backward" else None,
-            self._backward_by(backend) if kind == "backward" and self.parameters else None,
+            (lambda: self.backward_by(self.parameters, backend)) if kind == "backward" and self.parameters else None,
         )
 
-    def _backward_by(self, backend: str) -> Callable[[], list[np.ufunc]]:
-        """What makes the gradient of each parameter, for each element; made when it is asked for."""
-        return lambda: [self.ufunc(f"backward{BY}{parameter}", backend) for parameter in self.parameters]
+    def backward_by(self, parameters: Iterable[str], backend: str) -> list[np.ufunc]:
+        """What makes the gradient of each of these, for each element: ``(grad, x, *all parameters)`` to that."""
+        return [self.ufunc(f"backward{BY}{parameter}", backend) for parameter in parameters]
 
     def parameter_derivatives(self, x: Any, *parameters: Any, **keywords: Any) -> tuple[Any, ...]:
         """The derivative of the value by each parameter, for each element of x.

@@ -26,20 +26,22 @@ def is_identity(entry: Activation) -> bool:
     return entry is ACTIVATIONS["identity"]
 
 
-def activation_of(activation: Any) -> Activation:
+def activation_of(activation: Any, learns: bool = False) -> Activation:
+    """The activation that was asked for, if a layer can have it; ``learns``: one that trains its parameters."""
     if not isinstance(activation, (str, Activation)):
         raise TypeError(f"activation must be a name or an Activation, not {type(activation).__name__}")
-    return _usable(activation, ACTIVATIONS.changes)
+    return _usable(activation, learns, ACTIVATIONS.changes)
 
 
 @cache
-def _usable(activation: str | Activation, changes: int) -> Activation:
-    """The activation of that name, if a layer can have it."""
+def _usable(activation: str | Activation, learns: bool, changes: int) -> Activation:
     try:
         entry: Activation = ACTIVATIONS[activation] if isinstance(activation, str) else activation
     except KeyError:
         raise ValueError(unknown(activation)) from None
     missing = [name for name, default in entry.parameters.items() if default is REQUIRED]
+    if learns:
+        missing = [name for name in missing if name not in entry.initial]
     if missing:
         raise ValueError(f"{entry.name} cannot be a layer's activation: {missing[0]} has no default")
     return entry

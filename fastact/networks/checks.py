@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from operator import is_, itemgetter
 from typing import Any
@@ -75,15 +75,32 @@ def sizes_of(sizes: Any) -> list[int]:
     return [whole("each of sizes", size) for size in sizes]
 
 
-def activations_of(activation: Any, output_activation: Any, layers: int) -> list[Activation]:
+def activations_of(activation: Any, output_activation: Any, layers: int, learn: bool) -> list[Activation]:
     """One per layer: ``activation`` is for all hidden ones, or a list with one for each."""
     if isinstance(activation, (list, tuple)):
         if len(activation) != layers - 1:
             raise ValueError(f"activation lists {len(activation)} for {layers - 1} hidden layers")
-        hidden = [activation_of(a) for a in activation]
+        hidden = [activation_of(a, learn) for a in activation]
     else:
-        hidden = [activation_of(activation)] * (layers - 1)
-    return [*hidden, activation_of(output_activation)]
+        hidden = [activation_of(activation, learn)] * (layers - 1)
+    return [*hidden, activation_of(output_activation, learn)]
+
+
+def beginnings(network: Any, activations: list[Activation]) -> list[dict[str, float]]:
+    """What is trained of each layer's activation, and begins so; a bound at infinity is none, and stays there."""
+    if not network.learn_parameters:
+        return [{} for _ in activations]
+    return [{k: v for k, v in activation.beginning().items() if np.isfinite(v)} for activation in activations]
+
+
+def check_learned(network: Any, activations: list[Activation]) -> None:
+    """That what is trained of activations is what it was when the network was made, which laid it out."""
+    names = [list(layer) for layer in beginnings(network, activations)]
+    if network._learned not in (None, names):
+        raise ValueError(
+            "learn_parameters, and the names of parameters that activations learn by it, cannot be changed; make "
+            "another network"
+        )
 
 
 def _numbers(name: str, values: Any) -> np.ndarray:
@@ -156,9 +173,22 @@ def weights_of(name: str, given: Any, shape: tuple[int, ...]) -> np.ndarray:
     return array
 
 
-def take_over(parameters: Any, weights: Any, biases: Any) -> None:
-    """Copy what a user set to where a network's parameters are."""
+def learned_of(given: Any, parameters: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Where a network keeps what activations learn, and what a user may have set it to."""
+    if not isinstance(given, (list, tuple)) or len(given) != len(parameters.learned):
+        raise ValueError(f"activation_parameters_ must be a list of {len(parameters.learned)} dicts, one per layer")
     found = []
+    for i, (layer, names, array) in enumerate(zip(given, parameters.learned, parameters.of_activations)):
+        if not isinstance(layer, Mapping) or set(layer) != set(names):
+            raise ValueError(f"activation_parameters_[{i}] must be a dict of {names}, not {layer!r}")
+        values = [weights_of(f"activation_parameters_[{i}][{name!r}]", layer[name], ()) for name in names]
+        found.append((array, np.array(values, float)))
+    return found
+
+
+def take_over(parameters: Any, weights: Any, biases: Any, learned: Any) -> None:
+    """Copy what a user set to where a network's parameters are."""
+    found = learned_of(learned, parameters)
     for name, given, arrays in (("weights", weights, parameters.weights), ("biases", biases, parameters.biases)):
         if not isinstance(given, (list, tuple, np.ndarray)):
             raise TypeError(f"{name} must be a list of arrays, one per layer, not {type(given).__name__}")
@@ -223,7 +253,7 @@ Settings = tuple[list[Activation], Objective, int, dict[int, float]]
 _given = itemgetter(
     "activation", "output_activation", "loss", "optimizer", "learning_rate", "batch_size", "epochs", "momentum",
     "nesterov", "weight_decay", "betas", "eps", "alpha", "max_grad_norm", "dropout", "schedule", "step_size", "gamma",
-    "power_t", "early_stopping", "tol", "n_iter_no_change",
+    "power_t", "early_stopping", "tol", "n_iter_no_change", "learn_parameters",
 )  # fmt: skip
 
 
@@ -242,7 +272,9 @@ def settings_of(network: Any) -> Settings:
 
 
 def _checked_settings(network: Any) -> Settings:
-    activations = activations_of(network.activation, network.output_activation, len(network.sizes) - 1)
+    layers, learn = len(network.sizes) - 1, bool(network.learn_parameters)
+    activations = activations_of(network.activation, network.output_activation, layers, learn)
+    check_learned(network, activations)
     objective = objective_of(network.loss)
     checked("optimizer", network.optimizer, ("sgd", *ADAPTIVE))
     if network.batch_size is not None:

@@ -25,7 +25,7 @@ FORMAT = "fastact MLP 1"
 SETTINGS = (
     "sizes", "loss", "optimizer", "learning_rate", "batch_size", "epochs", "shuffle", "momentum", "nesterov",
     "weight_decay", "betas", "eps", "alpha", "max_grad_norm", "schedule", "step_size", "gamma", "power_t",
-    "early_stopping", "tol", "n_iter_no_change", "dropout",
+    "early_stopping", "tol", "n_iter_no_change", "dropout", "learn_parameters",
 )  # fmt: skip
 
 #: Bytes of text that are read: settings of many thousand layers take less.
@@ -58,6 +58,9 @@ def write(path: str | os.PathLike[str], network: Any) -> None:
     arrays["flat"] = np.array(network._flat)
     for i, (weight, bias) in enumerate(zip(network.weights, network.biases)):
         arrays |= {f"weight_{i}": np.ascontiguousarray(weight), f"bias_{i}": bias}
+    for i, values in enumerate(network._parameters.of_activations):
+        if values.size:
+            arrays[f"activation_parameters_{i}"] = values
     with written_whole(path) as file:
         np.savez(file, **arrays)
 
@@ -79,6 +82,10 @@ def read(path: str | os.PathLike[str], kind: Callable[..., Any], replaced: Mappi
             network = kind(**settings)
             network.weights = [members.array(f"weight_{i}") for i in range(len(shapes))]
             network.biases = [members.array(f"bias_{i}") for i in range(len(shapes))]
+            for i, layer in enumerate(network.activation_parameters_):
+                if layer:
+                    members.check(f"activation_parameters_{i}", (len(layer),), "fiub")
+                    layer.update(zip(layer, members.array(f"activation_parameters_{i}").tolist()))
             network.loss_curve_, network._flat = members.array("loss_curve").astype(float), bool(members.array("flat"))
             network._collect()
         except (KeyError, TypeError, ValueError, RecursionError) as error:

@@ -138,6 +138,7 @@ class Fitting:
             finite = network._parameters.finite()
             if self._last_finite and not finite:
                 self._last_finite.restore()
+            network._show_learned()
         self._finite = finite
         return self
 
@@ -162,6 +163,7 @@ class Fitting:
         """What is to be done; whether training ends."""
         wishes = self._wishes
         self._note_losses()
+        self.network._show_learned()
         self._validate()
         if wishes.verbose:
             self._print()

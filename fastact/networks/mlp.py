@@ -13,6 +13,7 @@ from fastact.catalogue import ACTIVATIONS, Activation
 from fastact.functions.offered import FUNCTIONS
 from fastact.networks import numpy_trainer
 from fastact.networks.checks import (
+    beginnings,
     checked,
     holds,
     inputs_of,
@@ -66,7 +67,7 @@ class MLP:
         of threads on the same machine.
     momentum, weight_decay : float, default 0.0
     nesterov : bool, default False
-        Of ``"sgd"``, as is momentum; ``weight_decay`` is an L2 penalty of weights and biases for ``"sgd"`` and
+        Of ``"sgd"``, as is momentum; ``weight_decay`` is an L2 penalty of all that is trained for ``"sgd"`` and
         ``"adam"``, and is taken from the parameters themselves by ``"adamw"``.
     betas : pair of float, default (0.9, 0.999)
     eps : float, default 1e-8
@@ -92,12 +93,20 @@ class MLP:
     dropout : float, default 0.0
         The share of hidden units that each row leaves out in training, others in each epoch; the rest are multiplied
         by ``1 / (1 - dropout)``.
+    learn_parameters : bool, default False
+        Whether the parameters of activations, those of one's own included, are trained with the weights: a number for
+        each parameter and layer, which begins with its default, prelu's weight with torch's 0.25. Steps of such a
+        network are not compiled as a whole: Python goes from layer to layer, with NumPy's matrix products and compiled
+        activations.
 
     Attributes
     ----------
     weights, biases : list of ndarray
         Of each layer, in shapes (outputs, inputs) and (outputs,). Entries can be replaced or changed. Initially
         both are uniform between plus and minus ``1 / sqrt(inputs)``, as in ``torch.nn.Linear``.
+    activation_parameters_ : list of dict
+        With ``learn_parameters``, the numbers that each layer's activation has by now for its parameters; else empty
+        dicts. Entries can be replaced or changed.
     loss_curve_ : ndarray
         The mean loss of each epoch.
     validation_curve_ : ndarray
@@ -126,6 +135,7 @@ class MLP:
     _backend: str | None = None  # the one in use
     _state: OptimizerState | None = None
     _flat = False  # whether fit was given targets of one dimension
+    _learned: list[list[str]] | None = None  # which parameters each layer's activation learns; None: not yet known
 
     weights: list[Any]
     biases: list[Any]
@@ -158,6 +168,7 @@ class MLP:
         tol: float = 1e-4,
         n_iter_no_change: int = 10,
         dropout: float = 0.0,
+        learn_parameters: bool = False,
     ) -> None:
         self.sizes = sizes_of(sizes)
         self.activation, self.output_activation, self.loss = activation, output_activation, loss
@@ -169,11 +180,13 @@ class MLP:
         self.betas, self.eps, self.alpha, self.max_grad_norm = betas, eps, alpha, max_grad_norm
         self.schedule, self.step_size, self.gamma, self.power_t = schedule, step_size, gamma, power_t
         self.early_stopping, self.tol, self.n_iter_no_change = early_stopping, tol, n_iter_no_change
-        self.dropout = dropout
+        self.dropout, self.learn_parameters = dropout, learn_parameters
         self._kept = Kept()
-        settings_of(self)
+        activations, *_ = settings_of(self)
+        self.activation_parameters_ = beginnings(self, activations)
+        self._learned = list(map(list, self.activation_parameters_))
         self._random = np.random.default_rng(random_state)
-        self._parameters = Parameters(self.sizes, self.dtype)
+        self._parameters = Parameters(self.sizes, self.dtype, self._learned)
         self._parameters.draw(self._random)
         self.weights, self.biases = list(self._parameters.weights), list(self._parameters.biases)
         self.loss_curve_, self.validation_curve_ = np.zeros(0), np.zeros(0)
@@ -323,14 +336,14 @@ class MLP:
         if isinstance(x, SparseRows):
             starts = range(0, max(1, len(x)), DENSE_ROWS)
             return np.concatenate([self._predict(x[start : start + DENSE_ROWS], activations) for start in starts])
-        if self._chosen() == "numba":
+        if self._chosen() == "numba" and not self._learns():
             from fastact.networks import trainer
 
             try:
                 return trainer.predict(self._parameters, activations, x, self._kept.predictors)
             except UnavailableError as error:
                 do_without(error)
-        return numpy_trainer.predict(self._parameters, activations, x)
+        return self._with_backend(lambda backend: numpy_trainer.predict(self._parameters, activations, x, backend))
 
     # -- files ------------------------------------------------------------------------------------------
 
@@ -371,14 +384,27 @@ class MLP:
         return self._backend or backend()
 
     def _trainer(self, plan: Plan) -> Trainer:
-        if self._chosen() == "numba":
+        if self._chosen() == "numba" and not self._learns():
             from fastact.networks.trainer import CompiledTrainer
 
             try:
                 return CompiledTrainer(plan)
             except UnavailableError as error:
                 do_without(error)
-        return numpy_trainer.NumpyTrainer(plan)
+        return self._with_backend(lambda backend: numpy_trainer.NumpyTrainer(plan, backend))
+
+    def _learns(self) -> bool:
+        """Whether activations have parameters that are trained."""
+        return any(self._learned or ())
+
+    def _with_backend(self, made: Callable[[str], Any]) -> Any:
+        """What is made in Python of the ufuncs of a backend: of compiled ones, if activations learn."""
+        if not self._learns():
+            return made("numpy")
+        try:
+            return made(self._chosen())
+        except UnavailableError as error:
+            return made(do_without(error))
 
     def __copy__(self) -> MLP:
         """A network of its own: what two of them shared, training one would change in the other."""
@@ -391,8 +417,12 @@ class MLP:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._kept = Kept()
-        self._parameters = Parameters(self.sizes, self.dtype)
+        self._parameters = Parameters(self.sizes, self.dtype, self._learned or [])
         self._collect()
+
+    def _show_learned(self) -> None:
+        if self._learns():
+            self.activation_parameters_ = self._parameters.by_name()
 
     def _collect(self) -> None:
         """Take over weights and biases that were set, once all of them are known to fit."""
@@ -400,6 +430,8 @@ class MLP:
         same_sizes = self.sizes == parameters.sizes or sizes_of(self.sizes) == parameters.sizes
         if not same_sizes or self.dtype != parameters.dtype:
             raise ValueError("sizes and dtype are those of the weights and cannot be changed; make another network")
-        if not (holds(self.weights, parameters.weights) and holds(self.biases, parameters.biases)):
-            take_over(parameters, self.weights, self.biases)
+        held = holds(self.weights, parameters.weights) and holds(self.biases, parameters.biases)
+        if not held or self._learns():
+            take_over(parameters, self.weights, self.biases, self.activation_parameters_)
+        if not held:
             self.weights, self.biases = list(parameters.weights), list(parameters.biases)

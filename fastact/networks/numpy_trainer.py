@@ -4,7 +4,7 @@ compiled trainer."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,12 +17,25 @@ from fastact.simd.layout import ABOVE_ZERO, Optimizer, Setting
 __all__ = ["NumpyTrainer", "losses_of", "predict"]
 
 
-class NumpyTrainer(Trainer):
-    """Takes steps in NumPy."""
+class _Passed(NamedTuple):
+    """What a layer's backward pass needs of its forward pass."""
 
-    def __init__(self, plan: Plan) -> None:
+    inputs: np.ndarray
+    slope: np.ndarray
+    preactivation: np.ndarray | None  # only if the activation learns,
+    learned: list[Any]  # and what its parameters are then
+    kept: np.ndarray | None  # which units were not left out, if some may be
+
+
+class NumpyTrainer(Trainer):
+    """Takes steps in NumPy, around the ufuncs of a backend."""
+
+    def __init__(self, plan: Plan, backend: str) -> None:
         super().__init__(plan)
-        self._gradients = Parameters(plan.parameters.sizes, plan.x.dtype)
+        self._gradients = Parameters(plan.parameters.sizes, plan.x.dtype, plan.parameters.learned)
+        named = list(zip(plan.activations, plan.parameters.learned))
+        self._activations = [_loop(activation, "with_derivative", backend, names) for activation, names in named]
+        self._backward = [activation.backward_by(names, backend) for activation, names in named]
 
     def _take(self, steps: int) -> None:
         with np.errstate(all="ignore"), interrupts_on_request() as let_interrupts_strike:
@@ -42,29 +55,46 @@ class NumpyTrainer(Trainer):
 
     def _gradients_of(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, epoch: int, first: int) -> float:
         """Fill in the gradients of a batch; its loss. The epoch and the first row say where it stands."""
-        parameters, dropout = self.plan.parameters, self.plan.dropout
-        inputs, slopes = [x], list[np.ndarray]()
-        for weight, bias, activation in zip(parameters.weights, parameters.biases, self.plan.activations):
-            value, slope = activation.ufunc("with_derivative", "numpy", fixed=True)(inputs[-1] @ weight.T + bias)
-            if dropout is not None and len(inputs) < len(parameters.weights):
-                kept = dropout.kept(epoch, len(slopes), first, *value.shape)
-                value, slope = (np.where(kept, a * value.dtype.type(dropout.scale), 0) for a in (value, slope))
-            inputs.append(value)
-            slopes.append(slope)
-        losses, gradient = losses_of(self.plan.objective, inputs.pop(), y)
+        layers, predicted = self._forward(x, epoch, first)
+        losses, gradient = losses_of(self.plan.objective, predicted, y)
         if weights is None:
             loss, gradient = losses.mean(), gradient / gradient.dtype.type(len(x))
         else:
             total = weights.sum(dtype=float)
             shares = weights * gradient.dtype.type(1 / total if total else 0)
             loss, gradient = losses @ shares, gradient * shares[:, None]
-        for i in reversed(range(len(slopes))):
-            gradient = gradient * slopes[i]
-            self._gradients.weights[i][...] = gradient.T @ inputs[i]
+        for i in reversed(range(len(layers))):
+            self._differentiate_by_learned(i, gradient, layers[i])
+            gradient = gradient * layers[i].slope
+            self._gradients.weights[i][...] = gradient.T @ layers[i].inputs
             self._gradients.biases[i][...] = gradient.sum(axis=0)
             if i > 0:
-                gradient = gradient @ parameters.weights[i]
+                gradient = gradient @ self.plan.parameters.weights[i]
         return float(loss)
+
+    def _forward(self, x: np.ndarray, epoch: int, first: int) -> tuple[list[_Passed], np.ndarray]:
+        """What happens in each layer, and the outputs."""
+        parameters, dropout, layers = self.plan.parameters, self.plan.dropout, list[_Passed]()
+        for weight, bias, activate, learned in zip(
+            parameters.weights, parameters.biases, self._activations, _learned(parameters, self.plan.activations)
+        ):
+            z = x @ weight.T + bias
+            (value, slope), kept = activate(z, *learned), None
+            if dropout is not None and len(layers) < len(parameters.weights) - 1:
+                kept = dropout.kept(epoch, len(layers), first, *value.shape)
+                value, slope = (np.where(kept, a * value.dtype.type(dropout.scale), 0) for a in (value, slope))
+            layers.append(_Passed(x, slope, z if learned else None, learned, kept))
+            x = value
+        return layers, x
+
+    def _differentiate_by_learned(self, i: int, gradient: np.ndarray, layer: _Passed) -> None:
+        """Fill in the gradients of what an activation learns, from that of its value: sums over rows and units."""
+        dropout = self.plan.dropout
+        if dropout is not None and layer.kept is not None:
+            gradient = np.where(layer.kept, gradient * gradient.dtype.type(dropout.scale), 0)
+        for j, backward in enumerate(self._backward[i]):
+            by_element = backward(gradient, layer.preactivation, *layer.learned)
+            self._gradients.of_activations[i][j] = by_element.sum(dtype=float)
 
     def _adjust(self, weight: float) -> float:
         """Change the gradients of a step that counts so much as the settings say; what the penalty adds to the loss."""
@@ -75,7 +105,9 @@ class NumpyTrainer(Trainer):
             gradient += weights.dtype.type(decay) * weights
             squares += float(np.square(weights, dtype=float).sum())
         if most:
-            norm = np.sqrt(sum(np.square(part, dtype=float).sum() for part in (*g.weights, *g.biases)))
+            norm = np.sqrt(
+                sum(np.square(part, dtype=float).sum() for part in (*g.weights, *g.biases, *g.of_activations))
+            )
             if most < norm + ABOVE_ZERO:
                 g.flat *= g.flat.dtype.type(most / (norm + ABOVE_ZERO))
         return 0.5 * decay * squares
@@ -125,9 +157,22 @@ def _cross_entropy(logits: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.nd
     return losses[:, 0].astype(float), exponentials / sums * weights - y
 
 
-def predict(parameters: Parameters, activations: Sequence[Activation], x: np.ndarray) -> np.ndarray:
+def _loop(activation: Activation, kind: str, backend: str, names: list[str]) -> np.ufunc:
+    """What computes an activation; if it learns parameters of these names, of an array and of all its parameters."""
+    return activation.ufunc(kind, backend, fixed=not names)
+
+
+def _learned(parameters: Parameters, activations: Sequence[Activation]) -> list[list[Any]]:
+    """For each layer what its loop is given besides an array: nothing, or all parameters of the activation."""
+    learned = zip(activations, parameters.learned, parameters.of_activations)
+    return [list((a.beginning() | dict(zip(names, values))).values()) if names else [] for a, names, values in learned]
+
+
+def predict(parameters: Parameters, activations: Sequence[Activation], x: np.ndarray, backend: str) -> np.ndarray:
     """The network's outputs."""
+    loops = [_loop(a, "value", backend, names) for a, names in zip(activations, parameters.learned)]
+    layers = zip(parameters.weights, parameters.biases, loops, _learned(parameters, activations))
     with np.errstate(all="ignore"):
-        for weight, bias, activation in zip(parameters.weights, parameters.biases, activations):
-            x = activation.ufunc("value", "numpy", fixed=True)(x @ weight.T + bias)
+        for weight, bias, loop, learned in layers:
+            x = loop(x @ weight.T + bias, *learned)
     return x

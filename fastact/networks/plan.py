@@ -55,23 +55,25 @@ def all_finite(array: np.ndarray) -> bool:
 
 
 class Parameters:
-    """All weights and biases of a network in one array, layer by layer.
+    """All weights and biases of a network in one array, layer by layer; then what activations learn.
 
     A weight lies in memory as (inputs, outputs), the order in which products read it; ``weights`` shows it as
-    (outputs, inputs).
+    (outputs, inputs). ``learned`` names the parameters of each layer's activation that are trained too.
     """
 
-    def __init__(self, sizes: Sequence[int], dtype: np.dtype) -> None:
-        self.sizes, self.dtype = list(sizes), dtype
+    def __init__(self, sizes: Sequence[int], dtype: np.dtype, learned: Sequence[Sequence[str]]) -> None:
+        self.sizes, self.dtype, self.learned = list(sizes), dtype, [list(names) for names in learned]
         shapes = list(pairwise(sizes))
         aligned = 64 // dtype.itemsize
         counts = [n for inputs, outputs in shapes for n in (inputs * outputs, outputs)]
+        counts += map(len, self.learned)
         starts = np.cumsum([0, *(-(-n // aligned) * aligned for n in counts)])
         self.flat = room(int(starts[-1]), dtype)
         parts = [self.flat[start : start + n] for start, n in zip(starts, counts)]
-        self.stored_weights = [part.reshape(shape) for part, shape in zip(parts[::2], shapes)]
+        layers, self.of_activations = parts[: 2 * len(shapes)], parts[2 * len(shapes) :]
+        self.stored_weights = [part.reshape(shape) for part, shape in zip(layers[::2], shapes)]
         self.weights = [stored.T for stored in self.stored_weights]
-        self.biases = parts[1::2]
+        self.biases = layers[1::2]
 
     def draw(self, random: np.random.Generator) -> None:
         """Initial values, as in ``torch.nn.Linear``: uniform between plus and minus ``1 / sqrt(inputs)``."""
@@ -80,9 +82,14 @@ class Parameters:
             weight[...] = random.uniform(-bound, bound, weight.shape)
             bias[...] = random.uniform(-bound, bound, bias.shape)
 
+    def by_name(self) -> list[dict[str, float]]:
+        """What the activation of each layer has learned."""
+        return [dict(zip(names, values.tolist())) for names, values in zip(self.learned, self.of_activations)]
+
     def finite(self) -> bool:
-        """Whether all weights and biases are; what lies between them does not matter."""
-        return all_finite(self.flat) or all(map(all_finite, (*self.stored_weights, *self.biases)))
+        """Whether all of them are; what lies between them does not matter."""
+        parts = (*self.stored_weights, *self.biases, *self.of_activations)
+        return all_finite(self.flat) or all(map(all_finite, parts))
 
 
 @dataclass

@@ -60,6 +60,7 @@ def test_all_settings_come_back(network: Network, tmp_path: Path) -> None:
         "momentum": 0.5, "nesterov": True, "weight_decay": 0.125, "betas": [0.5, 0.75], "eps": 0.375, "alpha": 0.0625,
         "max_grad_norm": 3.5, "schedule": "step", "step_size": 5, "gamma": 0.875, "power_t": 0.625,
         "early_stopping": True, "tol": 0.03125, "n_iter_no_change": 13, "dropout": 0.1875,
+        "learn_parameters": True,
     }  # fmt: skip
     assert {*settings, "random_state"} == set(inspect.signature(network).parameters)
     network(**settings).save(tmp_path / "model")
