@@ -20,6 +20,7 @@ from fastact.catalogue import ACTIVATIONS, SPECIAL
 from fastact.commands.errors import UsageError
 from fastact.commands.samples import arguments_of
 from fastact.names import public_callable, public_names
+from fastact.networks.choices import LossName, OptimizerName
 from fastact.runtime import cache, limits
 from fastact.runtime.progress import progress_bar
 from fastact.ufuncs.keywords import REQUIRED
@@ -28,6 +29,10 @@ __all__ = ["run_cache", "warm"]
 
 #: What stands among the names for training.
 NETWORK = "MLP"
+
+#: With which training compiles what others run too.
+OPTIMIZERS: tuple[OptimizerName, ...] = ("sgd", "adam")
+LOSSES: tuple[LossName, ...] = ("mse", "cross_entropy")
 
 #: Few rows, many, and long ones: they go different ways.
 SHAPES = ((4, 6), (30_000, 40), (4, 200_000))
@@ -112,7 +117,7 @@ def _train(dtype: str) -> None:
         return
     for width, outputs in ((4, 3), (200, 150)):
         x, y = np.full((64, width), 0.5, dtype), np.full((64, outputs), 0.5, dtype)
-        for optimizer, loss in itertools.product(("sgd", "adam"), ("mse", "cross_entropy")):
+        for optimizer, loss in itertools.product(OPTIMIZERS, LOSSES):
             network = fastact.MLP([width, 100, outputs], optimizer=optimizer, loss=loss, epochs=1, dtype=dtype)
             network.fit(x, y)
             network.predict(x)

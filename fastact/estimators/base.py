@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -15,10 +15,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from fastact.networks.checks import checked, number, positive, whole
+from fastact.networks.choices import LossName, OptimizerName
 from fastact.networks.fitting import Fitting, Wishes
 from fastact.networks.mlp import MLP
 
-__all__ = ["BaseMLP", "set_parameters"]
+__all__ = ["BaseMLP", "Schedule", "set_parameters"]
+
+Schedule: TypeAlias = Literal["constant", "invscaling", "adaptive"]
 
 #: What scikit-learn calls "auto".
 USUAL_BATCH = 200
@@ -49,7 +52,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         """Inputs, and targets as the network wants them. ``known``: what these can be has been said before."""
         raise NotImplementedError
 
-    def _losses(self) -> tuple[str, str, int]:
+    def _losses(self) -> tuple[LossName, str, int]:
         """The network's loss and output activation, and how many outputs there are."""
         raise NotImplementedError
 
@@ -108,8 +111,8 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
 
     def _check_parameters(self) -> None:
         """Those that the network does not check, or knows by another name."""
-        checked("solver", self.solver, ("sgd", "adam", "adamw"))
-        checked("learning_rate", self.learning_rate, ("constant", "invscaling", "adaptive"))
+        checked("solver", self.solver, get_args(OptimizerName))
+        checked("learning_rate", self.learning_rate, get_args(Schedule))
         positive("learning_rate_init", self.learning_rate_init)
         number("alpha", self.alpha, 0)
         number("momentum", self.momentum, 0, np.nextafter(1, 2))

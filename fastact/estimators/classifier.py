@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
@@ -13,14 +15,15 @@ from sklearn.utils import compute_sample_weight
 from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight, column_or_1d, validate_data
 
-from fastact.catalogue import ACTIVATIONS
-from fastact.estimators.base import BaseMLP, set_parameters
+from fastact.catalogue import ACTIVATIONS, Activation
+from fastact.estimators.base import BaseMLP, Schedule, set_parameters
 from fastact.estimators.documentation import ATTRIBUTES, PARAMETERS
 from fastact.networks.checks import checked
+from fastact.networks.choices import LossName, OptimizerName
 
 __all__ = ["MLPClassifier"]
 
-LOSSES = ("log_loss", "squared_error")
+Loss: TypeAlias = Literal["log_loss", "squared_error"]
 
 
 LOSS = """loss : {"log_loss", "squared_error"}, default "log_loss"
@@ -70,14 +73,14 @@ True
 
     def __init__(
         self,
-        hidden_layer_sizes: Any = (100,),
-        activation: Any = "relu",
+        hidden_layer_sizes: int | Sequence[int] = (100,),
+        activation: str | Activation = "relu",
         *,
-        loss: str = "log_loss",
-        solver: str = "adam",
+        loss: Loss = "log_loss",
+        solver: OptimizerName = "adam",
         alpha: float = 0.0001,
-        batch_size: int | str = "auto",
-        learning_rate: str = "constant",
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate: Schedule = "constant",
         learning_rate_init: float = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,
@@ -95,8 +98,8 @@ True
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         n_iter_no_change: int = 10,
-        class_weight: Any = None,
-        dtype: Any = None,
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        dtype: DTypeLike | None = None,
     ) -> None:
         set_parameters(self, locals())
 
@@ -145,7 +148,7 @@ True
         self.classes_ = self._encoder.classes_
 
     def _checked_data(self, X: Any, y: Any, first: bool, known: bool) -> tuple[Any, np.ndarray]:
-        checked("loss", self.loss, LOSSES)
+        checked("loss", self.loss, get_args(Loss))
         X, y = validate_data(
             self, X, y, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), multi_output=True, reset=first
         )
@@ -175,7 +178,7 @@ True
             return y.astype(np.int64)
         return (y[:, None] == np.arange(outputs)).astype(np.int64)
 
-    def _losses(self) -> tuple[str, str, int]:
+    def _losses(self) -> tuple[LossName, str, int]:
         few = len(self.classes_) <= 2 and not self._multilabel
         outputs = 1 if few else len(self.classes_)
         softmax = self.loss == "log_loss" and not few and not self._multilabel
@@ -196,7 +199,7 @@ True
 
     # -- use ------------------------------------------------------------------------------------------
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any) -> NDArray[Any]:
         """The label of each row, or of each row and label 0 or 1."""
         decided = self._decided(self._outputs(X))
         labels: np.ndarray = decided if self._multilabel else self.classes_[decided]
@@ -211,11 +214,11 @@ True
         ones = (outputs > (0.5 if self.loss == "squared_error" else 0)).astype(np.int64)
         return ones if self._multilabel else ones[:, 0]
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: Any) -> NDArray[Any]:
         """The probability of each class, shape (rows, classes), in the order of ``classes_``."""
         return self._probabilities(self._outputs(X), "sigmoid", np.exp)
 
-    def predict_log_proba(self, X: Any) -> np.ndarray:
+    def predict_log_proba(self, X: Any) -> NDArray[Any]:
         """The logarithms of :meth:`predict_proba`, right also where a probability vanishes."""
         return self._probabilities(self._outputs(X), "logsigmoid", lambda logarithms: logarithms)
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import column_or_1d, validate_data
 
-from fastact.estimators.base import BaseMLP, set_parameters
+from fastact.catalogue import Activation
+from fastact.estimators.base import BaseMLP, Schedule, set_parameters
 from fastact.estimators.documentation import ATTRIBUTES, PARAMETERS
 from fastact.networks.checks import checked
+from fastact.networks.choices import LossName, OptimizerName
 
 __all__ = ["MLPRegressor"]
 
+Loss: TypeAlias = Literal["squared_error", "absolute_error", "huber"]
+
 #: Losses by scikit-learn's names, and what networks call them.
-LOSSES = {"squared_error": "squared_error", "absolute_error": "l1", "huber": "huber"}
+LOSSES: dict[Loss, LossName] = {"squared_error": "squared_error", "absolute_error": "l1", "huber": "huber"}
 
 
 LOSS = """loss : {"squared_error", "absolute_error", "huber"}, default "squared_error"
@@ -54,14 +60,14 @@ True
 
     def __init__(
         self,
-        hidden_layer_sizes: Any = (100,),
-        activation: Any = "relu",
+        hidden_layer_sizes: int | Sequence[int] = (100,),
+        activation: str | Activation = "relu",
         *,
-        loss: str = "squared_error",
-        solver: str = "adam",
+        loss: Loss = "squared_error",
+        solver: OptimizerName = "adam",
         alpha: float = 0.0001,
-        batch_size: int | str = "auto",
-        learning_rate: str = "constant",
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate: Schedule = "constant",
         learning_rate_init: float = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,
@@ -79,7 +85,7 @@ True
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         n_iter_no_change: int = 10,
-        dtype: Any = None,
+        dtype: DTypeLike | None = None,
     ) -> None:
         set_parameters(self, locals())
 
@@ -106,7 +112,7 @@ True
         self._fit(X, y, sample_weight, incremental=True)
         return self
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any) -> NDArray[Any]:
         """The outputs, shape (rows,) or (rows, outputs)."""
         outputs = self._outputs(X)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
@@ -123,7 +129,7 @@ True
         self._outputs_wanted, self.out_activation_ = targets.shape[1], "identity"
         return X, targets
 
-    def _losses(self) -> tuple[str, str, int]:
+    def _losses(self) -> tuple[LossName, str, int]:
         return LOSSES[self.loss], "identity", self._outputs_wanted
 
     def _score_outputs(self, outputs: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> float:

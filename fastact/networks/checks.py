@@ -6,15 +6,15 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from operator import is_, itemgetter
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from fastact.catalogue import ACTIVATIONS, Activation
 from fastact.layers.checks import activation_of
+from fastact.networks.choices import LossName, OptimizerName, ScheduleName
 from fastact.networks.objectives import LOSSES, Objective
 from fastact.networks.plan import all_finite, room
-from fastact.networks.schedules import SCHEDULES
 from fastact.networks.sparse import SparseRows
 from fastact.simd.layout import Optimizer, Setting
 
@@ -231,12 +231,12 @@ def validation_of(given: Any, network: Any, objective: Objective) -> tuple[np.nd
 
 
 def objective_of(loss: Any) -> Objective:
-    return LOSSES[checked("loss", loss, LOSSES)]
+    return LOSSES[checked("loss", loss, get_args(LossName))]
 
 
 def check_course(network: Any) -> None:
     """Settings of how training goes from epoch to epoch."""
-    checked("schedule", network.schedule, SCHEDULES)
+    checked("schedule", network.schedule, get_args(ScheduleName))
     whole("step_size", network.step_size)
     number("gamma", network.gamma, 0)
     number("power_t", network.power_t, 0)
@@ -276,7 +276,7 @@ def _checked_settings(network: Any) -> Settings:
     activations = activations_of(network.activation, network.output_activation, layers, learn)
     check_learned(network, activations)
     objective = objective_of(network.loss)
-    checked("optimizer", network.optimizer, ("sgd", *ADAPTIVE))
+    checked("optimizer", network.optimizer, get_args(OptimizerName))
     if network.batch_size is not None:
         whole("batch_size", network.batch_size)
     whole("epochs", network.epochs, 0)

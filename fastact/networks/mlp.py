@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastact.catalogue import ACTIVATIONS, Activation
 from fastact.functions.offered import FUNCTIONS
@@ -23,6 +24,7 @@ from fastact.networks.checks import (
     take_over,
     targets_of,
 )
+from fastact.networks.choices import LossName, OptimizerName, ScheduleName
 from fastact.networks.fitting import Fitting, Wishes
 from fastact.networks.kept import Kept
 from fastact.networks.plan import OptimizerState, Parameters, Plan, Trainer
@@ -143,16 +145,16 @@ class MLP:
     def __init__(
         self,
         sizes: Sequence[int],
-        activation: Any = "relu",
-        output_activation: Any = "identity",
-        loss: str = "mse",
-        optimizer: str = "sgd",
+        activation: str | Activation | Sequence[str | Activation] = "relu",
+        output_activation: str | Activation = "identity",
+        loss: LossName = "mse",
+        optimizer: OptimizerName = "sgd",
         learning_rate: float = 1e-3,
         batch_size: int | None = 32,
         epochs: int = 100,
         shuffle: bool = True,
-        dtype: Any = "float32",
-        random_state: Any = None,
+        dtype: DTypeLike = "float32",
+        random_state: int | np.random.Generator | None = None,
         momentum: float = 0.0,
         nesterov: bool = False,
         weight_decay: float = 0.0,
@@ -160,7 +162,7 @@ class MLP:
         eps: float = 1e-8,
         alpha: float = 0.0,
         max_grad_norm: float | None = None,
-        schedule: str = "constant",
+        schedule: ScheduleName = "constant",
         step_size: int = 30,
         gamma: float = 0.1,
         power_t: float = 0.5,
@@ -200,7 +202,7 @@ class MLP:
         progress: bool = False,
         callback: Callable[[MLP, int, float], object] | None = None,
         keep_finite: bool = False,
-        sample_weight: Any = None,
+        sample_weight: ArrayLike | None = None,
         validation_data: tuple[Any, Any] | None = None,
         verbose: bool = False,
     ) -> MLP:
@@ -250,7 +252,7 @@ class MLP:
         Fitting(self, x, y, wishes).run().warn_of_divergence()
         return self
 
-    def partial_fit(self, x: Any, y: Any, keep_finite: bool = False, sample_weight: Any = None) -> MLP:
+    def partial_fit(self, x: Any, y: Any, keep_finite: bool = False, sample_weight: ArrayLike | None = None) -> MLP:
         """Go through the data once, from the weights and the optimizer's state as they are.
 
         Parameters, warnings and errors are those of :meth:`fit`; ``loss_curve_`` grows by one.
@@ -266,7 +268,7 @@ class MLP:
 
     # -- use ------------------------------------------------------------------------------------------
 
-    def predict(self, x: Any) -> np.ndarray:
+    def predict(self, x: Any) -> NDArray[Any]:
         """The outputs; for a loss between classes, the classes.
 
         Parameters
@@ -286,7 +288,7 @@ class MLP:
             outputs = (outputs > (0.5 if objective.classes == "binary" else 0)).astype(np.int64)
         return outputs[:, 0] if self._flat and outputs.shape[1] == 1 else outputs
 
-    def predict_proba(self, x: Any) -> np.ndarray:
+    def predict_proba(self, x: Any) -> NDArray[Any]:
         """Probabilities, shape (rows, outputs): with ``"cross_entropy"`` of each class, so that rows add up to 1; with
         the binary losses of each output being 1.
 

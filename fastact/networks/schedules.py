@@ -6,6 +6,8 @@ from collections.abc import Callable
 from math import cos, pi
 from typing import Any
 
+from fastact.networks.choices import ScheduleName
+
 __all__ = ["LEAST_RATE", "SCHEDULES", "SLOWDOWN"]
 
 #: Under "adaptive", what the learning rate is divided by when the loss no longer comes down, and the rate at which
@@ -34,7 +36,7 @@ def invscaling(network: Any, epoch: int, rows: int) -> float:
 
 #: What the learning rate is multiplied with in an epoch, given the network, the epoch's number and the rows of each.
 #: "adaptive" depends on how training goes: fastact.networks.fitting sees to it.
-SCHEDULES: dict[str, Callable[[Any, int, int], float]] = {
+SCHEDULES: dict[ScheduleName, Callable[[Any, int, int], float]] = {
     "constant": constant,
     "step": step,
     "cosine": cosine,
