@@ -6,88 +6,24 @@
 from __future__ import annotations
 
 import inspect
-import math
 from itertools import groupby
 from pathlib import Path
 
 from benchmarks import differences
-from fastact.catalogue import ACTIVATIONS, SPECIAL, Activation
+from benchmarks.stubs import CATALOGUE, fallback_stubs, stubs
+from fastact.catalogue import ACTIVATIONS, SPECIAL
 from fastact.formulas import language
 from fastact.formulas.operations import ALIASES
-from fastact.functions.registry import KINDS
 from fastact.names import functions
 
 ROOT = Path(__file__).parent.parent
-STUBS, README, PACKAGE = ROOT / "fastact" / "__init__.pyi", ROOT / "README.md", ROOT / "fastact" / "__init__.py"
+README, PACKAGE = ROOT / "README.md", ROOT / "fastact" / "__init__.py"
 START, END = "<!-- functions: written by benchmarks/generate.py -->\n", "<!-- end of functions -->\n"
 DIFFER_START, DIFFER_END = "<!-- differences: written by benchmarks/generate.py -->\n", "<!-- end of differences -->\n"
 WORDS_START, WORDS_END = "<!-- words: written by benchmarks/generate.py -->\n", "<!-- end of words -->\n"
 LINE = 119  # characters
 
-#: What comes with derivatives: activations, and the special functions behind them.
-CATALOGUE = [*ACTIVATIONS.values(), *SPECIAL.values()]
 OVERVIEW_START, OVERVIEW_END = "All functions, as benchmarks/generate.py lists them.\n\n", "\nNetworks and settings\n"
-
-STUB_HEADER = '''"""Type stubs of the public names. Written by benchmarks/generate.py from the registry."""
-
-from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
-from numpy.typing import ArrayLike
-
-from fastact import fallback as fallback
-from fastact.catalogue import Activation as Activation
-from fastact.catalogue import activation as activation
-from fastact.catalogue import get as get
-from fastact.functions.elementwise import Elementwise as Elementwise
-from fastact.functions.elementwise import elementwise as elementwise
-from fastact.runtime.backends import backend as backend
-from fastact.ufuncs.memory import kept_memory as kept_memory
-from fastact.networks.mlp import MLP as MLP
-from fastact.estimators.classifier import MLPClassifier as MLPClassifier
-from fastact.estimators.regressor import MLPRegressor as MLPRegressor
-from fastact.runtime.control import get_num_threads as get_num_threads
-from fastact.runtime.control import set_num_threads as set_num_threads
-
-__version__: str
-__all__: list[str]
-ACTIVATIONS: Mapping[str, Activation]
-'''
-
-
-def stub(entry: Activation, name: str, kind: str) -> str:
-    """The declaration of one callable."""
-    suffix = next(suffix for suffix, known in KINDS.items() if known == kind)
-    if not entry.parameters and not entry.options:
-        return f"{name}{suffix}: np.ufunc\n"
-    arguments = ["grad: ArrayLike"] if kind == "backward" else []
-    arguments.append("x: ArrayLike")
-    for parameter, default in entry.parameters.items():
-        shown = "..." if default == math.inf else default  # which has no literal
-        arguments.append(f"{parameter}: ArrayLike" + ("" if default is inspect.Parameter.empty else f" = {shown}"))
-    kinds = {"approximate": "str | bool", "training": "bool", "rng": "Any"}
-    arguments += [f"{name}: {kinds[name]} = {default!r}" for name, default in entry.options.items()]
-    pair = kind == "with_derivative" or (kind == "backward" and entry.learned)
-    result = "tuple[Any, Any]" if pair else "Any"
-    return f"def {name}{suffix}({', '.join(arguments)}, **keywords: Any) -> {result}: ...\n"
-
-
-def function_stub(name: str) -> str:
-    """The declaration of a function that is no activation."""
-    signature = inspect.signature(functions().callable(name, "numpy"))  # built-in functions have no annotations
-    return f"def {name}{signature}: ...\n"
-
-
-def stubs() -> str:
-    declarations = [
-        stub(entry, name, kind)
-        for entry in CATALOGUE
-        for name in (entry.name, *entry.aliases)
-        for kind in KINDS.values()
-    ]
-    declarations += [function_stub(name) for name in functions()]
-    return STUB_HEADER + "\n" + "".join(declarations)
 
 
 def summary(name: str) -> str:
@@ -154,7 +90,8 @@ def between(text: str, *parts: tuple[str, str, str]) -> str:
 def generated() -> dict[Path, str]:
     """The files and what they should hold."""
     return {
-        STUBS: stubs(),
+        PACKAGE.with_suffix(".pyi"): stubs(),
+        PACKAGE.with_name("fallback.pyi"): fallback_stubs(),
         README: between(
             README.read_text(),
             (START, table(), END),

@@ -62,7 +62,7 @@ def test_the_wheel_is_the_package_and_no_more(published: Published) -> None:
         held = set(archive.namelist())
     about = {name for name in held if name.startswith(f"{NAME}.dist-info/")}
     assert held - about == files_in("fastact")
-    assert {"fastact/py.typed", "fastact/__init__.pyi"} <= held
+    assert {"fastact/py.typed", "fastact/__init__.pyi", "fastact/fallback.pyi"} <= held
     assert f"{NAME}.dist-info/licenses/fastact/LICENSE" in about
 
 

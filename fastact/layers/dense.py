@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from fastact.catalogue import Activation
 from fastact.containers.recognition import as_array
@@ -44,9 +44,9 @@ def dense(
     bias: ArrayLike | None = None,
     activation: str | Activation = "identity",
     *,
-    out: np.ndarray | None = None,
-    preactivation: np.ndarray | None = None,
-) -> np.ndarray:
+    out: NDArray[Any] | None = None,
+    preactivation: NDArray[Any] | None = None,
+) -> NDArray[Any]:
     """A dense layer: ``activation(x @ weight.T + bias)``.
 
     Parameters
@@ -132,7 +132,7 @@ def dense_backward(
     weight: ArrayLike,
     preactivation: ArrayLike,
     activation: str | Activation = "identity",
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Gradients of a dense layer: ``dz @ weight``, ``dz.T @ x`` and dz's column sums, ``dz = grad * activation'(z)``.
 
     Parameters

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from fastact.formulas.fallback import wide
 from fastact.functions.offered import offered
+from fastact.losses.definition import Reduction
 from fastact.losses.elementwise import check_values
 from fastact.losses.problems import Options, Problem, checked, delivered, gradient_target, reduced
 from fastact.rows.shapes import as_rows, engine
@@ -22,15 +24,15 @@ BLOCK = 1 << 18
 @offered
 def cross_entropy(
     backend: str,
-    pred: Any,
-    target: Any,
-    reduction: str = "mean",
+    pred: ArrayLike,
+    target: ArrayLike,
+    reduction: Reduction = "mean",
     *,
     label_smoothing: float = 0.0,
     ignore_index: int = -100,
-    weight: Any = None,
+    weight: ArrayLike | None = None,
     axis: int | None = None,
-    out: Any = None,
+    out: NDArray[Any] | None = None,
 ) -> Any:
     """Cross entropy of logits with labels or probabilities.
 
@@ -86,16 +88,16 @@ def cross_entropy(
 @offered
 def cross_entropy_backward(
     backend: str,
-    pred: Any,
-    target: Any,
-    reduction: str = "mean",
+    pred: ArrayLike,
+    target: ArrayLike,
+    reduction: Reduction = "mean",
     *,
     label_smoothing: float = 0.0,
     ignore_index: int = -100,
-    weight: Any = None,
+    weight: ArrayLike | None = None,
     axis: int | None = None,
-    out: Any = None,
-) -> Any:
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]:
     """Gradient of `cross_entropy` with respect to the logits.
 
         cross_entropy_backward(x, label) = softmax(x) - onehot(label), over the number of rows for a mean

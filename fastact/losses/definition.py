@@ -14,7 +14,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from functools import cache, cached_property
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
@@ -22,9 +22,11 @@ from fastact.formulas.expressions import Expression, variable
 from fastact.ufuncs.sums import Sum
 from fastact.ufuncs.ufunc import Definition, make_ufunc
 
-__all__ = ["LOSSES", "REDUCTIONS", "Bounds", "Domain", "Loss", "Variant"]
+__all__ = ["LOSSES", "REDUCTIONS", "Bounds", "Domain", "Loss", "Reduction", "Variant"]
 
-REDUCTIONS = ("mean", "sum", "none")
+Reduction: TypeAlias = Literal["mean", "sum", "none"]
+
+REDUCTIONS: tuple[str, ...] = get_args(Reduction)
 
 REQUIRED = inspect.Parameter.empty
 

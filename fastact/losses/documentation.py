@@ -45,15 +45,16 @@ def public(loss: Loss, compute: Callable[..., Any], suffix: str) -> Callable[...
     """A function with a true signature, written out because that costs one plain call and no more."""
     signature = ["backend", "pred: ArrayLike", "target: ArrayLike"]
     signature += [f"{name}: ArrayLike" for name, default in loss.arrays.items() if default is REQUIRED]
-    signature += ['reduction: str = "mean"']
+    signature += [f'reduction: Literal{list(loss.reductions)} = "mean"']
     signature += [f"{name}: bool = {default}" for name, default in loss.options.items()]
     signature += [f"{name}: float = _default_{name}" for name in loss.numbers]
     optional = [f"{name}: ArrayLike | None = None" for name, default in loss.arrays.items() if default is None]
-    kind = "tuple[np.ndarray, ...]" if suffix and len(loss.learned) > 1 else "np.ndarray"
-    signature += ["*", *optional, f"out: {kind} | None = None"]
+    arrays = ", ".join(["NDArray[Any]"] * len(loss.learned))
+    gradients = f"tuple[{arrays}]" if len(loss.learned) > 1 else arrays
+    signature += ["*", *optional, f"out: {gradients if suffix else 'NDArray[Any]'} | None = None"]
     numbers = _items(loss.numbers)
     source = (
-        f"def {loss.name}{suffix}({', '.join(signature)}) -> Any:\n"
+        f"def {loss.name}{suffix}({', '.join(signature)}) -> {gradients if suffix else 'Any'}:\n"
         f"    return compute(loss, backend, pred, target, reduction, ({numbers}), {_choice(loss)}, out)\n"
     )
     namespace: dict[str, Any] = {"__name__": __name__, "compute": compute, "loss": loss}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from fastact.functions.offered import offered
 from fastact.losses.classification import counted, gradient, negative_logarithms, picked, times
+from fastact.losses.definition import Reduction
 from fastact.losses.elementwise import check_values
 from fastact.losses.problems import Options, Problem, checked, delivered, gradient_target, reduced
 from fastact.rows.shapes import as_rows, engine
@@ -19,14 +21,14 @@ __all__ = ["nll_loss", "nll_loss_backward", "softmax_focal_loss", "softmax_focal
 @offered
 def nll_loss(
     backend: str,
-    pred: Any,
-    target: Any,
-    reduction: str = "mean",
+    pred: ArrayLike,
+    target: ArrayLike,
+    reduction: Reduction = "mean",
     *,
-    weight: Any = None,
+    weight: ArrayLike | None = None,
     ignore_index: int = -100,
     axis: int | None = None,
-    out: Any = None,
+    out: NDArray[Any] | None = None,
 ) -> Any:
     """Negative logarithm of the probability of labels: the cross entropy of what `log_softmax` returned.
 
@@ -72,15 +74,15 @@ def nll_loss(
 @offered
 def nll_loss_backward(
     backend: str,
-    pred: Any,
-    target: Any,
-    reduction: str = "mean",
+    pred: ArrayLike,
+    target: ArrayLike,
+    reduction: Reduction = "mean",
     *,
-    weight: Any = None,
+    weight: ArrayLike | None = None,
     ignore_index: int = -100,
     axis: int | None = None,
-    out: Any = None,
-) -> Any:
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]:
     """Gradient of `nll_loss` with respect to pred: minus the weight at each label, and 0 elsewhere.
 
     Parameters
@@ -120,15 +122,15 @@ def nll_loss_backward(
 @offered
 def softmax_focal_loss(
     backend: str,
-    pred: Any,
-    target: Any,
-    reduction: str = "mean",
+    pred: ArrayLike,
+    target: ArrayLike,
+    reduction: Reduction = "mean",
     gamma: float = 2.0,
     *,
-    weight: Any = None,
+    weight: ArrayLike | None = None,
     ignore_index: int = -100,
     axis: int | None = None,
-    out: Any = None,
+    out: NDArray[Any] | None = None,
 ) -> Any:
     """Cross entropy of logits with labels that pays little attention to rows that are almost right.
 
@@ -180,16 +182,16 @@ def softmax_focal_loss(
 @offered
 def softmax_focal_loss_backward(
     backend: str,
-    pred: Any,
-    target: Any,
-    reduction: str = "mean",
+    pred: ArrayLike,
+    target: ArrayLike,
+    reduction: Reduction = "mean",
     gamma: float = 2.0,
     *,
-    weight: Any = None,
+    weight: ArrayLike | None = None,
     ignore_index: int = -100,
     axis: int | None = None,
-    out: Any = None,
-) -> Any:
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]:
     """Gradient of `softmax_focal_loss` with respect to the logits.
 
     Parameters

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from fastact.formulas.fallback import wide
 from fastact.functions.offered import offered
+from fastact.losses.definition import Reduction
 from fastact.losses.elementwise import check_reduction, check_values
 from fastact.losses.problems import reduced
-from fastact.rows.shapes import as_floats, as_rows, normalized_axes
+from fastact.rows.shapes import Axis, as_floats, as_rows, normalized_axes
 from fastact.ufuncs.memory import empty
 from fastact.ufuncs.operands import check_not_negative
 from fastact.ufuncs.targets import check_target
@@ -37,13 +39,13 @@ class Overlap(NamedTuple):
 @offered
 def dice_loss(
     backend: str,
-    pred: Any,
-    target: Any,
-    reduction: str = "mean",
+    pred: ArrayLike,
+    target: ArrayLike,
+    reduction: Reduction = "mean",
     smooth: float = 1.0,
     *,
-    axis: Any = None,
-    out: Any = None,
+    axis: Axis = None,
+    out: NDArray[Any] | None = None,
 ) -> Any:
     """One less the share that two soft sets, masks of an image for instance, have in common.
 
@@ -97,14 +99,14 @@ def dice_loss(
 @offered
 def dice_loss_backward(
     backend: str,
-    pred: Any,
-    target: Any,
-    reduction: str = "mean",
+    pred: ArrayLike,
+    target: ArrayLike,
+    reduction: Reduction = "mean",
     smooth: float = 1.0,
     *,
-    axis: Any = None,
-    out: Any = None,
-) -> Any:
+    axis: Axis = None,
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]:
     """Gradient of `dice_loss` with respect to pred.
 
     Parameters

@@ -27,7 +27,7 @@ from fastact.ufuncs.targets import check_target, written
 from fastact.ufuncs.ufunc import STORAGES, Definition, make_ufunc, records_of
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["GATES", "times"]
 
@@ -272,8 +272,8 @@ def _offer(name: str) -> None:
         axis: int = -1,
         *,
         gate: ArrayLike | None = None,
-        out: np.ndarray | None = None,
-    ) -> Any:
+        out: NDArray[Any] | None = None,
+    ) -> NDArray[Any]:
         return _value(backend, name, x, axis, gate, out)
 
     def backward(
@@ -283,8 +283,8 @@ def _offer(name: str) -> None:
         axis: int = -1,
         *,
         gate: ArrayLike | None = None,
-        out: Any = None,
-    ) -> Any:
+        out: NDArray[Any] | tuple[NDArray[Any], NDArray[Any]] | None = None,
+    ) -> NDArray[Any] | tuple[NDArray[Any], NDArray[Any]]:
         return _backward(backend, name, grad, x, axis, gate, out)
 
     for function, suffix in ((value, ""), (backward, "_backward")):

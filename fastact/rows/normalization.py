@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from fastact.formulas.fallback import wide
 from fastact.functions.offered import offered
-from fastact.rows.shapes import as_floats, as_rows, can_write, engine, normalized_axes
+from fastact.rows.shapes import Axis, as_floats, as_rows, can_write, engine, normalized_axes
 from fastact.ufuncs.memory import empty
 from fastact.ufuncs.operands import check_not_negative
 from fastact.ufuncs.targets import check_target, written
@@ -19,14 +20,14 @@ __all__ = ["layer_norm", "layer_norm_backward", "rms_norm", "rms_norm_backward"]
 @offered
 def layer_norm(
     backend: str,
-    x: Any,
-    weight: Any = None,
-    bias: Any = None,
-    axis: Any = -1,
+    x: ArrayLike,
+    weight: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
+    axis: Axis = -1,
     eps: float = 1e-5,
     *,
-    out: Any = None,
-) -> Any:
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]:
     """Rows brought to mean 0 and variance 1, then scaled and shifted.
 
         layer_norm(x) = (x - mean(x)) / sqrt(variance(x) + eps) * weight + bias
@@ -72,8 +73,14 @@ def layer_norm(
 
 @offered
 def rms_norm(
-    backend: str, x: Any, weight: Any = None, axis: Any = -1, eps: float | None = None, *, out: Any = None
-) -> Any:
+    backend: str,
+    x: ArrayLike,
+    weight: ArrayLike | None = None,
+    axis: Axis = -1,
+    eps: float | None = None,
+    *,
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]:
     """Rows brought to a mean square of 1, then scaled.
 
         rms_norm(x) = x / sqrt(mean(x**2) + eps) * weight
@@ -110,8 +117,15 @@ def rms_norm(
 
 @offered
 def layer_norm_backward(
-    backend: str, grad: Any, x: Any, weight: Any = None, axis: Any = -1, eps: float = 1e-5, *, out: Any = None
-) -> Any:
+    backend: str,
+    grad: ArrayLike,
+    x: ArrayLike,
+    weight: ArrayLike | None = None,
+    axis: Axis = -1,
+    eps: float = 1e-5,
+    *,
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any] | tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Gradients of `layer_norm` with respect to x, weight and bias.
 
     Parameters
@@ -145,8 +159,15 @@ def layer_norm_backward(
 
 @offered
 def rms_norm_backward(
-    backend: str, grad: Any, x: Any, weight: Any = None, axis: Any = -1, eps: float | None = None, *, out: Any = None
-) -> Any:
+    backend: str,
+    grad: ArrayLike,
+    x: ArrayLike,
+    weight: ArrayLike | None = None,
+    axis: Axis = -1,
+    eps: float | None = None,
+    *,
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any] | tuple[NDArray[Any], NDArray[Any]]:
     """Gradients of `rms_norm` with respect to x and weight.
 
     Parameters

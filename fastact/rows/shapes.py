@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Any
+from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
 
@@ -13,7 +13,10 @@ from fastact.ufuncs.memory import empty
 from fastact.ufuncs.operands import check_real
 from fastact.ufuncs.targets import check_target, written
 
-__all__ = ["along", "along_both", "as_floats", "as_rows", "can_write", "engine", "masked", "normalized_axes"]
+__all__ = ["Axis", "along", "along_both", "as_floats", "as_rows", "can_write", "engine", "masked", "normalized_axes"]
+
+#: One axis, several together, or all.
+Axis: TypeAlias = SupportsIndex | tuple[SupportsIndex, ...] | None
 
 
 @cache

@@ -6,10 +6,11 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastact.functions.offered import offered
 from fastact.rows.direct import repeated
-from fastact.rows.shapes import along, along_both, as_floats, engine, masked, normalized_axes
+from fastact.rows.shapes import Axis, along, along_both, as_floats, engine, masked, normalized_axes
 from fastact.ufuncs.memory import empty
 
 __all__ = [
@@ -20,7 +21,15 @@ __all__ = [
 
 @offered
 @repeated(1)
-def softmax(backend: str, x: Any, axis: Any = -1, *, out: Any = None, where: Any = None, dtype: Any = None) -> Any:
+def softmax(
+    backend: str,
+    x: ArrayLike,
+    axis: Axis = -1,
+    *,
+    out: NDArray[Any] | None = None,
+    where: ArrayLike | None = None,
+    dtype: DTypeLike | None = None,
+) -> NDArray[Any]:
     """Probabilities that belong to logits, along an axis.
 
         softmax(x)_i = exp(x_i) / sum_j exp(x_j)
@@ -66,7 +75,9 @@ def softmax(backend: str, x: Any, axis: Any = -1, *, out: Any = None, where: Any
 
 @offered
 @repeated(1)
-def softmin(backend: str, x: Any, axis: Any = -1, *, out: Any = None, dtype: Any = None) -> Any:
+def softmin(
+    backend: str, x: ArrayLike, axis: Axis = -1, *, out: NDArray[Any] | None = None, dtype: DTypeLike | None = None
+) -> NDArray[Any]:
     """softmax of -x: the smallest element gets the largest share.
 
     Parameters
@@ -95,7 +106,15 @@ def softmin(backend: str, x: Any, axis: Any = -1, *, out: Any = None, dtype: Any
 
 @offered
 @repeated(1)
-def log_softmax(backend: str, x: Any, axis: Any = -1, *, out: Any = None, where: Any = None, dtype: Any = None) -> Any:
+def log_softmax(
+    backend: str,
+    x: ArrayLike,
+    axis: Axis = -1,
+    *,
+    out: NDArray[Any] | None = None,
+    where: ArrayLike | None = None,
+    dtype: DTypeLike | None = None,
+) -> NDArray[Any]:
     """Logarithm of `softmax`, right also where a probability is next to 1 or vanishes.
 
         log_softmax(x)_i = x_i - log(sum_j exp(x_j))
@@ -130,8 +149,13 @@ def log_softmax(backend: str, x: Any, axis: Any = -1, *, out: Any = None, where:
 
 @offered
 def gumbel_softmax(
-    backend: str, logits: Any, tau: float = 1.0, hard: bool = False, axis: Any = -1, rng: Any = None
-) -> Any:
+    backend: str,
+    logits: ArrayLike,
+    tau: float = 1.0,
+    hard: bool = False,
+    axis: Axis = -1,
+    rng: np.random.Generator | int | None = None,
+) -> NDArray[Any]:
     """A draw from the distribution that logits stand for, made soft so that it has a gradient.
 
         gumbel_softmax(x) = softmax((x - log(E)) / tau), each E a standard exponential random number
@@ -197,7 +221,9 @@ def gumbel_softmax(
 
 @offered
 @repeated(2)
-def softmax_backward(backend: str, grad: Any, y: Any, axis: Any = -1, *, out: Any = None) -> Any:
+def softmax_backward(
+    backend: str, grad: ArrayLike, y: ArrayLike, axis: Axis = -1, *, out: NDArray[Any] | None = None
+) -> NDArray[Any]:
     """Gradient with respect to the logits, from the gradient with respect to ``y = softmax(x)`` and y itself.
 
         softmax_backward(grad, y) = y * (grad - sum_j grad_j y_j)
@@ -236,7 +262,9 @@ def softmax_backward(backend: str, grad: Any, y: Any, axis: Any = -1, *, out: An
 
 @offered
 @repeated(2)
-def softmin_backward(backend: str, grad: Any, y: Any, axis: Any = -1, *, out: Any = None) -> Any:
+def softmin_backward(
+    backend: str, grad: ArrayLike, y: ArrayLike, axis: Axis = -1, *, out: NDArray[Any] | None = None
+) -> NDArray[Any]:
     """Gradient with respect to x, from the gradient with respect to ``y = softmin(x)`` and y itself.
 
         softmin_backward(grad, y) = y * (sum_j grad_j y_j - grad)
@@ -267,7 +295,9 @@ def softmin_backward(backend: str, grad: Any, y: Any, axis: Any = -1, *, out: An
 
 @offered
 @repeated(2)
-def log_softmax_backward(backend: str, grad: Any, y: Any, axis: Any = -1, *, out: Any = None) -> Any:
+def log_softmax_backward(
+    backend: str, grad: ArrayLike, y: ArrayLike, axis: Axis = -1, *, out: NDArray[Any] | None = None
+) -> NDArray[Any]:
     """Gradient with respect to the logits, from the gradient with respect to ``y = log_softmax(x)`` and y itself.
 
         log_softmax_backward(grad, y) = grad - exp(y) * sum_j grad_j

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from numpy.typing import ArrayLike, NDArray
+
 from fastact.functions.offered import offered
 from fastact.rows.direct import repeated
-from fastact.rows.shapes import along, along_both, as_floats, engine
+from fastact.rows.shapes import Axis, along, along_both, as_floats, engine
 
 __all__ = ["entmax15", "entmax15_backward", "hardmax", "sparsemax", "sparsemax_backward"]
 
 
 @offered
 @repeated(1)
-def sparsemax(backend: str, x: Any, axis: int = -1, *, out: Any = None) -> Any:
+def sparsemax(backend: str, x: ArrayLike, axis: int = -1, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
     """The nearest point to x on the simplex of probabilities: softmax with true zeros.
 
         sparsemax(x)_i = max(x_i - t, 0), with t such that they add up to 1
@@ -48,7 +50,9 @@ def sparsemax(backend: str, x: Any, axis: int = -1, *, out: Any = None) -> Any:
 
 @offered
 @repeated(2)
-def sparsemax_backward(backend: str, grad: Any, y: Any, axis: Any = -1, *, out: Any = None) -> Any:
+def sparsemax_backward(
+    backend: str, grad: ArrayLike, y: ArrayLike, axis: Axis = -1, *, out: NDArray[Any] | None = None
+) -> NDArray[Any]:
     """Gradient with respect to x, from the gradient with respect to ``y = sparsemax(x)`` and y itself.
 
         sparsemax_backward(grad, y) = where(y > 0, grad - mean of grad where y > 0, 0)
@@ -79,7 +83,7 @@ def sparsemax_backward(backend: str, grad: Any, y: Any, axis: Any = -1, *, out: 
 
 @offered
 @repeated(1)
-def entmax15(backend: str, x: Any, axis: Any = -1, *, out: Any = None) -> Any:
+def entmax15(backend: str, x: ArrayLike, axis: Axis = -1, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
     """Between softmax and sparsemax: true zeros, and no kinks.
 
         entmax15(x)_i = max(x_i / 2 - t, 0)**2, with t such that they add up to 1
@@ -114,7 +118,9 @@ def entmax15(backend: str, x: Any, axis: Any = -1, *, out: Any = None) -> Any:
 
 @offered
 @repeated(2)
-def entmax15_backward(backend: str, grad: Any, y: Any, axis: Any = -1, *, out: Any = None) -> Any:
+def entmax15_backward(
+    backend: str, grad: ArrayLike, y: ArrayLike, axis: Axis = -1, *, out: NDArray[Any] | None = None
+) -> NDArray[Any]:
     """Gradient with respect to x, from the gradient with respect to ``y = entmax15(x)`` and y itself.
 
         entmax15_backward(grad, y) = s * (grad - sum_j grad_j s_j / sum_j s_j), s = sqrt(y)
@@ -144,7 +150,7 @@ def entmax15_backward(backend: str, grad: Any, y: Any, axis: Any = -1, *, out: A
 
 
 @offered
-def hardmax(backend: str, x: Any, axis: int = -1, *, out: Any = None) -> Any:
+def hardmax(backend: str, x: ArrayLike, axis: int = -1, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
     """1 at the first of the largest elements along an axis, 0 elsewhere.
 
     Parameters

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from fastact.containers.recognition import as_array
 from fastact.formulas.fallback import wide
 from fastact.functions.offered import offered
-from fastact.rows.shapes import as_floats, as_rows, engine, masked, normalized_axes
+from fastact.rows.shapes import Axis, as_floats, as_rows, engine, masked, normalized_axes
 from fastact.ufuncs.targets import check_target
 
 __all__ = ["logmeanexp", "logsumexp"]
@@ -21,14 +22,14 @@ BLOCK = 1 << 16
 @offered
 def logsumexp(
     backend: str,
-    x: Any,
-    axis: Any = None,
+    x: ArrayLike,
+    axis: Axis = None,
     keepdims: bool = False,
     *,
-    where: Any = None,
-    b: Any = None,
+    where: ArrayLike | None = None,
+    b: ArrayLike | None = None,
     return_sign: bool = False,
-    out: Any = None,
+    out: NDArray[Any] | None = None,
 ) -> Any:
     """Logarithm of the sum of exponentials, without overflow.
 
@@ -87,7 +88,13 @@ def logsumexp(
 
 @offered
 def logmeanexp(
-    backend: str, x: Any, axis: Any = None, keepdims: bool = False, *, where: Any = None, out: Any = None
+    backend: str,
+    x: ArrayLike,
+    axis: Axis = None,
+    keepdims: bool = False,
+    *,
+    where: ArrayLike | None = None,
+    out: NDArray[Any] | None = None,
 ) -> Any:
     """Logarithm of the mean of exponentials, without overflow.
 
