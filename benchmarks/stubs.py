@@ -35,7 +35,6 @@ from typing_extensions import Unpack
 from fastact import fallback as fallback
 from fastact.catalogue import Activation as Activation
 from fastact.catalogue import activation as activation
-from fastact.catalogue import get as get
 from fastact.estimators.classifier import MLPClassifier as MLPClassifier
 from fastact.estimators.regressor import MLPRegressor as MLPRegressor
 from fastact.functions.elementwise import Elementwise as Elementwise
@@ -51,6 +50,8 @@ from fastact.ufuncs.memory import kept_memory as kept_memory
 __version__: str
 __all__: list[str]
 ACTIVATIONS: Mapping[str, Activation]
+
+def get(name: str | Activation) -> Activation: ...
 
 _Float = TypeVar("_Float", bound=np.floating[Any])
 _Integers = NDArray[np.integer[Any] | np.bool_]

@@ -59,7 +59,8 @@ def written(path: Path, *lines: str) -> Path:
     return path
 
 
-HEAD = """from typing_extensions import assert_type
+HEAD = """from typing import Any
+from typing_extensions import assert_type
 import numpy as np
 from numpy.typing import NDArray
 import fastact
@@ -116,7 +117,10 @@ RIGHT = [
     "print(fastact.MLP([4, 1]).fit(wide, wide[:, :1]).predict(wide).shape)",
     "print(fastact.MLPClassifier((8,), solver='sgd', learning_rate='adaptive', class_weight='balanced').predict)",
     "print(fallback.MLPRegressor(8, 'gelu', loss='huber', batch_size='auto').predict)",
-    "print(fastact.sigmoid.reduce, fastact.sigmoid.nin, fastact.ACTIVATIONS['elu'].parameters, fastact.get('elu'))",
+    "print(fastact.sigmoid.reduce, fastact.sigmoid.nin, fastact.ACTIVATIONS['elu'].name, fastact.get('elu').range)",
+    "@fastact.activation",
+    "def squared(x: Any) -> Any: return x * x",
+    "assert_type(squared, fastact.Activation)",
 ]
 
 
@@ -138,9 +142,7 @@ def test_what_is_said_of_results_is_so() -> None:
             assert value.dtype == get_args(get_args(type_)[1])[0]
 
     names = {"assert_type": assert_type}
-    exec(HEAD.partition("\n")[2], names)
-    for line in RIGHT:
-        exec(line, names)
+    exec("\n".join([HEAD.replace("from typing_extensions import assert_type", ""), *RIGHT]), names)
 
 
 WRONG = [
@@ -166,6 +168,8 @@ WRONG = [
     "fastact.MLPClassifier(solver='lbfgs')",
     "fastact.MLPRegressor(loss='log_loss')",
     "fastact.set_num_threads('2')",
+    "fastact.get(3)",
+    "fastact.activation(lambda x: x, aliases='identical')",
     "fastact.sigmiod",
     "fallback.relu(wide, alpha=1)",
     "fallback.sigmiod",
