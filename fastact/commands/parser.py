@@ -53,9 +53,14 @@ def _parser() -> argparse.ArgumentParser:
     apply.add_argument("--axis", type=int, metavar="N", help="of a function of rows, such as softmax (default: -1)")
 
     plot = commands.add_parser("plot", help="draw activations and their derivatives")
-    plot.add_argument("names", nargs="*", metavar="NAME", help="activations, all by default")
+    plot.add_argument("names", nargs="*", metavar="NAME", help="activations, or MODULE:FUNCTION; all by default")
     plot.add_argument("--output", default="activations.png", metavar="FILE", help="png, svg or pdf (activations.png)")
     plot.add_argument("--limit", type=_limit, default=5, metavar="X", help="from -X to X (default: 5)")
+    plot.add_argument(
+        "--set", action="append", default=[], metavar="PARAMETER=VALUE", help="a parameter, such as alpha=0.5,1,2"
+    )
+    plot.add_argument("--same-axes", action="store_true", help="all in one panel")
+    plot.add_argument("--no-derivative", action="store_false", dest="derivative", help="values alone")
 
     demo = commands.add_parser("demo", help="train a network on scikit-learn's handwritten digits")
     demo.add_argument("--epochs", type=_size, default=30, metavar="N", help="times through the data (default: 30)")
@@ -138,7 +143,7 @@ def _run(chosen: argparse.Namespace) -> int:
     if chosen.command == "plot":
         from fastact.commands.plot import run_plot
 
-        return run_plot(chosen.names, chosen.output, chosen.limit)
+        return run_plot(chosen.names, chosen.output, chosen.limit, chosen.set, chosen.same_axes, chosen.derivative)
     if chosen.command == "demo":
         from fastact.commands.demo import run_demo
 

@@ -2,43 +2,65 @@
 
 from __future__ import annotations
 
-import math
-from pathlib import Path
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
 
-import numpy as np
-
-from fastact.catalogue import ACTIVATIONS
+from fastact.catalogue import ACTIVATIONS, Activation, activation
 from fastact.commands.errors import UsageError
-from fastact.functions.parameters import sample_parameters
+from fastact.commands.pictures import write_picture
 from fastact.functions.registry import unknown
 
 __all__ = ["run_plot"]
 
 
-def run_plot(names: list[str], output: str, limit: float) -> int:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UsageError('plots are drawn by matplotlib: python -m pip install "fastact[plot]"') from None
-    strange = [name for name in names if name not in ACTIVATIONS]
-    if strange:
-        raise UsageError(unknown(strange[0]))
-    entries = [ACTIVATIONS[name] for name in names or ACTIVATIONS]
-    columns = min(len(entries), max(1, round(math.sqrt(1.5 * len(entries)))))
-    rows = math.ceil(len(entries) / columns)
-    figure = Figure(figsize=(3 * columns, 2.4 * rows), layout="constrained")
-    x = np.linspace(-limit, limit, 1001)
-    for axes, entry in zip(figure.subplots(rows, columns, squeeze=False).flat, entries):
-        value, slope = entry.with_derivative(x, **sample_parameters(entry))
-        axes.plot(x, value, label=entry.name)
-        axes.plot(x, slope, label="derivative", linestyle="--")
-        axes.set_title(entry.name, fontsize="medium")
-        axes.grid(alpha=0.3)
-    for axes in figure.axes[len(entries) :]:
-        axes.set_visible(False)
-    try:
-        figure.savefig(output)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot write {output}: {error}") from None
-    print(f"wrote {Path(output)}: {len(entries)} activations (solid) and their derivatives (dashed)")
+def run_plot(
+    names: Sequence[str], output: str, limit: float, settings: Sequence[str], same_axes: bool, derivative: bool
+) -> int:
+    entries = [_entry(name) for name in names] or list(ACTIVATIONS.values())
+    parameters = _parameters(settings, entries)
+
+    def draw() -> Any:
+        from fastact.plotting import plot_activations
+
+        return plot_activations(entries, derivative, same_axes, parameters, limit=limit)
+
+    path = write_picture(output, draw)
+    kinds = " (solid) and their derivatives (dashed)" if derivative else ""
+    print(f"wrote {path}: {len(entries)} activations{kinds}")
     return 0
+
+
+def _entry(name: str) -> Activation:
+    """One of the catalogue, or, as MODULE:FUNCTION, one's own."""
+    module, colon, function = name.partition(":")
+    if not colon:
+        if name not in ACTIVATIONS:
+            raise UsageError(unknown(name))
+        entry: Activation = ACTIVATIONS[name]
+        return entry
+    sys.path.insert(0, os.getcwd())
+    try:
+        own = getattr(import_module(module), function)
+        made: Activation = own if isinstance(own, Activation) else activation(own)
+    except (ImportError, AttributeError, TypeError) as error:
+        raise UsageError(f"cannot use {name}: {error}") from None
+    finally:
+        sys.path.remove(os.getcwd())
+    return made
+
+
+def _parameters(settings: Sequence[str], entries: Sequence[Activation]) -> dict[str, list[float]]:
+    """Of ``alpha=0.5,1,2``, each number."""
+    parameters = {}
+    for setting in settings:
+        name, _, values = setting.partition("=")
+        if not any(name in entry.parameters for entry in entries):
+            raise UsageError(f"none of these activations has a parameter {name!r}")
+        try:
+            parameters[name] = [float(value) for value in values.split(",")]
+        except ValueError:
+            raise UsageError(f"{name} must be a number, or several with commas between, not {values!r}") from None
+    return parameters

@@ -56,6 +56,18 @@ def test_plot_draws_all_and_some(tmp_path: Path, capsys: Capture) -> None:
         assert "gelu" in target.read_text() or target.stat().st_size > 10_000
 
 
+def test_plot_of_ones_own_and_of_several_parameters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    Path("mine_to_plot.py").write_text("def bent(x, slope=1.0):\n    return x + slope * (x * x + 1) ** 0.5\n")
+    arguments = ["mine_to_plot:bent", "elu", "--set", "alpha=0.5,2", "--same-axes", "--output", "mine.svg"]
+    assert main(["plot", *arguments]) == 0
+    assert "2 activations" in capsys.readouterr().out
+    assert Path("mine.svg").stat().st_size > 5_000
+
+
 def test_plot_refuses(tmp_path: Path, capsys: Capture) -> None:
     pytest.importorskip("matplotlib")
     for arguments, message in (
@@ -138,6 +150,11 @@ MISTAKES = [
     "apply softmax IN/complex.npy OUT",
     "apply softmax_backward IN/float.npy OUT",
     "apply logsumexp IN/float.npy OUT",
+    "plot relu --set alpha=1",
+    "plot elu --set alpha=one",
+    "plot nowhere:relu",
+    "plot math:nothing",
+    "plot math:pi",
     "plot relu --limit 0",
     "plot relu --limit wide",
     "apply sigmoid IN/float.npy IN/missing/out.npy",

@@ -1,0 +1,66 @@
+"""What there is to see in a curve: where it jumps, and the lines that it approaches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["Asymptote", "asymptotes", "broken", "jumps"]
+
+Curve = Callable[[np.ndarray], np.ndarray]
+
+#: A change of less than this, between points next to each other, would not be seen as a jump.
+SEEN = 1e-3
+
+#: Where a function has arrived at the line that it approaches, if it is made of pieces; where any has, nearly.
+BEYOND, FAR = 8.0, 1e7
+
+#: What is left of the way there.
+NEARLY = 1e-6
+
+
+class Asymptote(NamedTuple):
+    """A straight line, on the left (-1) or on the right (1)."""
+
+    side: float
+    slope: float
+    intercept: float
+
+
+def jumps(curve: Curve, low: float, high: float) -> list[float]:
+    """Where it jumps, by bisection between neighbours on a grid that differ."""
+    grid = np.linspace(low, high, 1999)
+    values = curve(grid)
+    found = []
+    for i in np.flatnonzero(abs(np.diff(values)) > SEEN):
+        a, b = grid[i], grid[i + 1]
+        while a < (middle := (a + b) / 2) < b:  # until nothing is left between them
+            ends = curve(np.array([a, middle, b]))
+            a, b = (a, middle) if abs(ends[1] - ends[0]) > abs(ends[2] - ends[1]) else (middle, b)
+        across = curve(np.array([a, b]))
+        if abs(across[1] - across[0]) > SEEN / 2:
+            found.append(float(b))
+    return found
+
+
+def broken(x: np.ndarray, y: np.ndarray, at: list[float]) -> tuple[np.ndarray, np.ndarray]:
+    """The points of a line that is interrupted where it jumps."""
+    places = np.searchsorted(x, at)
+    return np.insert(x, places, at), np.insert(y, places, np.nan)
+
+
+def asymptotes(value: Curve, slope: Curve) -> list[Asymptote]:
+    """The lines that it approaches without ever arriving."""
+    lines = []
+    for sign in (-1.0, 1.0):
+        near, far = np.array([sign * BEYOND]), np.array([sign * FAR, 2 * sign * FAR])
+        with np.errstate(all="ignore"):
+            rise, ends = slope(far), value(far)
+            there = ends - rise * far
+        straight = np.isfinite(rise).all() and abs(rise).max() < 10 and abs(rise[1] - rise[0]) < NEARLY
+        settled = np.isfinite(there).all() and abs(there[1] - there[0]) < NEARLY
+        if straight and settled and slope(near)[0] != rise[0]:
+            lines.append(Asymptote(sign, *(float(np.round(number, 6)) + 0.0 for number in (rise[0], there[0]))))
+    return lines

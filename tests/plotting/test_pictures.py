@@ -1,0 +1,206 @@
+"""Pictures: what is drawn, where, and what it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastact
+from fastact.catalogue import ACTIVATIONS
+from fastact.functions.parameters import sample_parameters
+from tests.conftest import Network
+
+matplotlib = pytest.importorskip("matplotlib", reason="this machine has no matplotlib")
+matplotlib.use("agg")
+
+from matplotlib import mathtext, pyplot  # noqa: E402
+
+from fastact import plotting  # noqa: E402
+from fastact.plotting.features import asymptotes, jumps  # noqa: E402
+from fastact.plotting.mathematics import mathematics  # noqa: E402
+from fastact.plotting.networks import gradient_sizes  # noqa: E402
+
+X, Y = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 0, 0, 1])
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    pyplot.close("all")
+
+
+def rendered(axes: Any) -> None:
+    """Layout and mathematics are looked at only now; warnings are errors."""
+    np.ravel(axes)[0].figure.canvas.draw()
+
+
+def overlaps(figure: Any) -> list[tuple[str, str]]:
+    """Texts that cover each other, by their boxes."""
+    renderer = figure.canvas.get_renderer()
+    texts = [t for axes in figure.axes for t in (axes.title, axes.xaxis.label, axes.yaxis.label) if t.get_text()]
+    boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in texts]
+    return [(a, b) for i, (a, one) in enumerate(boxes) for b, other in boxes[:i] if one.overlaps(other)]
+
+
+# -- curves -----------------------------------------------------------------------------------------
+
+
+def test_every_formula_is_set_as_mathematics() -> None:
+    parser = mathtext.MathTextParser("agg")
+    for entry in ACTIVATIONS.values():
+        parser.parse(f"${mathematics(entry.formula)}$")
+    assert mathematics("x / (1 + exp(-x))") == r"\dfrac{x}{1 + e^{-x}}"
+    assert mathematics("where(x > 0, x, alpha * (exp(x / alpha) - 1))").count("alpha") == 2
+    assert mathematics("maximum(x, 0)**2") == r"\max\left(x, 0\right)^{2}"
+
+
+@pytest.mark.parametrize(
+    ("name", "kinks"),
+    [("relu", [0]), ("hardtanh", [-1, 1]), ("hardswish", [-3, 3]), ("elu", []), ("selu", [0]), ("silu", [])],
+)
+def test_kinks(name: str, kinks: list[float]) -> None:
+    entry = ACTIVATIONS[name]
+    assert np.allclose(jumps(entry.derivative, -5, 5), kinks, rtol=0, atol=1e-12)
+    assert jumps(entry.value, -5, 5) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("sigmoid", [(-1, 0, 0), (1, 0, 1)]),
+        ("softsign", [(-1, 0, -1), (1, 0, 1)]),
+        ("tanhshrink", [(-1, 1, 1), (1, 1, -1)]),
+        ("gelu", [(-1, 0, 0), (1, 1, 0)]),
+        ("relu6", []),
+        ("exponential", [(-1, 0, 0)]),
+    ],
+)
+def test_asymptotes(name: str, lines: list[tuple[float, float, float]]) -> None:
+    entry = ACTIVATIONS[name]
+    assert asymptotes(entry.value, entry.derivative) == lines
+
+
+def test_a_curve_is_the_function() -> None:
+    axes = plotting.plot_activations("elu")
+    rendered(axes)
+    x, y = axes.get_lines()[2].get_data()
+    assert np.array_equal(y, fastact.elu(x))
+    assert axes.get_title().startswith(r"elu, $\alpha = 1$")
+    assert axes.get_xlabel() == "x"
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["value", "derivative", "asymptote"]
+
+
+def test_all_of_them_with_nothing_on_top_of_anything() -> None:
+    axes = plotting.plot_activations()
+    rendered(axes)
+    figure = axes.flat[0].figure
+    assert sum(panel.get_visible() for panel in axes.flat) == len(ACTIVATIONS)
+    assert overlaps(figure) == []
+    for panel, entry in zip(axes.flat, ACTIVATIONS.values()):
+        assert panel.get_title().startswith(entry.name)
+        assert all(name in sample_parameters(entry) for name in entry.parameters)
+
+
+def test_where_one_says() -> None:
+    _, one = pyplot.subplots()
+    assert plotting.plot_activations(["relu", "gelu"], same_axes=True, ax=one) is one
+    _, two = pyplot.subplots(1, 2)
+    assert plotting.plot_activations(["relu", "gelu"], ax=two) is two
+    with pytest.raises(ValueError, match="3 activations need as many axes; there are 2"):
+        plotting.plot_activations(["relu", "gelu", "elu"], ax=two)
+
+
+def test_parameters_and_ones_own() -> None:
+    @fastact.activation
+    def bent(x: Any, slope: float = 1.0) -> Any:
+        return x + slope * (np.sqrt(x * x + 1) - 1) / 2
+
+    axes = plotting.plot_activations(bent, parameters={"slope": [0.5, 2]}, derivative=False)
+    rendered(axes)
+    assert len(axes.get_legend().get_texts()) == 2
+    with pytest.raises(ValueError, match="none of these activations has a parameter 'alpha'"):
+        plotting.plot_activations(bent, parameters={"alpha": 1})
+    with pytest.raises(ValueError, match="no activation is called"):
+        plotting.plot_activations("sigmiod")
+
+
+# -- networks -----------------------------------------------------------------------------------------
+
+
+def test_surface(network: Network) -> None:
+    gate = network([2, 1], output_activation="relu", random_state=0)
+    axes = plotting.plot_surface(gate, X, Y)
+    rendered(axes)
+    assert axes.name == "3d"
+    classes = network([2, 4, 1], loss="binary_cross_entropy_with_logits", random_state=0)
+    _, mine = pyplot.subplots()
+    assert plotting.plot_surface(classes, X, Y, kind="regions", ax=mine) is mine
+    assert [text.get_text() for text in mine.get_legend().get_texts()] == ["class 0", "class 1"]
+    with pytest.raises(ValueError, match="over two inputs; the network has 3"):
+        plotting.plot_surface(network([3, 1]))
+    with pytest.raises(ValueError, match="kind must be surface or regions, not 'flat'"):
+        plotting.plot_surface(gate, kind="flat")
+
+
+def test_loss(network: Network) -> None:
+    one, two = (network([2, 4, 1], name, random_state=0, epochs=5).fit(X, Y) for name in ("relu", "tanh"))
+    axes = plotting.plot_loss({"folded": one, "round": two})
+    rendered(axes)
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["folded", "round"]
+    assert np.array_equal(axes.get_lines()[1].get_ydata(), two.loss_curve_)
+    assert plotting.plot_loss(one, ax=axes) is axes
+
+
+def test_gradients_are_those_of_the_loss(network: Network) -> None:
+    net = network([2, 3, 1], "tanh", dtype="float64", random_state=0)
+    kept = [weight.copy() for weight in net.weights]
+    sizes = gradient_sizes(net, X, Y)
+    for layer, weight in enumerate(net.weights):
+        slopes = []
+        for place in np.ndindex(weight.shape):
+            ends = []
+            for step in (1e-5, -1e-5):
+                twin = net.__copy__()
+                twin.weights[layer][place] += step
+                ends.append(np.mean((twin.predict(X).ravel() - Y) ** 2))
+            slopes.append((ends[0] - ends[1]) / 2e-5)
+        assert sizes[layer] == pytest.approx(np.sqrt(np.mean(np.square(slopes))), rel=1e-6)
+    axes = plotting.plot_gradients(net, X, Y)
+    rendered(axes)
+    assert np.array_equal(axes.get_lines()[0].get_ydata(), sizes)
+    assert all(np.array_equal(a, b) for a, b in zip(kept, net.weights))
+
+
+def test_gradients_that_vanish() -> None:
+    deep = fastact.MLP([2, *[8] * 12, 1], "sigmoid", random_state=0)
+    sizes = gradient_sizes(deep, X, Y)
+    assert 0 < sizes[0] < 1e-8 * sizes[-1]  # and not lost in the rounding of weights
+
+
+def test_digits(network: Network) -> None:
+    images, labels = np.random.default_rng(0).random((30, 16)), np.arange(30) % 3
+    net = network([16, 3], loss="cross_entropy", random_state=0)
+    axes = plotting.plot_digits(net, images, labels, most=10)
+    rendered(axes)
+    right = int((net.predict(images) == labels).sum())
+    assert axes.get_title().startswith(f"{right} of 30 right; first the {30 - right} that are wrong")
+    assert len(axes.get_images()) == 10
+    said = [text.get_text() for text in axes.texts]
+    assert sum(" as " in text for text in said) == min(10, 30 - right)
+    with pytest.raises(ValueError, match="images must be square; these have 15 pixels"):
+        plotting.plot_digits(net, images[:, :15], labels)
+
+
+def test_animation_learns_as_fit_does(network: Network, tmp_path: Any) -> None:
+    x = np.linspace(0, 1, 12)
+    settings: dict[str, Any] = {"output_activation": "sigmoid", "learning_rate": 0.5, "epochs": 50, "random_state": 0}
+    shown, fitted = network([1, 1], **settings), network([1, 1], **settings).fit(x[:, None], x > 0.4)
+    animation = plotting.animate_fit(shown, x, x > 0.4, frames=5)
+    assert np.array_equal(shown.weights[0], fitted.weights[0])
+    animation.save(tmp_path / "learning.gif", writer="pillow")
+    assert (tmp_path / "learning.gif").stat().st_size > 1000
+    with pytest.raises(ValueError, match="over one input; the network has 2"):
+        plotting.animate_fit(network([2, 1]), X, Y)
