@@ -1,59 +1,46 @@
-"""``fastact demo``: a network learns handwritten digits."""
+"""``fastact demo``: the lessons of tutorials, what is learned here beside what they print."""
 
 from __future__ import annotations
 
-from time import perf_counter
+from collections.abc import Iterator
 
-import numpy as np
+from fastact.commands.learning import Lesson, Outcome
+from fastact.commands.pictures import write_animation, write_picture
+from fastact.commands.trials import digits, neuron, own, vanishing
+from fastact.commands.tutorials import and_gate, pairings, regression
 
-from fastact.commands.errors import UsageError
-from fastact.networks.mlp import MLP
+__all__ = ["LESSONS", "run_demo"]
 
-__all__ = ["run_demo"]
+LESSONS: dict[str, Lesson] = {
+    lesson.__name__.replace("_", "-"): lesson
+    for lesson in (and_gate, neuron, regression, pairings, digits, vanishing, own)
+}
 
-#: Of the 1797 images, so many are held out.
-HELD_OUT = 360
+#: What stands before what a tutorial prints.
+TUTORIAL = "  tutorial"
 
 
-def run_demo(epochs: int, seed: int) -> int:
-    images, digits = _digits()
-    order = np.random.default_rng(seed).permutation(len(images))
-    held_out, known = order[:HELD_OUT], order[HELD_OUT:]
-    network = MLP(
-        [64, 256, 128, 10], "relu", loss="cross_entropy", optimizer="adam", weight_decay=1e-4, batch_size=64,
-        epochs=epochs, random_state=seed,
-    )  # fmt: skip
-    print(
-        f"{len(known)} images of 8 x 8 pixels to learn from, {HELD_OUT} held out; layers of {network.sizes[1:]} units"
-    )
-    x, y = _shifted(images[known]), np.tile(digits[known], 5)
-    network.partial_fit(x[:1], y[:1])  # compiles
-    start = perf_counter()
-    network.fit(x, y, progress=True)
-    print(f"{epochs} epochs over each image and its shifts by a pixel took {perf_counter() - start:.2f} s")
-    wrong = held_out[network.predict(images[held_out]) != digits[held_out]]
-    print(f"{100 * network.score(images[held_out], digits[held_out]):.1f} % of those held out are right")
-    for index in wrong[:1]:
-        guess = network.predict(images[index : index + 1])[0]
-        print(f"\nthis {digits[index]} was taken for a {guess}:")
-        print(
-            "\n".join("".join(" .:-=+*#%"[int(value * 8)] * 2 for value in row) for row in images[index].reshape(8, 8))
-        )
+def run_demo(name: str, epochs: int | None, seed: int, save: str | None) -> int:
+    lesson = LESSONS[name]
+    print(f"{name}: {lesson.__doc__}\n", flush=True)
+    outcome = lesson(epochs, seed)
+    for line in _lines(outcome):
+        print(line)
+    if save is not None:
+        animate = outcome.animate if save.lower().endswith(".gif") else None
+        path = write_animation(save, animate) if animate else write_picture(save, outcome.draw)
+        print(f"wrote {path}")
     return 0
 
 
-def _shifted(images: np.ndarray) -> np.ndarray:
-    """Each image as it is, and moved by a pixel each way."""
-    padded = np.pad(images.reshape(-1, 8, 8), ((0, 0), (1, 1), (1, 1)))
-    corners = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
-    return np.concatenate([padded[:, i : i + 8, j : j + 8].reshape(-1, 64) for i, j in corners])
-
-
-def _digits() -> tuple[np.ndarray, np.ndarray]:
-    """Images as rows of 64 numbers from 0 to 1, and what they show."""
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError:
-        raise UsageError("the demo's digits come with scikit-learn: python -m pip install scikit-learn") from None
-    data = load_digits()
-    return data.data / 16, data.target
+def _lines(outcome: Outcome) -> Iterator[str]:
+    told = any(row[2] for row in outcome.rows)
+    width = max(len(label) for row in outcome.rows for label in (row[0], TUTORIAL)) + 2
+    for name, learned, printed in outcome.rows:
+        yield f"{name:{width}}{learned}"
+        if told and printed:
+            yield f"{TUTORIAL:{width}}{printed}"
+    yield ""
+    yield from outcome.remarks
+    times = outcome.times
+    yield f"compiling, or finding what is compiled, took {times.compiling:.2f} s, learning {times.learning:.3f} s"

@@ -14,6 +14,9 @@ from fastact.commands.streams import ended_like_interrupts, streams
 
 __all__ = ["main"]
 
+#: What ``demo`` can show; :mod:`.demo`, which knows how, is imported only then.
+LESSONS = ("and-gate", "neuron", "regression", "pairings", "digits", "vanishing", "own")
+
 DTYPES = ("float16", "float32", "float64")
 
 
@@ -62,9 +65,11 @@ def _parser() -> argparse.ArgumentParser:
     plot.add_argument("--same-axes", action="store_true", help="all in one panel")
     plot.add_argument("--no-derivative", action="store_false", dest="derivative", help="values alone")
 
-    demo = commands.add_parser("demo", help="train a network on scikit-learn's handwritten digits")
-    demo.add_argument("--epochs", type=_size, default=30, metavar="N", help="times through the data (default: 30)")
-    demo.add_argument("--seed", type=_seed, default=0, metavar="N", help="of weights, shuffling and what is held out")
+    demo = commands.add_parser("demo", help="learn what tutorials teach, and compare with what they print")
+    demo.add_argument("name", nargs="?", choices=LESSONS, default="digits", help="the lesson (default: digits)")
+    demo.add_argument("--epochs", type=_size, metavar="N", help="times through the data (default: the lesson's)")
+    demo.add_argument("--seed", type=_seed, default=0, metavar="N", help="of weights, shuffling and data drawn")
+    demo.add_argument("--save", metavar="FILE", help="a picture; of neuron, a .gif that shows it learn")
 
     cache = commands.add_parser("cache", help="where compiled code is kept; compile ahead, or clear it")
     cache.add_argument("--clear", action="store_true", help="remove what is kept")
@@ -147,7 +152,7 @@ def _run(chosen: argparse.Namespace) -> int:
     if chosen.command == "demo":
         from fastact.commands.demo import run_demo
 
-        return run_demo(chosen.epochs, chosen.seed)
+        return run_demo(chosen.name, chosen.epochs, chosen.seed, chosen.save)
     from fastact.commands.apply import run_apply
 
     return run_apply(chosen.name, chosen.input, chosen.output, chosen.set, chosen.axis)

@@ -10,13 +10,28 @@ import numpy as np
 
 from fastact.commands.errors import UsageError
 
-__all__ = ["write_picture"]
+__all__ = ["write_animation", "write_picture"]
 
 DPI = 150
 
 
 def write_picture(output: str, draw: Callable[[], Any]) -> Path:
     """Draw something, and write the figure that it is in."""
+    return _written(output, lambda: np.ravel(draw())[0].figure, lambda figure: figure.savefig(output, dpi=DPI))
+
+
+def write_animation(output: str, animate: Callable[[], Any]) -> Path:
+    """Draw picture after picture, and write them as one."""
+    made: list[Any] = []
+
+    def figure() -> Any:
+        made.append(animate())
+        return made[0]._fig
+
+    return _written(output, figure, lambda _: made[0].save(output, writer="pillow"))
+
+
+def _written(output: str, draw: Callable[[], Any], write: Callable[[Any], object]) -> Path:
     try:
         import matplotlib
     except ImportError:
@@ -24,9 +39,9 @@ def write_picture(output: str, draw: Callable[[], Any]) -> Path:
     matplotlib.use("agg")  # no window is needed
     from matplotlib import pyplot
 
-    figure = np.ravel(draw())[0].figure
+    figure = draw()
     try:
-        figure.savefig(output, dpi=DPI)
+        write(figure)
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot write {output}: {error}") from None
     finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -79,33 +78,6 @@ def test_plot_refuses(tmp_path: Path, capsys: Capture) -> None:
         assert message in capsys.readouterr().err
 
 
-# -- demo -------------------------------------------------------------------------------------------
-
-
-def test_demo_learns_digits(capsys: Capture) -> None:
-    pytest.importorskip("sklearn")
-    assert main(["demo", "--epochs", "12"]) == 0
-    output, errors = capsys.readouterr()
-    accuracy = next(line for line in output.splitlines() if line.endswith("of those held out are right"))
-    assert float(accuracy.split()[0]) >= 97
-    assert "12/12" in errors  # the progress bar
-
-
-@pytest.mark.parametrize("seed", ["-1", "1.5", "x"])
-def test_demo_of_a_seed_that_makes_no_sense(seed: str, capsys: Capture) -> None:
-    assert main(["demo", f"--seed={seed}"]) == 2
-    assert "is not a whole number of at least 0" in capsys.readouterr().err
-
-
-def test_demo_without_scikit_learn(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    assert main(["demo"]) == 2
-    output, errors = capsys.readouterr()
-    assert output == ""
-    assert one_line_of_complaint(errors)
-    assert "scikit-learn" in errors
-
-
 # -- mistakes ---------------------------------------------------------------------------------------
 
 MISTAKES = [
@@ -150,6 +122,10 @@ MISTAKES = [
     "apply softmax IN/complex.npy OUT",
     "apply softmax_backward IN/float.npy OUT",
     "apply logsumexp IN/float.npy OUT",
+    "demo nosuch",
+    "demo --seed=-1",
+    "demo --seed=1.5",
+    "demo --epochs=0",
     "plot relu --set alpha=1",
     "plot elu --set alpha=one",
     "plot nowhere:relu",

@@ -20,8 +20,8 @@ from matplotlib import mathtext, pyplot  # noqa: E402
 
 from fastact import plotting  # noqa: E402
 from fastact.plotting.features import asymptotes, jumps  # noqa: E402
+from fastact.plotting.gradients import gradient_sizes  # noqa: E402
 from fastact.plotting.mathematics import mathematics  # noqa: E402
-from fastact.plotting.networks import gradient_sizes  # noqa: E402
 
 X, Y = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 0, 0, 1])
 
