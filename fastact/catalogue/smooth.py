@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastact.formulas.expressions import Values
+from fastact.formulas.logistic import falling, logistic, logistic_bell
 from fastact.formulas.primitives import (
     exp,
     exp_error,
@@ -37,17 +38,6 @@ from fastact.functions.activations import catalogued
 
 #: ``exp(-EXTREME)`` times the largest number is still zero.
 EXTREME = 1500
-
-
-def logistic(z: Any, e: Any) -> Any:
-    """``1 / (1 + exp(-z))`` for e = exp(-abs(z))."""
-    return quotient(where(z < 0, e, 1), 0, 1 + e, quick_sum_error(1, e))
-
-
-def logistic_bell(a: Any, z: Any) -> Any:
-    """``a * exp(-z) / (1 + exp(-z))**2`` for z >= 0: rounded about twice."""
-    e = exp(-z)
-    return exp_times(quotient(a, 0, *square(1 + e, quick_sum_error(1, e) + exp_error(-z))), -z)
 
 
 @catalogued(formula="1 / (1 + exp(-x))", range="(0, 1)", reference="Verhulst, 1838", aliases=("expit",))
@@ -123,7 +113,7 @@ def scaled(x: Any, factor: Any) -> tuple[Any, Any, Any]:
 def softplus(x: Any, beta: Any = 1.0, threshold: Any = np.inf) -> Values:
     """Smooth rectifier; the identity above the threshold, where there is one."""
     z, size, low = scaled(x, beta)
-    slope = logistic(z, exp_times(1, -size, -low))
+    slope = logistic(z, falling(size, -low))
     value = where(z > 0, x, 0) + log1p_exp(-size, -low, beta)
     above, unknown = z > threshold, threshold != threshold
     value, slope = (where(above, linear, curved) for linear, curved in ((x, value), (1, slope)))

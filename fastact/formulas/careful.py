@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fastact.formulas import logistic
 from fastact.formulas.language import LN2, copysign, defined
 from fastact.formulas.primitives import (
     NORMAL_PEAK,
@@ -15,7 +16,6 @@ from fastact.formulas.primitives import (
     arctan,
     cos,
     exp,
-    exp_error,
     exp_times,
     exp_times_any,
     expm1,
@@ -28,11 +28,8 @@ from fastact.formulas.primitives import (
     minimum,
     normal_tail,
     product_error,
-    quick_sum_error,
-    quotient,
     sin,
     sqrt,
-    square,
     tanh,
     where,
 )
@@ -56,13 +53,8 @@ def precise_exp(a: Any) -> Any:
 @defined(lambda a, y: (logistic_bell(a),))
 def sigmoid(a: Any) -> Any:
     """1 / (1 + exp(-a))"""
-    e = _falling(a)
-    return quotient(where(a < 0.0, e, 1.0), 0.0, 1.0 + e, quick_sum_error(1.0, e))
-
-
-def _falling(a: Any) -> Any:
-    """exp(-abs(a))."""
-    return exp_times(1.0, -absolute(a), -rounding_error(absolute(a)))
+    z = absolute(a)
+    return logistic.logistic(a, logistic.falling(z, -rounding_error(z)))
 
 
 @defined(lambda a, y: (-y * tanh(0.5 * a),), internal=True)
@@ -80,17 +72,13 @@ def sech2(a: Any) -> Any:
 @defined(lambda a, b, y: (-2.0 * y * tanh(a), y), internal=True)
 def sech2_times_exp(a: Any, b: Any) -> Any:
     """exp(b) / cosh(a)**2"""
-    return _bell(4.0, 2.0 * absolute(a), b)
+    z = 2.0 * absolute(a)
+    return exp_times_any(logistic.bell_ratio(4.0, z, -rounding_error(z)), b - z, rounding_error(b - z))
 
 
-def _bell(factor: Any, z: Any, b: Any = None) -> Any:
-    """factor * exp(b - z) / (1 + exp(-z))**2 for z >= 0."""
-    low = -rounding_error(z)
-    e = exp_times(1.0, -z, low)
-    ratio = quotient(factor, 0.0, *square(1.0 + e, quick_sum_error(1.0, e) + exp_error(-z, low)))
-    if b is None:
-        return exp_times(ratio, -z, low)
-    return exp_times_any(ratio, b - z, rounding_error(b - z))
+def _bell(factor: Any, z: Any) -> Any:
+    """factor * exp(-z) / (1 + exp(-z))**2 for z >= 0."""
+    return logistic.logistic_bell(factor, z, -rounding_error(z))
 
 
 @defined(lambda a, y: (sigmoid(a),))

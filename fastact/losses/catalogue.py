@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from fastact.catalogue import ACTIVATIONS
-from fastact.catalogue.smooth import EXTREME, logistic
+from fastact.catalogue.smooth import EXTREME
 from fastact.formulas.expressions import Values, substitute, variable
+from fastact.formulas.logistic import logistic
 from fastact.formulas.primitives import (
     absolute,
     exp,
