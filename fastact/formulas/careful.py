@@ -36,8 +36,8 @@ from fastact.formulas.primitives import (
 from fastact.formulas.rounding import rounding_error
 
 __all__ = [
-    "erf", "erfc", "gauss", "hypot", "log1mexp", "logaddexp", "logistic_bell", "ndtr", "precise_exp", "root",
-    "root_ratio", "sech2", "sech2_times_exp", "sigmoid", "sin_ratio", "softplus", "xlogy",
+    "erf", "erfc", "gauss", "hypot", "log1mexp", "log1p_square", "logaddexp", "logistic_bell", "ndtr", "precise_exp",
+    "root", "root_ratio", "sech2", "sech2_times_exp", "sigmoid", "sin_ratio", "softplus", "xlogy",
 ]  # fmt: skip
 
 # -- exponentials that neither overflow nor cancel --------------------------------------------------
@@ -91,6 +91,17 @@ def softplus(a: Any) -> Any:
 def log1mexp(a: Any) -> Any:
     """log(1 - exp(a))"""
     return where(a > -LN2, log(-expm1(a)), log1p(-exp(a)))
+
+
+#: From here on, 1 + a**2 is a**2 in every precision; the square of this is finite in all.
+FAR = 2.0**60
+
+
+@defined(lambda a, y: (2.0 * (a / hypot(1.0, a)) / hypot(1.0, a),), internal=True)
+def log1p_square(a: Any) -> Any:
+    """log(1 + a**2)"""
+    z = absolute(a)
+    return where(z > FAR, 2.0, 1.0) * log1p(where(z > FAR, z, z * z))
 
 
 @defined(lambda a, b, y: (sigmoid(a - b), sigmoid(b - a)))

@@ -10,15 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import reduce
+from itertools import product
+from operator import and_
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastact.formulas.expressions import NUMBERS, Expression, apply, as_expression, lower, variable
+from fastact.formulas.expressions import NUMBERS, Expression, apply, as_expression, lower, substitute, variable
 from fastact.formulas.fallback import numpy_function
 from fastact.formulas.language import DEFINITIONS
 from fastact.formulas.nodes import topological
 from fastact.formulas.operations import TRUTH_VALUED
+from fastact.formulas.primitives import where
 
 __all__ = ["with_limits"]
 
@@ -39,7 +42,7 @@ class Term(NamedTuple):
         """Positive where it goes to infinity in size, negative where to zero, 0 where to the factor."""
         if self.is_zero():
             return -1.0
-        exponent = 0.0 if self.exponent is None else _known(self.exponent.factor)
+        exponent = 0.0 if self.exponent is None else _sign(self.exponent.factor)
         return next((n for n in (exponent, self.power, self.logs) if n), 0.0)
 
     def limit(self) -> Any:
@@ -48,7 +51,7 @@ class Term(NamedTuple):
             return 0.0
         if self.factor is None:
             raise UnknownError
-        return self.factor if growth == 0 else math.copysign(math.inf, _known(self.factor))
+        return self.factor if growth == 0 else math.copysign(math.inf, _sign(self.factor))
 
     def is_zero(self) -> bool:
         return isinstance(self.factor, NUMBERS) and self.factor == 0
@@ -58,6 +61,23 @@ def _known(factor: Any) -> float:
     if not isinstance(factor, NUMBERS):
         raise UnknownError
     return float(factor)
+
+
+def _sign(factor: Any) -> float:
+    """Of a number, or of what :func:`_signed` made of parameters: their sizes are not zero."""
+    if isinstance(factor, NUMBERS):
+        return float(np.sign(factor))
+    if not isinstance(factor, Expression):
+        raise UnknownError
+    if factor.operation == "constant":
+        return float(np.sign(factor.operands[0]))
+    if factor.operation == "absolute":
+        return 1.0 if factor.operands[0].operation == "variable" else abs(_sign(factor.operands[0]))
+    if factor.operation == "negative":
+        return -_sign(factor.operands[0])
+    if factor.operation in ("multiply", "divide"):
+        return math.prod(map(_sign, factor.operands))
+    raise UnknownError
 
 
 ZERO = Term(0.0)
@@ -89,31 +109,44 @@ def _plus(a: Term, b: Term) -> Term:
     """The larger one; of two that are as large, the sum."""
     if a.is_zero() or b.is_zero():
         return b if a.is_zero() else a
-    if a[1:] != b[1:]:
+    if not (_equal(a.exponent, b.exponent) and a[2:] == b[2:]):
         larger, other = (a, b) if _is_larger(a, b) else (b, a)
-        close = larger.exponent is not None and larger.exponent == other.exponent  # to first order
+        close = larger.exponent is not None and _equal(larger.exponent, other.exponent)  # to first order
         return larger._replace(factor=None) if close and not _same_sign(a, b) else larger
     if a.factor is None or b.factor is None:
         return a._replace(factor=None)
     if a.exponent is not None:
         return a if _same_sign(a, b) else a._replace(factor=None)
     total = a.factor + b.factor
-    cancelled = isinstance(total, NUMBERS) and abs(total) <= 1e-14 * abs(a.factor)
+    cancelled = _equal(a.factor, -b.factor)
     return a._replace(factor=None if cancelled else total)  # what is left is smaller by we do not know how much
 
 
+def _equal(a: Any, b: Any) -> bool:
+    """Of two exponents or factors, but for roundings; those of parameters are tried with some numbers."""
+    if a is None or b is None:
+        return a is b
+    if isinstance(a, Term):
+        return a[2:] == b[2:] and _equal(a.exponent, b.exponent) and _equal(a.factor, b.factor)
+    a, b = as_expression(a), as_expression(b)
+    names = sorted({n.operands[0] for e in (a, b) for n in topological(e) if n.operation == "variable"})
+    numbers = [np.array(math.sqrt(i + 2)) for i in range(len(names))]
+    one, other = (float(numpy_function("factor", names, (e,))(*numbers)) for e in (a, b))
+    return abs(one - other) <= 1e-14 * abs(one)
+
+
 def _same_sign(a: Term, b: Term) -> bool:
-    return all(isinstance(t.factor, NUMBERS) for t in (a, b)) and bool(a.factor * b.factor > 0)
+    return a.factor is not None and b.factor is not None and _sign(a.factor) * _sign(b.factor) > 0
 
 
 def _is_larger(a: Term, b: Term) -> bool:
-    if a.exponent == b.exponent:
+    if _equal(a.exponent, b.exponent):
         return (a.power, a.logs) > (b.power, b.logs)
     exponents = [ZERO if t.exponent is None else t.exponent for t in (a, b)]
     difference = _plus(exponents[0], _minus(exponents[1]))
     if difference.growth() <= 0:
         raise UnknownError
-    return _known(difference.factor) > 0
+    return _sign(difference.factor) > 0
 
 
 def _minus(a: Term) -> Term:
@@ -126,7 +159,7 @@ def _minus(a: Term) -> Term:
 def _exp(a: Term) -> Term:
     growth = a.growth()
     if growth > 0:
-        _known(a.factor)  # or it might go either way
+        _sign(a.factor)  # or it might go either way
         return Term(1.0, a)
     return Term(1.0) if growth < 0 else Term(math.exp(_known(a.factor)))
 
@@ -139,7 +172,7 @@ def _log(a: Term) -> Term:
         return Term(math.log(limit))
     if a.exponent is not None:
         return a.exponent
-    if not a.power or _known(a.factor) <= 0:
+    if not a.power or _sign(a.factor) <= 0:
         raise UnknownError
     return Term(a.power, logs=1.0)
 
@@ -155,7 +188,7 @@ def _to(low: float, high: float, between: Callable[[float], float]) -> Callable[
     def value(a: Term) -> Term:
         growth = a.growth()
         if growth > 0:
-            return Term(high if _known(a.factor) > 0 else low)
+            return Term(high if _sign(a.factor) > 0 else low)
         return Term(between(0.0 if growth < 0 else _known(a.factor)))
 
     return value
@@ -168,13 +201,13 @@ def _falling(a: Term) -> Term:
 
 def _sigmoid(a: Term) -> Term:
     if a.growth() > 0:
-        return _exp(a) if _known(a.factor) < 0 else Term(1.0)
+        return _exp(a) if _sign(a.factor) < 0 else Term(1.0)
     return Term(0.5) if a.growth() < 0 else Term(1 / (1 + math.exp(-_known(a.factor))))
 
 
 def _softplus(a: Term) -> Term:
     if a.growth() > 0:
-        return _exp(a) if _known(a.factor) < 0 else a
+        return _exp(a) if _sign(a.factor) < 0 else a
     return Term(math.log1p(math.exp(_known(a.factor)))) if a.growth() == 0 else Term(math.log(2))
 
 
@@ -190,7 +223,7 @@ def _even(between: Callable[[float], float], factor: float, square: bool = False
 
 
 def _erfc(a: Term) -> Term:
-    if a.growth() > 0 and _known(a.factor) > 0:
+    if a.growth() > 0 and _sign(a.factor) > 0:
         return _times(Term(1 / math.sqrt(math.pi)), _times(_falling(_times(a, a)), _raised(a, -1)))
     return _to(2.0, 0.0, math.erfc)(a)
 
@@ -217,7 +250,7 @@ def _wave(a: Term) -> Term:
 
 def _expm1(a: Term) -> Term:
     if a.growth() > 0:
-        return _exp(a) if _known(a.factor) > 0 else Term(-1.0)
+        return _exp(a) if _sign(a.factor) > 0 else Term(-1.0)
     return Term(math.expm1(_known(a.factor)))
 
 
@@ -229,7 +262,7 @@ RULES: dict[str, Callable[..., Term]] = {
     "negative": _minus,
     "absolute": _absolute,
     "sqrt": lambda a: _raised(a, 0.5),
-    "sign": lambda a: Term(math.copysign(1.0, _known(a.factor))),
+    "sign": lambda a: Term(math.copysign(1.0, _sign(a.factor))),
     "exp": _exp,
     "precise_exp": _exp,
     "expm1": _small_or(_expm1),
@@ -293,7 +326,7 @@ class _Limit:
         difference = _plus(self.of(a), _minus(self.of(b)))
         if difference.is_zero():
             raise UnknownError
-        return _known(difference.factor) > 0
+        return _sign(difference.factor) > 0
 
     def _holds(self, condition: Expression) -> bool:
         operation, operands = condition.operation, condition.operands
@@ -317,22 +350,49 @@ def _limit(result: Expression, sign: float) -> Expression | None:
     """A number, or an expression of parameters; None where it is not known."""
     try:
         return as_expression(_Limit(sign).of(result).limit())
-    except (UnknownError, OverflowError, ValueError, ZeroDivisionError):
+    except (UnknownError, OverflowError, TypeError, ValueError, ZeroDivisionError):  # TypeError: parameters compared
         return None
 
 
-def _at(result: Expression, sign: float) -> float:
-    """What computing it there gives, for parameters of 1."""
-    names = sorted({n.operands[0] for n in topological(result) if n.operation == "variable"})
-    values = [np.array(sign * np.inf if name == "x" else 1.0) for name in names]
+def _parameters(result: Expression) -> list[Expression]:
+    return [n for n in topological(result) if n.operation == "variable" and n.operands[0] != "x"]
+
+
+def _signed(result: Expression, signs: dict[Expression, float]) -> Expression:
+    """With parameters of these signs in it, so that their signs can be seen."""
+    sizes = {parameter: sign * apply("absolute", parameter) for parameter, sign in signs.items()}
+    return substitute((result,), sizes)[0]
+
+
+def _at(result: Expression, sign: float, signs: dict[Expression, float]) -> float:
+    """What computing it there gives, for parameters of these signs."""
+    values = {variable("x"): sign * np.inf} | signs
+    names, numbers = [v.operands[0] for v in values], [np.array(number) for number in values.values()]
     with np.errstate(all="ignore"):
-        return float(numpy_function("at_infinity", names, (result,))(*values))
+        return float(numpy_function("at_infinity", names, (result,))(*numbers))
+
+
+#: Parameters whose signs limits are looked for, one combination after the other.
+MOST_SIGNS = 2
 
 
 def with_limits(result: Expression, computed: Expression) -> Expression:
-    """``computed``, and limits of ``result`` at the infinities where that gives something else, and there are such."""
+    """``computed``, and limits of ``result`` at the infinities where that gives something else, and there are such;
+    where they depend on the signs of parameters, for each."""
+    parameters = _parameters(result)
+    ones = dict.fromkeys(parameters, 1.0)
     for sign in (1.0, -1.0):
-        limit = _limit(result, sign)
-        if limit is not None and not np.array_equal(_at(computed, sign), _at(limit, sign), equal_nan=True):
-            computed = apply("where", apply("equal", variable("x"), sign * np.inf), limit, computed)
+        there, limit = apply("equal", variable("x"), sign * np.inf), _limit(result, sign)
+        if limit is not None and _differ(computed, limit, sign, ones):
+            computed = where(there, limit, computed)
+        if limit is None and 0 < len(parameters) <= MOST_SIGNS:
+            for combination in product((1.0, -1.0), repeat=len(parameters)):
+                signs = dict(zip(parameters, combination))
+                limit = _limit(_signed(result, signs), sign)
+                if limit is not None and _differ(computed, limit, sign, signs):
+                    computed = where(reduce(and_, [p * s > 0.0 for p, s in signs.items()], there), limit, computed)
     return computed
+
+
+def _differ(computed: Expression, limit: Expression, sign: float, signs: dict[Expression, float]) -> bool:
+    return not np.array_equal(_at(computed, sign, signs), _at(limit, sign, signs), equal_nan=True)

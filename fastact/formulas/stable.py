@@ -16,6 +16,7 @@ from fastact.formulas.careful import (
     erfc,
     hypot,
     log1mexp,
+    log1p_square,
     ndtr,
     precise_exp,
     root,
@@ -223,6 +224,8 @@ def _log1p(a: Expression) -> Any:
         return u
     if (v := _of(a, "negative")) is not None and (u := _exponent(v)) is not None:
         return log1mexp(u)
+    if a.operation == "multiply" and a.operands[0] is a.operands[1]:
+        return log1p_square(a.operands[0])
     return None
 
 

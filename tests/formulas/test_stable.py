@@ -37,6 +37,11 @@ NAIVE: dict[str, tuple[Any, Any, Any]] = {
         lambda x: x / mp.sqrt(1 + x * x),
         lambda x: 1 / mp.sqrt(1 + x * x) ** 3,
     ),
+    "cauchy": (
+        lambda x: np.log(1 + x * x),  # whose square overflows from 1e154 on, and vanishes below 1e-162
+        lambda x: mp.log1p(x * x),
+        lambda x: 2 * x / (1 + x * x),
+    ),
 }
 
 
@@ -104,6 +109,36 @@ def test_limits_with_parameters(backend: str) -> None:
     assert callable_of(isru, "value", backend)([-np.inf, np.inf], 4.0).tolist() == [-0.5, 0.5]
     scaled = fastact.activation(lambda x, a=2.0: a * np.tanh(x) + a * x / (1 + abs(x)))
     assert callable_of(scaled, "value", backend)([-np.inf, np.inf], 3.0).tolist() == [-6.0, 6.0]
+
+
+def swish(x: Any, beta: Any = 1.0) -> Any:
+    return x / (1 + np.exp(-beta * x))
+
+
+@pytest.mark.parametrize(
+    ("kind", "beta", "limits"),
+    [
+        ("value", 2.0, [0.0, np.inf]),
+        ("value", -2.0, [-np.inf, 0.0]),
+        ("derivative", 2.0, [0.0, 1.0]),
+        ("derivative", -2.0, [1.0, 0.0]),
+        ("second_derivative", 2.0, [0.0, 0.0]),
+        ("derivative:beta", -2.0, [0.0, 0.0]),
+    ],
+)
+def test_limits_by_the_sign_of_a_parameter(backend: str, kind: str, beta: float, limits: list[float]) -> None:
+    """Computed there, each is inf * 0."""
+    made = callable_of(fastact.activation(swish), kind, backend)
+    assert made(np.array([-np.inf, np.inf]), beta).tolist() == limits
+    assert made(np.array([-np.inf, np.inf]), np.array([[beta]])).tolist() == [limits]
+
+
+def test_limits_by_the_signs_of_two_parameters(backend: str) -> None:
+    made = fastact.activation(lambda x, a=1.0, b=1.0: a * x / (1 + np.exp(-b * x)))
+    slope = callable_of(made, "derivative", backend)
+    for a in (3.0, -3.0):
+        assert slope([-np.inf, np.inf], a, 2.0).tolist() == [0.0, a]
+        assert slope([-np.inf, np.inf], a, -2.0).tolist() == [a, 0.0]
 
 
 def test_there_is_no_limit_where_there_is_none(backend: str) -> None:
