@@ -68,11 +68,12 @@ def number() -> int:
 def set_number(threads: int) -> None:
     """Let loops use so many, or as many as there can be."""
     allowed = max(1, min(threads, most_threads()))
-    with compiling:  # or the pool could be made between the question and the answer
-        if _made:
-            _made[0][Pool.THREADS] = allowed
-        else:
-            _set_before[:] = [allowed]
+    if not _made:
+        with compiling:  # nobody makes the pool between the question and the answer
+            if not _made:
+                _set_before[:] = [allowed]
+                return
+    _made[0][Pool.THREADS] = allowed
 
 
 def register(slot: int, task: int) -> None:

@@ -92,6 +92,22 @@ print(before, compiled, inside, after, again, others, own, fastact.get_num_threa
 
 
 @compiled_only
+def test_a_limit_waits_for_no_compilation() -> None:
+    code = """
+import threading, fastact
+from fastact.runtime.guard import compiling
+fastact.get_num_threads()
+with compiling:
+    other = threading.Thread(target=fastact.set_num_threads, args=(2,))
+    other.start()
+    other.join(60)
+    print(other.is_alive(), fastact.get_num_threads())
+"""
+    done = run(code)
+    assert done.stdout.strip() == "False 2", done.stderr
+
+
+@compiled_only
 def test_threadpoolctl_tells_of_the_pool() -> None:
     code = """
 import importlib.util, fastact, numpy
