@@ -13,8 +13,8 @@ from fastact.plotting.style import COLOURS, VERMILLION, new_axes
 
 __all__ = ["plot_gradients", "plot_loss", "plot_surface"]
 
-#: Points along each side of a surface.
-SIDE = 81
+#: Points along each side of what is drawn, by its kind: of a surface, more could not be told apart.
+SIDES = {"surface": 81, "regions": 301}
 
 
 def plot_surface(
@@ -47,11 +47,13 @@ def plot_surface(
     """
     if network.sizes[0] != 2:
         raise ValueError(f"a surface is drawn over two inputs; the network has {network.sizes[0]}")
-    if kind not in ("surface", "regions"):
+    if kind not in SIDES:
         raise ValueError(f"kind must be surface or regions, not {kind!r}")
     points = np.empty((0, 2)) if x is None else np.asarray(x, float)
     ends = [(min([low, *column]), max([high, *column])) for (low, high), column in zip(limits, points.T)]
-    first, second = np.meshgrid(*(np.linspace(low, high, SIDE) for low, high in ends))
+    if kind == "regions" and len(points):  # points at the edge are to be seen whole
+        ends = [(low - 0.05 * (high - low), high + 0.05 * (high - low)) for low, high in ends]
+    first, second = np.meshgrid(*(np.linspace(low, high, SIDES[kind]) for low, high in ends))
     flat = np.stack([first.ravel(), second.ravel()], axis=1)
     height = _heights(network, flat, kind).reshape(first.shape)
     if kind == "regions":
@@ -63,8 +65,10 @@ def plot_surface(
         if y is not None:
             ax.scatter(*points.T, np.ravel(y), color=VERMILLION, s=45, depthshade=False, label="to be learned")
             ax.legend(loc="upper left")
-        ax.set(zlabel="output")
+        ax.zaxis.set_rotate_label(False)  # it would stand on its head
+        ax.set_zlabel("output", rotation=90)
         ax.view_init(elev=22, azim=-125)
+        ax.set_box_aspect(None, zoom=0.84)  # or labels would be cut off
     ax.set(xlabel="$x_1$", ylabel="$x_2$")
     return ax
 

@@ -33,16 +33,17 @@ def _closed() -> Iterator[None]:
 
 
 def rendered(axes: Any) -> None:
-    """Layout and mathematics are looked at only now; warnings are errors."""
-    np.ravel(axes)[0].figure.canvas.draw()
-
-
-def overlaps(figure: Any) -> list[tuple[str, str]]:
-    """Texts that cover each other, by their boxes."""
-    renderer = figure.canvas.get_renderer()
-    texts = [t for axes in figure.axes for t in (axes.title, axes.xaxis.label, axes.yaxis.label) if t.get_text()]
-    boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in texts]
-    return [(a, b) for i, (a, one) in enumerate(boxes) for b, other in boxes[:i] if one.overlaps(other)]
+    """Layout and mathematics are looked at only now, and warnings are errors; no title or label is cut off, and none
+    covers another."""
+    figure = np.ravel(axes)[0].figure
+    figure.canvas.draw()
+    renderer, paper = figure.canvas.get_renderer(), figure.bbox
+    texts = [text for axes in figure.axes for text in (axes.title, *(axis.label for axis in axes._axis_map.values()))]
+    boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in texts if text.get_text()]
+    for i, (said, box) in enumerate(boxes):
+        assert paper.x0 <= box.x0 < box.x1 <= paper.x1, said
+        assert paper.y0 <= box.y0 < box.y1 <= paper.y1, said
+        assert [(said, other) for other, there in boxes[:i] if box.overlaps(there)] == []
 
 
 # -- curves -----------------------------------------------------------------------------------------
@@ -96,9 +97,7 @@ def test_a_curve_is_the_function() -> None:
 def test_all_of_them_with_nothing_on_top_of_anything() -> None:
     axes = plotting.plot_activations()
     rendered(axes)
-    figure = axes.flat[0].figure
     assert sum(panel.get_visible() for panel in axes.flat) == len(ACTIVATIONS)
-    assert overlaps(figure) == []
     for panel, entry in zip(axes.flat, ACTIVATIONS.values()):
         assert panel.get_title().startswith(entry.name)
         assert all(name in sample_parameters(entry) for name in entry.parameters)
@@ -135,6 +134,10 @@ def test_surface(network: Network) -> None:
     axes = plotting.plot_surface(gate, X, Y)
     rendered(axes)
     assert axes.name == "3d"
+    _, three = pyplot.subplots(ncols=3, figsize=(15, 5), layout="constrained", subplot_kw={"projection": "3d"})
+    for panel in three:
+        plotting.plot_surface(gate, X, Y, ax=panel).set_title("relu")
+    rendered(three)
     classes = network([2, 4, 1], loss="binary_cross_entropy_with_logits", random_state=0)
     _, mine = pyplot.subplots()
     assert plotting.plot_surface(classes, X, Y, kind="regions", ax=mine) is mine
