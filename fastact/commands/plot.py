@@ -28,8 +28,9 @@ def run_plot(
         return plot_activations(entries, derivative, same_axes, parameters, limit=limit)
 
     path = write_picture(output, draw)
-    kinds = " (solid) and their derivatives (dashed)" if derivative else ""
-    print(f"wrote {path}: {len(entries)} activations{kinds}")
+    kinds = " (solid), derivatives dashed" if derivative else ""
+    counted = "1 activation" if len(entries) == 1 else f"{len(entries)} activations"
+    print(f"wrote {path}: {counted}{kinds}")
     return 0
 
 

@@ -174,7 +174,7 @@ def _describe(ax: Any, curves: list[_Curve], derivative: bool) -> None:
     if all(curve.entry is entry for curve in curves):
         formula = [f"${mathematics(entry.formula)}$"] if len(entry.formula) <= LONGEST else []
         lines = [curves[0].label if len(curves) == 1 else entry.name, *formula]
-        ax.set_title("\n".join(lines), fontsize="medium", pad=9)
+        ax.set_title("\n".join(lines), fontsize="medium", va="bottom")  # or fractions would reach into the frame
     dashed = " (dashed)" if len(curves) > 1 else ""
     ax.set_ylabel(f"value and derivative{dashed}" if derivative else "value")
     ax.grid(alpha=0.25)

@@ -14,7 +14,7 @@ Curve = Callable[[np.ndarray], np.ndarray]
 #: A change of less than this, between points next to each other, would not be seen as a jump.
 SEEN = 1e-3
 
-#: Where a function has arrived at the line that it approaches, if it is made of pieces; where any has, nearly.
+#: Where a function made of pieces has arrived at its last one; where any has all but arrived.
 BEYOND, FAR = 8.0, 1e7
 
 #: What is left of the way there.
@@ -55,12 +55,18 @@ def asymptotes(value: Curve, slope: Curve) -> list[Asymptote]:
     """The lines that it approaches without ever arriving."""
     lines = []
     for sign in (-1.0, 1.0):
-        near, far = np.array([sign * BEYOND]), np.array([sign * FAR, 2 * sign * FAR])
+        far = np.array([sign * FAR, 2 * sign * FAR])
         with np.errstate(all="ignore"):
             rise, ends = slope(far), value(far)
             there = ends - rise * far
         straight = np.isfinite(rise).all() and abs(rise).max() < 10 and abs(rise[1] - rise[0]) < NEARLY
         settled = np.isfinite(there).all() and abs(there[1] - there[0]) < NEARLY
-        if straight and settled and slope(near)[0] != rise[0]:
+        if straight and settled and _approached(slope, sign, rise[0]):
             lines.append(Asymptote(sign, *(float(np.round(number, 6)) + 0.0 for number in (rise[0], there[0]))))
     return lines
+
+
+def _approached(slope: Curve, sign: float, rise: float) -> bool:
+    """Whether it comes nearer for ever, or until rounding has it arrive; what is made of pieces arrives sooner."""
+    left = abs(slope(sign * np.linspace(0, BEYOND, 2001)) - rise)
+    return bool(left[-1] > 0 or ((left > 0).any() and left[left > 0][-1] < NEARLY))

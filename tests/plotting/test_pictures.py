@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +21,7 @@ matplotlib.use("agg")
 from matplotlib import mathtext, pyplot  # noqa: E402
 
 from fastact import plotting  # noqa: E402
+from fastact.plotting import activations as curves  # noqa: E402
 from fastact.plotting.features import asymptotes, jumps  # noqa: E402
 from fastact.plotting.gradients import gradient_sizes  # noqa: E402
 from fastact.plotting.mathematics import mathematics  # noqa: E402
@@ -43,6 +46,7 @@ def rendered(axes: Any) -> None:
     for i, (said, box) in enumerate(boxes):
         assert paper.x0 <= box.x0 < box.x1 <= paper.x1, said
         assert paper.y0 <= box.y0 < box.y1 <= paper.y1, said
+        assert not any(box.overlaps(axes.patch.get_window_extent()) for axes in figure.axes if axes.name != "3d"), said
         assert [(said, other) for other, there in boxes[:i] if box.overlaps(there)] == []
 
 
@@ -75,6 +79,8 @@ def test_kinks(name: str, kinks: list[float]) -> None:
         ("softsign", [(-1, 0, -1), (1, 0, 1)]),
         ("tanhshrink", [(-1, 1, 1), (1, 1, -1)]),
         ("gelu", [(-1, 0, 0), (1, 1, 0)]),
+        ("gelu_tanh", [(-1, 0, 0), (1, 1, 0)]),
+        ("sparse_plus", []),
         ("relu6", []),
         ("exponential", [(-1, 0, 0)]),
     ],
@@ -207,3 +213,16 @@ def test_animation_learns_as_fit_does(network: Network, tmp_path: Any) -> None:
     assert (tmp_path / "learning.gif").stat().st_size > 1000
     with pytest.raises(ValueError, match="over one input; the network has 2"):
         plotting.animate_fit(network([2, 1]), X, Y)
+
+
+def test_examples() -> None:
+    for module in (plotting, curves):
+        ran = doctest.testmod(module)
+        assert ran.attempted > 0
+        assert ran.failed == 0
+
+
+def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"pictures are drawn by matplotlib: python -m pip install"):
+        plotting.plot_activations("relu")
