@@ -141,6 +141,34 @@ def test_limits_by_the_signs_of_two_parameters(backend: str) -> None:
         assert slope([-np.inf, np.inf], a, -2.0).tolist() == [a, 0.0]
 
 
+PRODUCTS: list[tuple[Any, list[float]]] = [
+    (lambda x: fastact.silu(x) * fastact.tanh(x), [0.0, 1.0]),
+    (lambda x: fastact.gelu(x) * fastact.sigmoid(x), [0.0, 1.0]),
+    (lambda x: fastact.mish(x) * fastact.tanh(x), [0.0, 1.0]),
+    (lambda x: fastact.relu(x) * fastact.sigmoid(x), [0.0, 1.0]),
+    (lambda x: fastact.silu(x) / (1 + fastact.sigmoid(x)), [0.0, 0.5]),
+    (lambda x: x * fastact.tanh(x), [-1.0, 1.0]),
+    (lambda x: x * x * fastact.sigmoid(-x), [-np.inf, 0.0]),
+    (lambda x, beta=1.0: x * fastact.sigmoid(beta * x), [0.0, 1.0]),
+]
+
+
+@pytest.mark.parametrize("index", range(len(PRODUCTS)))
+def test_limits_of_products_of_activations(backend: str, index: int) -> None:
+    """Computed there, their derivatives are inf * 0: the formulas of activations, roundings and all, have limits."""
+    formula, limits = PRODUCTS[index]
+    assert callable_of(fastact.activation(formula), "derivative", backend)([-np.inf, np.inf]).tolist() == limits
+
+
+@pytest.mark.parametrize("name", ["silu", "mish", "gelu", "gelu_tanh", "softplus", "relu"])
+def test_what_activations_bound_is_not_taken_for_zero(backend: str, name: str) -> None:
+    """Their formulas cut off tails that a larger exponential would bring back: exp(-3 * x) * silu(x) goes to -inf."""
+    formula = fastact.activation(lambda x: getattr(fastact, name)(x) * np.exp(-3 * x))
+    value = callable_of(formula, "value", backend)([-np.inf])
+    truth = {"silu": -np.inf, "mish": -np.inf, "softplus": np.inf}.get(name, 0.0)
+    assert np.isnan(value[0]) or value[0] == truth
+
+
 def test_there_is_no_limit_where_there_is_none(backend: str) -> None:
     for formula in (lambda x: np.sin(x), lambda x: np.exp(x) * np.sin(x), lambda x: np.cos(x) * x):
         value = callable_of(fastact.activation(formula), "value", backend)([np.inf])
