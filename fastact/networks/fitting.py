@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastact.networks.checks import inputs_of, row_weights_of, settings_of, targets_of, validation_of
+from fastact.networks.computing import predict, trainer_of
 from fastact.networks.dropout import Dropout
 from fastact.networks.kept import Curve
 from fastact.networks.numpy_trainer import losses_of
@@ -78,7 +79,7 @@ class Fitting:
             network.batch_size or len(x_ready), wishes.passes or network.epochs, network._state,
             network._random if network.shuffle else None, weights, dropout,
         )  # fmt: skip
-        self._trainer, self._last_finite = network._trainer(plan), LastFinite(plan) if wishes.keep_finite else None
+        self._trainer, self._last_finite = trainer_of(network, plan), LastFinite(plan) if wishes.keep_finite else None
         self._patience = Patience(network.tol, network.n_iter_no_change) if network.early_stopping else None
         self._best: np.ndarray | None = None
         self._finite, self.stopped = True, False  # stopped: training ended because it no longer got anywhere
@@ -183,7 +184,7 @@ class Fitting:
             return
         x, targets = self._validation
         with np.errstate(all="ignore"):
-            losses, _ = losses_of(self._objective, self.network._predict(x, self._trainer.plan.activations), targets)
+            losses, _ = losses_of(self._objective, predict(self.network, x, self._trainer.plan.activations), targets)
         self.network.validation_curve_ = np.append(self.network.validation_curve_, losses.mean())
 
     def _print(self) -> None:

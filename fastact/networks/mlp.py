@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastact.catalogue import ACTIVATIONS, Activation
 from fastact.functions.offered import FUNCTIONS
-from fastact.networks import numpy_trainer
 from fastact.networks.checks import (
     beginnings,
     checked,
@@ -25,12 +24,11 @@ from fastact.networks.checks import (
     targets_of,
 )
 from fastact.networks.choices import LossName, OptimizerName, ScheduleName
+from fastact.networks.computing import predict
 from fastact.networks.fitting import Fitting, Wishes
 from fastact.networks.kept import Kept
-from fastact.networks.plan import OptimizerState, Parameters, Plan, Trainer
-from fastact.networks.sparse import DENSE_ROWS, SparseRows
-from fastact.runtime.backends import backend, do_without
-from fastact.runtime.notices import UnavailableError
+from fastact.networks.plan import OptimizerState, Parameters
+from fastact.runtime.backends import backend
 
 __all__ = ["MLP"]
 
@@ -332,20 +330,7 @@ class MLP:
         activations = settings_of(self)[0]
         x = inputs_of(x, self.sizes[0], self.dtype, least=0)
         self._collect()
-        return self._predict(x, activations)
-
-    def _predict(self, x: Any, activations: list[Activation]) -> np.ndarray:
-        if isinstance(x, SparseRows):
-            starts = range(0, max(1, len(x)), DENSE_ROWS)
-            return np.concatenate([self._predict(x[start : start + DENSE_ROWS], activations) for start in starts])
-        if self._chosen() == "numba" and not self._learns():
-            from fastact.networks import trainer
-
-            try:
-                return trainer.predict(self._parameters, activations, x, self._kept.predictors)
-            except UnavailableError as error:
-                do_without(error)
-        return self._with_backend(lambda backend: numpy_trainer.predict(self._parameters, activations, x, backend))
+        return predict(self, x, activations)
 
     # -- files ------------------------------------------------------------------------------------------
 
@@ -385,28 +370,9 @@ class MLP:
     def _chosen(self) -> str:
         return self._backend or backend()
 
-    def _trainer(self, plan: Plan) -> Trainer:
-        if self._chosen() == "numba" and not self._learns():
-            from fastact.networks.trainer import CompiledTrainer
-
-            try:
-                return CompiledTrainer(plan)
-            except UnavailableError as error:
-                do_without(error)
-        return self._with_backend(lambda backend: numpy_trainer.NumpyTrainer(plan, backend))
-
     def _learns(self) -> bool:
         """Whether activations have parameters that are trained."""
         return any(self._learned or ())
-
-    def _with_backend(self, made: Callable[[str], Any]) -> Any:
-        """What is made in Python of the ufuncs of a backend: of compiled ones, if activations learn."""
-        if not self._learns():
-            return made("numpy")
-        try:
-            return made(self._chosen())
-        except UnavailableError as error:
-            return made(do_without(error))
 
     def __copy__(self) -> MLP:
         """A network of its own: what two of them shared, training one would change in the other."""

@@ -184,6 +184,14 @@ class Trainer:
         self.order: np.ndarray | None = None
         self.order_first = 0
 
+    def serves(self, x: Any, y: np.ndarray) -> bool:
+        """Whether it could begin anew with these."""
+        return False
+
+    def begin(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Stand where training begins, with data that it serves."""
+        raise NotImplementedError
+
     def _ordered_epochs(self) -> int:
         """The epoch up to which the order of rows is known; at the start of a new one more is drawn."""
         if self._shuffle is None:

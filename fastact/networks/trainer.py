@@ -192,7 +192,6 @@ class CompiledTrainer(Trainer):
         self.small = held <= KEPT_BYTES and not plan.has_extras
 
     def serves(self, x: Any, y: np.ndarray) -> bool:
-        """Whether it could begin anew with these."""
         plan = self.plan
         same = type(x) is np.ndarray and (x.shape, y.shape, y.dtype) == (plan.x.shape, plan.y.shape, plan.y.dtype)
         return same and self._threads == get_num_threads()
