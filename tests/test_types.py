@@ -121,6 +121,10 @@ RIGHT = [
     "@fastact.activation",
     "def squared(x: Any) -> Any: return x * x",
     "assert_type(squared, fastact.Activation)",
+    "@fastact.activation(name='cube', aliases=('third_power',), register=False)",
+    "def cubed(x: Any, a: float = 1.0) -> Any: return a * x * x * x",
+    "assert_type(cubed, fastact.Activation)",
+    "assert_type(cubed.derivative_formula, str)",
 ]
 
 

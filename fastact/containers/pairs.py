@@ -7,18 +7,14 @@ by name, and there are none but NumPy's: so that module is told whom to ask for 
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
-from importlib.util import find_spec
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from fastact.containers.blocks import blockwise, floating
 from fastact.containers.recognition import handler_of
+from fastact.runtime.imports import when_imported
 
 __all__ = ["enter"]
 
@@ -31,31 +27,8 @@ _entered: dict[str, list[tuple[np.ufunc, Sequence[Any]]]] = {}
 def enter(ufunc: np.ufunc, formulas: Sequence[Any]) -> None:
     """Have Dask know a ufunc, whether it has been imported or will be."""
     if not _entered:
-        module = sys.modules.get(ASKED)
-        if module is None:
-            sys.meta_path.insert(0, _Watch())
-        else:
-            _tell(module)
+        when_imported(ASKED, _tell)
     _entered.setdefault(ufunc.__name__, []).append((ufunc, formulas))
-
-
-class _Watch(MetaPathFinder):
-    """Waits for Dask to be imported, and goes."""
-
-    def find_spec(self, fullname: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
-        if fullname != ASKED:
-            return None
-        sys.meta_path.remove(self)
-        spec = find_spec(fullname)
-        if spec is not None and spec.loader is not None:
-            loader: Any = spec.loader
-            loader.exec_module = functools.partial(_execute, loader.exec_module)
-        return spec
-
-
-def _execute(execute: Any, module: ModuleType) -> None:
-    execute(module)
-    _tell(module)
 
 
 def _tell(module: Any) -> None:

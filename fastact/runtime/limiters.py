@@ -7,10 +7,9 @@ before the pool is, and has no threads of its own. Nothing here imports threadpo
 
 from __future__ import annotations
 
-import sys
-from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+
+from fastact.runtime.imports import when_imported
 
 __all__ = ["follow"]
 
@@ -21,28 +20,7 @@ UFUNCS = "_multiarray_umath"
 
 def follow() -> None:
     """Have limits hold, whether what sets them is imported before fastact or after."""
-    if LIMITER in sys.modules:
-        _register(sys.modules[LIMITER])
-    sys.meta_path.insert(0, _Finder())
-
-
-class _Finder:
-    """Finds the limiter where others would, and registers the pool with it once it has been loaded."""
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        if name != LIMITER:
-            return None
-        others = (finder for finder in sys.meta_path if finder is not self)
-        spec = next(filter(None, (finder.find_spec(name, path, target) for finder in others)), None)
-        if spec is not None and spec.loader is not None:
-            load = spec.loader.exec_module
-
-            def load_and_register(module: ModuleType) -> None:
-                load(module)
-                _register(module)
-
-            spec.loader.exec_module = load_and_register  # type: ignore[method-assign]
-        return spec
+    when_imported(LIMITER, _register)
 
 
 def _register(limiter: ModuleType) -> None:

@@ -225,7 +225,7 @@ x = np.linspace(-3, 3, 10)
 pair = fastact.silu_with_derivative(da.from_array(x, chunks=3))
 assert all(isinstance(array, da.Array) for array in pair)
 assert all(np.array_equal(a, b) for a, b in zip(pair, fastact.silu_with_derivative(x)))
-assert not [finder for finder in sys.meta_path if "fastact" in type(finder).__module__]
+assert not [finder for finder in sys.meta_path if "dask" in getattr(finder, "name", "")]
 assert not hasattr(da.ufunc, "nothing_of_ours")
 print("done")
 """

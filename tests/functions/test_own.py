@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -135,18 +133,3 @@ def test_second_derivatives(entry: Activation, backend: str) -> None:
     expected = (smooth(X + 1e-6, **given) - smooth(X - 1e-6, **given)) / 2e-6
     found = callable_of(entry, "second_derivative", backend)(X, **given)
     assert np.allclose(found, expected, rtol=1e-5, atol=1e-7)
-
-
-def test_types(tmp_path: Path) -> None:
-    program = tmp_path / "typed.py"
-    program.write_text(
-        "from typing import Any\n\nimport fastact\n\n\n"
-        "@fastact.activation\ndef plain(x: Any) -> Any:\n    return x * x\n\n\n"
-        "@fastact.activation(name='square', aliases=('sq',), register=True)\n"
-        "def given(x: Any, a: float = 1.0) -> Any:\n    return a * x * x\n\n\n"
-        "one: fastact.Activation = plain\nother: fastact.Activation = given\ntext: str = given.derivative_formula\n"
-    )
-    ran = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", str(program)], capture_output=True, text=True, check=False
-    )
-    assert ran.returncode == 0, ran.stdout

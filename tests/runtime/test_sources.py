@@ -92,7 +92,7 @@ import sys
 from pathlib import Path
 import numpy as np
 import fastact
-from fastact.runtime import compiler, limiters, sources
+from fastact.runtime import compiler, imports, sources
 
 ROOT = Path(fastact.__file__).parent
 load, seen = compiler.load, 0
@@ -112,7 +112,7 @@ def watched(source, functions, assemble=None):
 
     addresses = load(source, noting(functions), noting(assemble or compiler.compile_object))
     known = {compiler.__name__, *sources.reached(source), *sources.reached(sources.text_of(compiler.__name__))}
-    known.add(limiters.__name__)  # is asked for every module that is imported meanwhile, and knows but one
+    known.add(imports.__name__)  # is asked for every module that is imported meanwhile, and knows but one
     for path in map(Path, files):
         if ROOT in path.parents and path.name != "__init__.py" and not source.startswith(path.read_text()):
             module = ".".join(("fastact", *path.relative_to(ROOT).with_suffix("").parts))

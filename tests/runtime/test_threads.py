@@ -147,6 +147,7 @@ def test_fork_after_parallel_use(case: str) -> None:
 
 #: Another thread compiles on a cold cache, for as long as the main thread needs to get in its way.
 COMPILING = f"""{PRELUDE}
+assert right()  # after which there is what keeps memory
 from fastact.runtime import compiler
 gelu, softplus, begun = fastact.gelu, fastact.softplus, threading.Event()
 compile_object = compiler.compile_object
@@ -353,6 +354,7 @@ assert right()
     assert (result.returncode, result.stdout) == (0, "interrupted\n"), result.stderr
 
 
+@compiled_only
 def test_succession_is_counted_from_the_end_of_calls() -> None:
     """A call that takes longer than workers look for work is followed closely all the same."""
     record = pool()

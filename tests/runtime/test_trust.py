@@ -13,7 +13,7 @@ import pytest
 from fastact.runtime import trust
 from tests.conftest import compiled_only, needs_posix
 from tests.processes import run
-from tests.runtime.test_cache import COMPUTE, Outcome, Warm, compute, entries, outcome, own, warm
+from tests.runtime.test_cache import COMPUTE, Outcome, Warm, compute, entries, loops, outcome, own, warm
 
 __all__ = ["own", "warm"]  # fixtures
 
@@ -109,7 +109,7 @@ def test_an_open_directory_of_ours_is_closed(own: Warm, tmp_path: Path, mode: in
         lock = own.folder / f"{number:02}.lock"
         lock.unlink(missing_ok=True)
         lock.symlink_to(letter)
-    entries(own.folder)[0].unlink()
+    loops(own.folder)[0].unlink()
     assert compute(own.folder) == own.first
     assert compute(own.folder) == Outcome(False, own.first.bits)
     assert stat.S_IMODE(own.folder.stat().st_mode) == 0o700
@@ -131,7 +131,7 @@ def test_roots_cache_is_read_by_all(own: Warm) -> None:
     code = AS_A_STRANGER + COMPUTE
     result = run(code, FASTACT_CACHE_DIR=str(own.folder))
     assert (result.stderr, outcome(result.stdout)) == ("", Outcome(False, own.first.bits))
-    entries(own.folder)[0].unlink()
+    loops(own.folder)[0].unlink()
     before = sorted(own.folder.iterdir())
     result = run(code, FASTACT_CACHE_DIR=str(own.folder))
     assert (result.stderr, outcome(result.stdout)) == ("", own.first)
