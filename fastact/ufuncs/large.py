@@ -16,6 +16,7 @@ import numpy as np
 from fastact.runtime.guard import once
 from fastact.simd.layout import Kept
 from fastact.ufuncs.memory import from_kept, keeps_memory
+from fastact.ufuncs.shortcut import has_vectorcall
 
 __all__ = ["with_kept_results"]
 
@@ -121,7 +122,7 @@ def _slot(ufunc: np.ufunc) -> ctypes.c_void_p:
 def _machine_code() -> int:
     """Address of what the slots shall hold; 0 where nothing is kept, or objects are not as they are known to be."""
     usual, other = _slot(np.exp), _slot(np.add)
-    if not keeps_memory() or not usual.value or usual.value != other.value:
+    if not (keeps_memory() and has_vectorcall() and usual.value and usual.value == other.value):
         return 0
     from fastact.runtime import compiler
 

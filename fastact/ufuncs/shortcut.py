@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["built_in", "with_shortcut"]
+__all__ = ["built_in", "has_vectorcall", "with_shortcut"]
 
 #: The C function that a built-in function of METH_FASTCALL | METH_KEYWORDS calls: ``names`` are those of the keyword
 #: arguments, or null. Names written in source code are unique objects, so one look tells ``f(x, out=y)``.
@@ -98,6 +98,11 @@ def _machine_code(inputs: int) -> int:
     return compiler.load(source, lambda: ([name], source), compiler.assemble_object)[name]
 
 
+def has_vectorcall() -> bool:
+    """Whether machine code can call objects by Python's own function for it, as from Python 3.11 on."""
+    return hasattr(ctypes.pythonapi, "PyObject_Vectorcall")
+
+
 def with_shortcut(function: Callable[..., Any], ufunc: np.ufunc) -> Callable[..., Any]:
     """A function that gives the ufunc whatever comes as its inputs alone, with or without ``out``."""
     return built_in(function, lambda: _machine_code(ufunc.nin), (ufunc, function, sys.intern("out")))
@@ -115,7 +120,7 @@ def built_in(function: Callable[..., Any], code: Callable[[], int], routes: tupl
     routes
         What that finds at its home.
     """
-    if not hasattr(ctypes.pythonapi, "PyObject_Vectorcall"):  # before Python 3.11
+    if not has_vectorcall():
         return function
     name, signature, home = function.__name__, _bare_signature(function), _Home(function.__module__)
     home.routes = routes

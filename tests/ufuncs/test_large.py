@@ -13,10 +13,13 @@ from numpy._core.multiarray import get_handler_name
 
 import fastact
 from fastact.simd.layout import Kept
+from fastact.ufuncs.shortcut import has_vectorcall
 from tests.conftest import compiled_only
 from tests.processes import run
 
 LARGE = Kept.LARGE // 4 * 2  # float32's
+
+pytestmark = pytest.mark.skipif(not has_vectorcall(), reason="this machine's Python is older than 3.11")
 
 
 def sample(size: int = LARGE, dtype: Any = np.float32) -> np.ndarray:
