@@ -100,7 +100,7 @@ def test_ones_own_beside_relu(capsys: Capture) -> None:
 
 @pytest.mark.parametrize("name", [name for name in demo.LESSONS if name != "digits"])
 def test_pictures(name: str, tmp_path: Path, capsys: Capture) -> None:
-    pytest.importorskip("matplotlib", reason="this machine has no matplotlib")
+    pytest.importorskip("matplotlib")
     target = tmp_path / "lesson.png"
     assert main(["demo", name, "--epochs", "3", "--save", str(target)]) == 0
     assert f"wrote {target}" in capsys.readouterr().out
@@ -108,7 +108,7 @@ def test_pictures(name: str, tmp_path: Path, capsys: Capture) -> None:
 
 
 def test_a_neuron_as_an_animation(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="this machine has no matplotlib")
+    pytest.importorskip("matplotlib")
     target = tmp_path / "neuron.gif"
     assert main(["demo", "neuron", "--epochs", "4", "--save", str(target)]) == 0
     assert target.read_bytes().startswith(b"GIF8")

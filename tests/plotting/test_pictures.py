@@ -15,7 +15,7 @@ from fastact.catalogue import ACTIVATIONS
 from fastact.functions.parameters import sample_parameters
 from tests.conftest import Network
 
-matplotlib = pytest.importorskip("matplotlib", reason="this machine has no matplotlib")
+matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("agg")
 
 from matplotlib import mathtext, pyplot  # noqa: E402
