@@ -251,9 +251,9 @@ def check_course(network: Any) -> None:
 Settings = tuple[list[Activation], Objective, int, dict[int, float]]
 
 _given = itemgetter(
-    "activation", "output_activation", "loss", "optimizer", "learning_rate", "batch_size", "epochs", "momentum",
-    "nesterov", "weight_decay", "betas", "eps", "alpha", "max_grad_norm", "dropout", "schedule", "step_size", "gamma",
-    "power_t", "early_stopping", "tol", "n_iter_no_change", "learn_parameters",
+    "activation", "output_activation", "loss", "optimizer", "learning_rate", "batch_size", "epochs", "shuffle",
+    "momentum", "nesterov", "weight_decay", "betas", "eps", "alpha", "max_grad_norm", "dropout", "schedule",
+    "step_size", "gamma", "power_t", "early_stopping", "tol", "n_iter_no_change", "learn_parameters",
 )  # fmt: skip
 
 

@@ -80,6 +80,11 @@ class Fitting:
             network._random if network.shuffle else None, weights, dropout,
         )  # fmt: skip
         self._trainer, self._last_finite = trainer_of(network, plan), LastFinite(plan) if wishes.keep_finite else None
+        self._start()
+
+    def _start(self) -> None:
+        """As of a call that has not yet seen anything."""
+        network = self.network
         self._patience = Patience(network.tol, network.n_iter_no_change) if network.early_stopping else None
         self._best: np.ndarray | None = None
         self._finite, self.stopped = True, False  # stopped: training ended because it no longer got anywhere
@@ -123,7 +128,7 @@ class Fitting:
         self.network, network._flat = network, np.ndim(y) == 1
         self._trainer.begin(x, targets)
         self._go_on_with_curve()
-        self._set_rate()
+        self._start()
         return True
 
     def run(self) -> Fitting:

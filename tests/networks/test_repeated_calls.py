@@ -20,6 +20,7 @@ SETTINGS: list[dict[str, Any]] = [
     {"loss": "binary_cross_entropy", "output_activation": "sigmoid", "batch_size": None, "schedule": "invscaling"},
     {"loss": "mse", "optimizer": "adamw", "weight_decay": 0.1, "max_grad_norm": 1.0},
     {"loss": "mse", "dropout": 0.25},
+    {"loss": "mse", "early_stopping": True, "schedule": "adaptive", "n_iter_no_change": 1, "tol": 1e3},
     {"loss": "mse", "batch_size": 200, "sizes": [3, 4, 2]},
 ]
 
@@ -77,20 +78,25 @@ def change_in_place(net: Any) -> None:
     net.biases[1][:] = 3
 
 
+def change_order(net: Any) -> None:
+    net.shuffle = False
+
+
 def change_alpha(net: Any) -> None:
     net.alpha = 0.5
 
 
 CHANGES = [
     change_rate, change_optimizer, change_activation, change_listed_activation, change_weights, change_in_place,
-    change_alpha,
+    change_order, change_alpha,
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", [fastact.MLP, fastact.fallback.MLP])
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_is_set_between_two_calls_holds(kind: Any, change: Any) -> None:
-    kept, (x, y) = network(kind, {"activation": ["relu"]}), batch(0, 8, "mse")
+    activation = ["relu"] if change is change_listed_activation else "relu"
+    kept, (x, y) = network(kind, {"activation": activation, "batch_size": 3}), batch(0, 8, "mse")
     for _ in range(3):
         kept.partial_fit(x, y)
         kept.predict(x)
