@@ -142,7 +142,7 @@ def _why_nothing_compiles() -> str | None:
         numba = import_module("numba")
         if numba.config.DISABLE_JIT:
             return "NUMBA_DISABLE_JIT is set"
-        import_module("fastact.runtime.frontend").llvm_texts({"nothing": (numba.void(), lambda: None)})
+        import_module("fastact.runtime.frontend").llvm_modules({"nothing": (numba.void(), lambda: None)})
     except Exception as error:  # whatever a broken installation may raise
         return f"Numba does not work: {in_one_line(error)}"
     return None
@@ -157,18 +157,13 @@ def compiled(module: str, *arguments: Any, assemble: Callable[[Any], bytes] | No
 
 def compile_object(functions: dict[str, tuple[Any, Any]]) -> bytes:
     """An object file with the names of its functions in front."""
-    from fastact.runtime.frontend import llvm_texts
+    from fastact.runtime.frontend import llvm_modules
 
-    machine = target_machine()
-    module = None
-    for text in llvm_texts(functions):
-        part = llvm.parse_assembly(text)
-        if module is None:
-            module = part
-        else:
-            module.link_in(part)
-    assert module is not None
-    _optimize(module, set(functions), machine)
+    first, *others = llvm_modules(functions)
+    module = first.clone()  # what others have compiled, and call, stays as it is
+    for other in others:
+        module.link_in(other, preserve=True)
+    _optimize(module, set(functions), target_machine())
     return _object(list(functions), module)
 
 
