@@ -148,7 +148,7 @@ def _set_handler() -> Callable[[Any], Any]:
 @cache
 def _handler() -> Any:
     """Our handler in the capsule that NumPy wants; None where nothing is kept."""
-    if _record() is None or backend() != "numba":
+    if _record() is None or backend() != "numba" or sys.is_finalizing():  # then modules may be gone, that compile
         return None
     from fastact.runtime import compiler
 
