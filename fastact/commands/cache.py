@@ -21,7 +21,7 @@ from fastact.commands.errors import UsageError
 from fastact.commands.samples import arguments_of
 from fastact.names import public_callable, public_names
 from fastact.networks.choices import LossName, OptimizerName
-from fastact.runtime import cache, limits
+from fastact.runtime import cache, limits, threads
 from fastact.runtime.progress import progress_bar
 from fastact.ufuncs.keywords import REQUIRED
 
@@ -88,6 +88,7 @@ def _warm_all(names: Sequence[str], dtypes: Sequence[str]) -> None:
 
 def warm(name: str, dtype: str) -> None:
     """Call a function in all ways that are compiled apart."""
+    threads.begin_sharing()
     if name == NETWORK:
         _train(dtype)
         return

@@ -7,6 +7,7 @@ from typing import Any
 from numba import types
 
 from fastact.runtime.pool import (
+    SHARE_OUT_SIGNATURE,
     TASK_SIGNATURE,
     WORKER_SIGNATURE,
     awake_or_soon,
@@ -18,8 +19,10 @@ from fastact.runtime.pool import (
     offset,
     parallel_for,
     record_at,
+    share_out,
     stack_record,
     store_fence,
+    work_alone,
     worker,
 )
 from fastact.simd.blocks import LOOP_SIGNATURE, Address, inline
@@ -113,12 +116,14 @@ def drive_rows(context):
 
 #: What is compiled, by the moment at which it is needed: every function of this module that is called by address.
 def functions(part: str) -> dict[str, tuple[Any, Any]]:
-    """What is compiled for ``"ufuncs"``, the pool's worker included, or for functions along an ``"axis"``: a part at a
-    time, because compiling costs time."""
+    """What is compiled for ``"ufuncs"``, for functions along an ``"axis"``, and when ``"threads"`` first share work: a
+    part at a time, because compiling costs time."""
     if part == "axis":
         return {"drive_rows": (types.void(Address), drive_rows)}
+    if part == "threads":
+        return {"share_out": (SHARE_OUT_SIGNATURE, share_out), "worker": (WORKER_SIGNATURE, worker)}
     return {
         "drive": (LOOP_SIGNATURE, drive),
         "run_chunk": (TASK_SIGNATURE, run_chunk),
-        "worker": (WORKER_SIGNATURE, worker),
+        "work_alone": (SHARE_OUT_SIGNATURE, work_alone),
     }

@@ -23,6 +23,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from fastact.simd.addresses import call
 from fastact.simd.blocks import Address, inline
 from fastact.simd.layout import MAX_OPERANDS, Pool
 
@@ -31,6 +32,7 @@ RECENT = 150_000
 
 TASK_SIGNATURE = types.void(types.intp, types.intp, Address)
 WORKER_SIGNATURE = types.intp(Address)
+SHARE_OUT_SIGNATURE = types.void(Address, types.intp, Address, types.intp, types.intp)
 
 X86 = ("x86_64", "AMD64")
 
@@ -327,7 +329,24 @@ def publish(pool):
 
 @inline
 def parallel_for(pool, task, context, count, grain):
-    """Call ``task(begin, end, context)`` on chunks of ``range(count)``, in any order, on all free threads."""
+    """Call ``task(begin, end, context)`` on chunks of ``range(count)``, in any order, on all free threads.
+
+    What does that is compiled when it is first needed: it is most of what a first small call would wait for."""
+    if pool[Pool.THREADS] < 2:
+        call_task(task, 0, count, context)
+        return
+    while pool[Pool.SHARE_OUT] == 0:  # an interrupt can make the callback return before its work is done
+        call_resolve(pool[Pool.RESOLVE], pool)
+    call(pool[Pool.SHARE_OUT], pool, task, context, count, grain)
+
+
+def work_alone(pool, task, context, count, grain):
+    """What stands for ``share_out`` where that cannot be compiled."""
+    call_task(task, 0, count, context)
+
+
+def share_out(pool, task, context, count, grain):
+    """:func:`parallel_for`, once it is compiled."""
     alone = pool[Pool.THREADS] < 2 or pool[Pool.PROCESS] != getpid()
     if alone or atomic_exchange(pool, Pool.BUSY, 1) == 1:
         call_task(task, 0, count, context)

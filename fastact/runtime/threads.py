@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import platform
 import signal
+import sys
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from fastact.runtime.callbacks import RESOLVE, InterruptOnReturn, address_of, as_c, in_a_thread
 from fastact.runtime.guard import compiling, once
 from fastact.runtime.limits import default_threads
+from fastact.runtime.notices import UnavailableError, warn_once
 from fastact.simd.layout import MAX_THREADS, Pool
 
-__all__ = ["driver", "last_cache", "most_threads", "number", "pool", "register", "set_number"]
+__all__ = ["begin_sharing", "driver", "last_cache", "most_threads", "number", "pool", "register", "set_number"]
 
 #: Turns of an idle worker before it sleeps, about 100 us. Back-to-back calls find it awake (waking one
 #: costs the caller 20 us, and 35 us pass until it runs); a program that has gone on to something else
@@ -50,6 +53,9 @@ def _drivers() -> dict[str, int]:
 
     return compiler.compiled("fastact.runtime.drivers", "ufuncs")
 
+
+#: Addresses of the workers' function, and of the one that shares work out with them; 0 until they are needed.
+_sharing = [0, 0]
 
 _tasks: dict[int, int] = {}
 
@@ -100,13 +106,59 @@ def _fill(record: np.ndarray, threads: int) -> None:
     record[:] = 0
     record[Pool.PROCESS] = os.getpid()
     record[Pool.SPIN] = SPIN
-    record[Pool.WORKER] = _drivers()["worker"]
+    record[Pool.RESOLVE] = address_of(_resolve)
+    record[Pool.WORKER], record[Pool.SHARE_OUT] = _sharing
     record[Pool.RUN_CHUNK] = _drivers()["run_chunk"]
     record[Pool.LAST_CACHE] = last_cache()
     for slot, task in _tasks.items():
         record[slot] = task
     record[Pool.SIGNAL_MASK] = getattr(signal, "SIG_SETMASK", 0)
     record[Pool.THREADS] = threads
+
+
+def begin_sharing() -> None:
+    """Have compiled what shares work out, if it is not yet. Where that cannot be, whoever calls works alone."""
+    ending = sys.is_finalizing()
+    if not compiling.acquire(blocking=not ending):  # who holds it has been stopped for good
+        _note_sharing(0, _drivers()["work_alone"])
+        return
+    try:
+        pool()
+        if not _sharing[1]:
+            _note_sharing(*_compiled_sharing())
+    except UnavailableError as error:
+        _note_sharing(0, _drivers()["work_alone"])
+        warn_once("threads", f"one thread computes: {error}")
+    except BaseException:
+        _note_sharing(0, _drivers()["work_alone"])
+        if not ending:  # when modules go, nothing is wrong
+            raise
+    finally:
+        compiling.release()
+
+
+def _compiled_sharing() -> tuple[int, int]:
+    from fastact.runtime import compiler
+
+    functions = compiler.compiled("fastact.runtime.drivers", "threads")
+    return functions["worker"], functions["share_out"]
+
+
+def _note_sharing(worker: int, share_out: int) -> None:
+    """The workers' function comes first: whoever finds the other one starts them."""
+    _sharing[:] = worker, share_out
+    _made[0][Pool.WORKER] = worker
+    _made[0][Pool.SHARE_OUT] = share_out
+
+
+@as_c(RESOLVE)
+def _resolve(record: object) -> None:
+    """Called by compiled code that finds work to share."""
+    while not _made[0][Pool.SHARE_OUT]:
+        try:
+            in_a_thread(begin_sharing)
+        except KeyboardInterrupt:  # who called cannot stop before there is an address to jump to
+            interrupt = InterruptOnReturn()  # noqa: F841
 
 
 def driver() -> int:

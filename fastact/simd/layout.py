@@ -90,12 +90,14 @@ class _Pool(NamedTuple):
     CREATED: int = 9  # workers started so far; only the owner writes it
     STARTED: int = 10  # workers that have taken their number
     LAST_CACHE: int = 12  # bytes in the cache next to memory, or 0
+    SHARE_OUT: int = 13  # address of the function that shares work out; 0 until that is first needed
     SUCCESSION: int = 14  # work of calls that followed each other closely, as a percentage of what waking takes
     LAST_CALL: int = 15  # when a call came or ended last for which awake threads would have paid, in cycles
     TASK: int = 16  # the job: these are written by the owner while OPEN is 0
     CONTEXT: int = 17
     TASK_GRAIN: int = 18
     SHARES: int = 19  # threads that the job was cut up for
+    RESOLVE: int = 20  # address of the callback that compiles it, and the workers' function
     MEMORY: int = 24  # address of memory that no call uses at the moment, or 0; its size stands in front
     OPEN: int = 32  # 1 while workers may join the job
     ACTIVE: int = 40  # workers inside the job
@@ -371,7 +373,8 @@ class _Network(NamedTuple):
     SEED: int = 59  # what draws begin with,
     DROP_EPOCH: int = 60  # and where the block at hand stands: its epoch,
     DROP_FIRST: int = 61  # and its first row there
-    SIZE: int = 62
+    LOSS_OF: int = 62  # the function of the network's loss (fastact.networks.losses)
+    SIZE: int = 63
 
 
 Network = _Network()

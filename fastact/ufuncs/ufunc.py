@@ -10,11 +10,9 @@ the ufunc's record holds the address of a callback into Python that compiles and
 
 from __future__ import annotations
 
-import _thread
 import copyreg
 import ctypes
 import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
@@ -29,7 +27,8 @@ from fastact.formulas.expressions import Expression, constant, substitute
 from fastact.formulas.fallback import numpy_function, wide
 from fastact.formulas.nodes import topological
 from fastact.runtime.backends import do_without
-from fastact.runtime.guard import compiling, held_by_caller
+from fastact.runtime.callbacks import RESOLVE, InterruptOnReturn, Words, address_of, as_c, in_a_thread
+from fastact.runtime.guard import compiling
 from fastact.runtime.notices import UnavailableError, warn_once
 from fastact.runtime.numpy_api import (
     FROM_FUNCTION_AND_DATA,
@@ -47,9 +46,7 @@ __all__ = ["STORAGES", "Definition", "make_ufunc", "pickled_as"]
 
 refuse_subinterpreters()
 
-Words = ctypes.POINTER(ctypes.c_ssize_t)
 LOOP = ctypes.CFUNCTYPE(None, Words, Words, Words, Words)
-RESOLVE = ctypes.CFUNCTYPE(None, Words)
 
 #: Element types in the order in which NumPy looks for the first that the operands can be cast to.
 #: Integers come first, or int8 would become float16; the result of both integer loops is float64.
@@ -134,11 +131,11 @@ def make_ufunc(definition: Definition, backend: str) -> np.ufunc:
         from fastact.runtime import threads
 
         loop = threads.driver()
-        records[:, Loop.RESOLVE] = _address(_resolve)
+        records[:, Loop.RESOLVE] = address_of(_resolve)
         records[:, Loop.POOL] = threads.pool().ctypes.data
     else:
-        loop = _address(_fallback_loop)
-    loops = [_address(_fallback_loop) if storage == WIDE else loop for storage in built_in]
+        loop = address_of(_fallback_loop)
+    loops = [address_of(_fallback_loop) if storage == WIDE else loop for storage in built_in]
     functions = (ctypes.c_void_p * count)(*loops)
     data = (ctypes.c_void_p * count)(*[record.ctypes.data for record in records[:count]])
     types = (ctypes.c_ubyte * len(numbers))(*numbers)
@@ -235,15 +232,6 @@ def _from_function_and_data() -> Callable[..., Any]:
     return prototype(numpy_functions("_UFUNC_API")[FROM_FUNCTION_AND_DATA])
 
 
-def _as_c(prototype: Any) -> Callable[[Callable[..., None]], Any]:
-    """A decorator: the function as C code can call it."""
-    return lambda function: prototype(function)
-
-
-def _address(callback: Any) -> int:
-    return ctypes.cast(callback, ctypes.c_void_p).value or 0
-
-
 # -- compiled loops -------------------------------------------------------------------------------
 
 
@@ -263,51 +251,15 @@ def compile_loop(definition: Definition, storage: str) -> int:
     return compiler.load(source, functions)["loop"]
 
 
-@_as_c(RESOLVE)
+@as_c(RESOLVE)
 def _resolve(record: Any) -> None:
     """Called by the driver, once per loop: compile it and put its address where the driver looks."""
     entry = _entries[record[Loop.INDEX]]
     while not entry.record[Loop.FUNCTION]:
         try:
-            _compile_in_a_thread(entry)
+            in_a_thread(_compile_entry, entry)
         except KeyboardInterrupt:  # the driver waits for an address to jump to; finish first
-            interrupt = _InterruptOnReturn()  # noqa: F841
-
-
-def _compile_in_a_thread(entry: _LoopEntry) -> None:
-    """Or in this one, where no other can."""
-    worker = _begun(entry)
-    if worker:
-        worker.join()
-    else:
-        _compile_entry(entry)
-
-
-def _begun(entry: _LoopEntry) -> threading.Thread | None:
-    """A thread that compiles a loop, because Ctrl-C strikes the main thread, and must not strike LLVM.
-
-    None where the system starts no more threads, and where none would ever come to compile: at the end of the process,
-    and if this thread is compiling already, and collects garbage whose finalizer calls.
-    """
-    if sys.is_finalizing() or held_by_caller():
-        return None
-    worker = threading.Thread(target=_compile_entry, args=(entry,))
-    try:
-        worker.start()
-    except (RuntimeError, MemoryError):
-        return None
-    return worker
-
-
-class _InterruptOnReturn:
-    """A local variable of a callback from C, where an exception would be printed and forgotten: it raises
-    KeyboardInterrupt again when the frame goes, after the last place where that would happen inside.
-
-    Other variables may go after it (Python 3.14 begins with the last), and must run no Python code then, as a thread
-    does when it goes: whoever forgets threads is told."""
-
-    # The C function itself: a Python method would be a frame of its own to be interrupted in.
-    __del__ = _thread.interrupt_main
+            interrupt = InterruptOnReturn()  # noqa: F841
 
 
 def _compile_entry(entry: _LoopEntry) -> None:
@@ -336,7 +288,7 @@ def _compile_entry(entry: _LoopEntry) -> None:
 def _use_fallback(record: np.ndarray) -> None:
     """Python code can compute too."""
     record[[Loop.WORTH_SHARING, Loop.WORTH_WAKING]] = np.iinfo(np.int64).max
-    record[Loop.FUNCTION] = _address(_fallback_loop)
+    record[Loop.FUNCTION] = address_of(_fallback_loop)
 
 
 def set_thresholds(record: np.ndarray, definition: Definition, storage: str) -> None:
@@ -378,7 +330,7 @@ def _numpy_function(index: int) -> Callable[..., Any]:
     return numpy_function(definition.name, definition.inputs, definition.results_for(storage))
 
 
-@_as_c(LOOP)
+@as_c(LOOP)
 def _fallback_loop(pointers: Any, dimensions: Any, steps: Any, record: Any) -> None:
     """A loop in plain NumPy, in float64 whatever the narrower dtype: float32 and float16 results then have
     no dead tails, and one rounding."""
@@ -395,7 +347,7 @@ def _fallback_loop(pointers: Any, dimensions: Any, steps: Any, record: Any) -> N
         ]
         run_blocks(_numpy_function(index), arrays[:inputs], arrays[inputs:])
     except KeyboardInterrupt:
-        later = _InterruptOnReturn()  # noqa: F841
+        later = InterruptOnReturn()  # noqa: F841
 
 
 def run_blocks(function: Callable[..., Any], inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:

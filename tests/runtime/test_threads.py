@@ -244,7 +244,7 @@ def test_exit_waits_for_nothing(case: str) -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
-#: First calls of a function where no thread can be started for its compiler.
+#: First calls of a function, or of threads, where no thread can be started for their compiler.
 THREADLESS = {
     "no_more_threads": """
 def start(thread): raise RuntimeError("can't start new thread")
@@ -287,8 +287,10 @@ threading.Thread(target=wait).start()
 @pytest.mark.parametrize(
     "case", [pytest.param(case, marks=[compiled_only] * ("fastact.runtime" in THREADLESS[case])) for case in THREADLESS]
 )
-def test_first_call_without_a_thread_for_the_compiler(tmp_path: Any, case: str) -> None:
-    code = f"import threading, fastact\nsoftplus = fastact.softplus\n{THREADLESS[case]}"
+@pytest.mark.parametrize("size", [1, 300_000])
+def test_first_call_without_a_thread_for_the_compiler(tmp_path: Any, case: str, size: int) -> None:
+    softplus = f"lambda zero, of=fastact.softplus, zeros=np.zeros({size}): float(of(zeros)[-1])"
+    code = f"import threading, numpy as np, fastact\nsoftplus = {softplus}\n{THREADLESS[case]}"
     result = run(code, FASTACT_CACHE_DIR=str(tmp_path))
     assert (result.returncode, result.stderr) == (0, "")
     assert abs(float(result.stdout) - 0.6931471805599453) < 1e-15
