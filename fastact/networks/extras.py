@@ -34,7 +34,7 @@ def functions(name: str) -> dict[str, tuple[Any, Any]]:
     same names, and more."""
     words = words_for(name)
     gather = gather_for(words, batches(words).gather)
-    gradients = gradients_for(words, passes(words, drop_for(words)), gather, counts_for(words))
+    gradients = gradients_for(passes(words, drop_for(words)), gather)
     return {
         "adjust": (TASK_SIGNATURE, adjust_for(words)),
         "part": (TASK_SIGNATURE, part_task(gradients)),
@@ -76,16 +76,6 @@ def weight_at_for(words: SimpleNamespace) -> Any:
         return at(step[Network.WEIGHTS])[row]
 
     return weight_at
-
-
-def counts_for(words: SimpleNamespace) -> Any:
-    at = words.at
-
-    @inline
-    def counts(network, i):
-        return at(network[Network.BLOCK_WEIGHTS])[i]
-
-    return counts
 
 
 # -- hidden units that are left out ---------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Losses of networks in training: the sum over rows, and ``scale`` times its gradient by the last preactivation.
 
 In Numba's language. Elementwise losses are loops found by address
-(:mod:`fastact.networks.objectives`), the cross-entropy couples a row's outputs and is written here.
+(:mod:`fastact.networks.objectives`), the cross-entropy couples a row's outputs and is written here. A network calls its
+loss by address: only what it needs is compiled.
 """
 
 from __future__ import annotations
@@ -10,29 +11,38 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
-from fastact.networks.loops import last_layer
+from fastact.networks.loops import last_layer, real_at, words_for
 from fastact.runtime.pool import record_at
-from fastact.simd.blocks import inline
+from fastact.simd.blocks import Address, inline
 from fastact.simd.layout import Layer, Network
 
-__all__ = ["loss_for", "output_slope_for"]
+__all__ = ["counts_for", "functions", "output_slope_for"]
 
 
-def loss_for(words: SimpleNamespace, counts: Any = None) -> Any:
-    """Loss and gradient of some rows, by whichever loss the network has.
+def functions(name: str, coupled: bool, counted: bool) -> dict[str, tuple[Any, Any]]:
+    """The compiled function for ``"float32"`` or ``"float64"``: ``loss(network, predicted, y, rows, scale)`` leaves its
+    result where the network keeps a part's loss. ``coupled``: cross-entropy; ``counted``: rows do not all count 1."""
+    words = words_for(name)
+    counts = counts_for(words) if counted else once_for(words)
+    of_rows = cross_entropy_for(words, counts) if coupled else elementwise_for(words, counts if counted else None)
 
-    ``counts(network, i)`` is what a row counts, if rows do not all count 1."""
-    elementwise, cross_entropy = elementwise_for(words, counts), cross_entropy_for(words, counts or once_for(words))
+    def loss(network, predicted, y, rows, scale):
+        real_at(network[Network.LOSS_SUM])[0] = of_rows(network, predicted, y, rows, scale)
+
+    return {"loss": (types.void(Address, types.intp, types.intp, types.intp, types.float64), loss)}
+
+
+def counts_for(words: SimpleNamespace) -> Any:
+    at = words.at
 
     @inline
-    def loss(network, predicted, y, rows, scale):
-        if network[Network.LOSS]:
-            return elementwise(network, predicted, y, rows, scale)
-        return cross_entropy(network, predicted, y, rows, scale)
+    def counts(network, i):
+        """What a row of the block at hand counts."""
+        return at(network[Network.BLOCK_WEIGHTS])[i]
 
-    return loss
+    return counts
 
 
 def once_for(words: SimpleNamespace) -> Any:

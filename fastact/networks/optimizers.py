@@ -7,15 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from fastact.networks.loops import real_at
-from fastact.runtime.pool import call_task, parallel_for, record_at
+from fastact.networks.loops import real_at, words_for
+from fastact.runtime.pool import TASK_SIGNATURE, call_task, parallel_for, record_at
 from fastact.simd.blocks import inline
 from fastact.simd.layout import Network, Optimizer, Setting
 
-__all__ = ["adam_for", "optimize", "share", "update_for"]
+__all__ = ["adam_for", "functions", "optimize", "share"]
 
 #: Parameters from which threads share the optimizer's work, and how many each takes at a time.
 WORTH_SHARING, GRAIN = 32_768, np.int64(8_192)
+
+
+def functions(name: str) -> dict[str, tuple[Any, Any]]:
+    """The compiled function for ``"float32"`` or ``"float64"``; plain gradient descent needs none."""
+    return {"update": (TASK_SIGNATURE, update_for(words_for(name)))}
 
 
 @inline

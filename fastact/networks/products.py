@@ -18,7 +18,7 @@ from fastact.runtime.pool import call_resolve, record_at
 from fastact.simd.blocks import Address, inline
 from fastact.simd.layout import LARGE_PRODUCT, Gemm, Mode, Network
 
-__all__ = ["product_for", "products"]
+__all__ = ["functions", "product_for"]
 
 #: Multiplications that scalar code has done before a call has begun.
 TINY = 16
@@ -78,7 +78,7 @@ def product_for(words: SimpleNamespace) -> Any:
     return product
 
 
-def products(name: str) -> dict[str, tuple[Any, Any]]:
+def functions(name: str) -> dict[str, tuple[Any, Any]]:
     """The compiled functions for ``"float32"`` or ``"float64"``; addresses and strides are in bytes.
 
     They are called by address: linked into each caller, Numba would optimise all of the tiles again and again."""

@@ -43,11 +43,11 @@ BLOCK_ROWS = 256
 NARROW_STEP = 64
 
 
-def compiled(dtype: str, module: str = "training") -> dict[str, int]:
-    """Addresses of the compiled functions of fastact.networks.training, or fastact.networks.narrow, for one type."""
+def compiled(dtype: str, module: str = "training", *choices: Any) -> dict[str, int]:
+    """Addresses of the compiled functions of a module of fastact.networks, for one type."""
     from fastact.runtime import compiler
 
-    return compiler.compiled(f"fastact.networks.{module}", dtype)
+    return compiler.compiled(f"fastact.networks.{module}", dtype, *choices)
 
 
 @cache
@@ -88,10 +88,11 @@ class _Network:
             if layer[Layer.LOOP]:
                 self.reserve(batch * len(bias), Layer.ACTIVATION, layer)
         self._fill_gemm(batch)
+        products = compiled(self.name, "products")
         self.fill(
             LAYERS=len(activations), TABLE=self.table, BATCH=batch, ONE=np.ones(1, self.dtype),
-            POOL=threads.pool(), DRIVE=threads.driver(), MULTIPLY_SMALL=compiled(self.dtype.name)["multiply_small"],
-            MULTIPLY_BY_ROWS=compiled(self.dtype.name)["multiply_by_rows"],
+            POOL=threads.pool(), DRIVE=threads.driver(), MULTIPLY_SMALL=products["multiply_small"],
+            MULTIPLY_BY_ROWS=products["multiply_by_rows"],
         )  # fmt: skip
 
     def give_loops(self, activations: Sequence[Activation]) -> None:
@@ -181,8 +182,10 @@ class CompiledTrainer(Trainer):
             BATCH=self.batch, Y=plan.y, LOSSES=self.losses, SETTINGS=plan.optimizer.settings,
             PARAMETERS=plan.parameters.flat, COUNT=plan.parameters.flat.size, MOMENTS=plan.optimizer.moments,
             SQUARES=plan.optimizer.squares, PART=self._records, PART_TASK=parts_by["part"],
-            UPDATE=functions["update"], COMBINE=functions["combine"], GATHER=functions["gather"],
+            COMBINE=functions["combine"], GATHER=functions["gather"],
         )  # fmt: skip
+        if plan.optimizer.kind in (Optimizer.SGD, Optimizer.ADAM):
+            network.fill(UPDATE=compiled(network.dtype.name, "optimizers")["update"])
         if plan.has_extras:
             self._fill_extras(network)
         for part in self._parts:
@@ -242,7 +245,7 @@ class CompiledTrainer(Trainer):
             TARGETS=outputs, LABELS=plan.y.dtype.kind == "i", OPTIMIZER=plan.optimizer.kind, PARTS=parts,
             SHARE=1 if plan.objective.summed else outputs, BLOCK_ROWS=rows, LOSS_SUM=np.zeros(1),
             PRODUCT=loop_of(product_ufunc(), network.dtype)[1],
-            **self._loss(network.dtype),
+            LOSS_OF=self._loss_of_block(network.dtype), **self._loss(network.dtype),
         )  # fmt: skip
         widest = max(bias.size for bias in plan.parameters.biases)
         network.reserve(rows * widest, Network.GRADIENT)
@@ -267,6 +270,14 @@ class CompiledTrainer(Trainer):
             return {"LOSS": loop_of(loss_ufunc(objective.name, "numba"), dtype)[1]}
         functions = {"EXPONENTIAL": exp, "LOGARITHM": log}
         return {slot: loop_of(function_ufunc(function), dtype)[1] for slot, function in functions.items()}
+
+    def _loss_of_block(self, dtype: np.dtype) -> int:
+        """The function that computes the loss; narrow networks have theirs inside."""
+        if self._narrow:
+            return 0
+        plan = self.plan
+        counted = plan.weights is not None or plan.dropout is not None
+        return compiled(dtype.name, "losses", not plan.objective.formula, counted)["loss"]
 
     def _fill_gradients(self, network: _Network) -> None:
         parameters = self.plan.parameters
@@ -327,7 +338,7 @@ class _Predictor:
         result = empty((len(x), self._outputs), x.dtype)
         record = self._network.record
         record[Network.ROWS], record[Network.X], record[Network.RESULT] = len(x), address(x), address(result)
-        self._network.call("predict")
+        self._network.call("predict", "prediction")
         return result
 
 

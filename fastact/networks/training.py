@@ -17,15 +17,14 @@ from typing import Any
 from numba import types
 
 from fastact.networks.batches import batches
-from fastact.networks.loops import gradient_scale, last_layer, layer_at, real_at, words_for
-from fastact.networks.losses import loss_for
-from fastact.networks.optimizers import optimize, share, update_for
+from fastact.networks.loops import gradient_scale, real_at, words_for
+from fastact.networks.optimizers import optimize, share
 from fastact.networks.parts import combine_for, compute_parts, forget_gathered, part_task, total_loss
 from fastact.networks.passes import passes
-from fastact.networks.products import products
 from fastact.runtime.pool import TASK_SIGNATURE, clear_floating_point_flags
+from fastact.simd.addresses import call
 from fastact.simd.blocks import Address, inline
-from fastact.simd.layout import Layer, Mode, Network, Optimizer
+from fastact.simd.layout import Mode, Network, Optimizer
 
 __all__ = ["TRAIN_SIGNATURE", "functions", "gradients_for", "train_for"]
 
@@ -35,14 +34,12 @@ TRAIN_SIGNATURE = types.void(Address)
 def functions(name: str) -> dict[str, tuple[Any, Any]]:
     """The compiled functions for ``"float32"`` or ``"float64"``, by name."""
     words = words_for(name)
-    batch, through = batches(words), passes(words)
-    return products(name) | {
-        "predict": (TRAIN_SIGNATURE, predict_for(words, through.forward, batch.copy)),
+    batch = batches(words)
+    return {
         "combine": (TASK_SIGNATURE, combine_for(words)),
         "gather": (TASK_SIGNATURE, batch.gather_task),
-        "part": (TASK_SIGNATURE, part_task(gradients_for(words, through, batch.gather))),
+        "part": (TASK_SIGNATURE, part_task(gradients_for(passes(words), batch.gather))),
         "train": (TRAIN_SIGNATURE, train_for(take_step)),
-        "update": (TASK_SIGNATURE, update_for(words)),
     }
 
 
@@ -92,9 +89,9 @@ def advance(network, rows):
         network[Network.EPOCH] += 1
 
 
-def gradients_for(words: SimpleNamespace, through: SimpleNamespace, gather: Any, counts: Any = None) -> Any:
-    """What a part of a step is: forward, loss, backward, some rows at a time. ``counts`` as in ``loss_for``."""
-    forward, loss_of, backward = through.forward, loss_for(words, counts), through.backward
+def gradients_for(through: SimpleNamespace, gather: Any) -> Any:
+    """What a part of a step is: forward, loss, backward, some rows at a time."""
+    forward, backward = through.forward, through.backward
 
     @inline
     def gradients(network, step, begin, end):
@@ -112,28 +109,8 @@ def gradients_for(words: SimpleNamespace, through: SimpleNamespace, gather: Any,
         scale = gradient_scale(step)
         x, y = gather(network, step, begin, rows)
         predicted = forward(network, x, rows)
-        loss = loss_of(network, predicted, y, rows, scale)
+        call(network[Network.LOSS_OF], network, predicted, y, rows, scale)
         backward(network, x, rows, mode)
-        return loss
+        return real_at(network[Network.LOSS_SUM])[0]
 
     return gradients
-
-
-# -- predictions ----------------------------------------------------------------------------------
-
-
-def predict_for(words: SimpleNamespace, forward: Any, copy: Any) -> Any:
-    """The outputs of all rows."""
-    size = words.size
-
-    def predict(network):
-        inputs, outputs = layer_at(network, 0)[Layer.INPUTS], last_layer(network)[Layer.OUTPUTS]
-        done = 0
-        while done < network[Network.ROWS]:
-            rows = min(network[Network.BATCH], network[Network.ROWS] - done)
-            y = forward(network, network[Network.X] + done * inputs * size, rows)
-            copy(y, network[Network.RESULT] + done * outputs * size, rows * outputs)
-            done += rows
-        clear_floating_point_flags()
-
-    return predict
