@@ -49,6 +49,16 @@ def atanh_rest(w: mp.mpf) -> mp.mpf:
     return mp.hyp2f1(1, 2.5, 3.5, w) / 5
 
 
+def sine_remainder(w: mp.mpf) -> mp.mpf:
+    """sin(r) = r + r**3 * this, with w = r**2."""
+    return -mp.hyp1f2(1, 2, 2.5, -w / 4) / 6
+
+
+def cosine_remainder(w: mp.mpf) -> mp.mpf:
+    """cos(r) = 1 - r**2 / 2 + r**4 * this, with w = r**2."""
+    return mp.hyp1f2(1, 2.5, 3, -w / 4) / 24
+
+
 def erf_ratio(w: mp.mpf) -> mp.mpf:
     """erf(x) = x * this, with w = x**2."""
     return 2 / mp.sqrt(mp.pi) * mp.hyp1f1(0.5, 1.5, -w)
@@ -207,6 +217,24 @@ def tables() -> dict[str, tuple[str, dict[str, list[mp.mpf]]]]:
                 for name, n in (("float16", 1), ("float32", 3), ("float64", 8))
             },
         ),
+        "HALF_PI": (
+            "pi / 2 in three parts",
+            {name: three_parts(mp.pi / 2, n) for name, n in (("float16", 24), ("float32", 24), ("float64", 53))},
+        ),
+        "SINE": (
+            "sin(r) = r + r**3 P(r**2) for abs(r) <= 4/5",
+            {
+                name: interpolate(sine_remainder, mp.mpf(0), mp.mpf("0.64"), n)
+                for name, n in (("float16", 1), ("float32", 3), ("float64", 6))
+            },
+        ),
+        "COSINE": (
+            "cos(r) = 1 - r**2 / 2 + r**4 P(r**2) for abs(r) <= 4/5",
+            {
+                name: interpolate(cosine_remainder, mp.mpf(0), mp.mpf("0.64"), n)
+                for name, n in (("float16", 1), ("float32", 3), ("float64", 6))
+            },
+        ),
         "ERF": (
             "erf(x) = x P(x**2) for abs(x) <= 1",
             {
@@ -270,6 +298,11 @@ def two_parts(value: mp.mpf, digits: int) -> list[mp.mpf]:
     with mp.workprec(digits):
         high = +value
     return [high, value - high]
+
+
+def three_parts(value: mp.mpf, digits: int) -> list[mp.mpf]:
+    high, rest = two_parts(value, digits)
+    return [high, *two_parts(rest, digits)]
 
 
 #: Bits of a significand.

@@ -39,6 +39,7 @@ from fastact.kernels.instructions import about_reciprocal, bits, clip, copysign,
 from fastact.kernels.logarithms import log1p_exp_kernel, log1p_kernel, log_kernel
 from fastact.kernels.powers import cbrt_kernel, exp2_kernel, log2_kernel, log10_kernel, power_kernel
 from fastact.kernels.precision import Precision
+from fastact.kernels.trigonometric import cos_kernel, sin_kernel
 from fastact.simd.registers import has_avx512
 
 __all__ = ["KERNELS"]
@@ -136,6 +137,7 @@ KERNELS: dict[str, Callable[..., Expression]] = {
 }
 KERNELS |= {
     "cbrt": cbrt_kernel,
+    "cos": cos_kernel,
     "constant_error": lambda precision, digits: (
         constant_error_in(precision.type, digits) if precision.careful else constant(0.0)
     ),
@@ -163,6 +165,7 @@ KERNELS |= {
     "quotient_error": quotient_error_kernel,
     "quick_sum_error": lambda precision, a, b: quick_sum_error_of(a, b) if precision.careful else constant(0.0),
     "sign": lambda precision, x: where(x > 0.0, 1.0, where(x < 0.0, -1.0, x)),
+    "sin": sin_kernel,
     "sum_error": lambda precision, a, b: sum_error_of(a, b) if precision.careful else constant(0.0),
     "tanh": tanh_kernel,
 }
