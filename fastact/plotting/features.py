@@ -30,19 +30,18 @@ class Asymptote(NamedTuple):
 
 
 def jumps(curve: Curve, low: float, high: float) -> list[float]:
-    """Where it jumps, by bisection between neighbours on a grid that differ."""
+    """Where it jumps, by bisection between neighbours on a grid that differ, between all of them at once."""
     grid = np.linspace(low, high, 1999)
-    values = curve(grid)
-    found = []
-    for i in np.flatnonzero(abs(np.diff(values)) > SEEN):
-        a, b = grid[i], grid[i + 1]
-        while a < (middle := (a + b) / 2) < b:  # until nothing is left between them
-            ends = curve(np.array([a, middle, b]))
-            a, b = (a, middle) if abs(ends[1] - ends[0]) > abs(ends[2] - ends[1]) else (middle, b)
-        across = curve(np.array([a, b]))
-        if abs(across[1] - across[0]) > SEEN / 2:
-            found.append(float(b))
-    return found
+    with np.errstate(invalid="ignore"):  # next to a pole, infinity less infinity
+        apart = np.flatnonzero(abs(np.diff(curve(grid))) > SEEN)
+        a, b = grid[apart], grid[apart + 1]
+        while (between := (a < (middles := (a + b) / 2)) & (middles < b)).any():  # until nothing is left there
+            middle = middles[between]
+            first, half, last = curve(a[between]), curve(middle), curve(b[between])
+            left = abs(half - first) > abs(last - half)
+            a[between], b[between] = np.where(left, a[between], middle), np.where(left, middle, b[between])
+        across = abs(curve(b) - curve(a))
+    return b[across > SEEN / 2].tolist()
 
 
 def broken(x: np.ndarray, y: np.ndarray, at: list[float]) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fastact
-from fastact.catalogue import ACTIVATIONS
+from fastact.catalogue import ACTIVATIONS, SPECIAL
 from fastact.functions.parameters import sample_parameters
 from tests.conftest import Network
 
@@ -70,6 +70,23 @@ def test_kinks(name: str, kinks: list[float]) -> None:
     entry = ACTIVATIONS[name]
     assert np.allclose(jumps(entry.derivative, -5, 5), kinks, rtol=0, atol=1e-12)
     assert jumps(entry.value, -5, 5) == []
+
+
+def test_curves_without_a_jump_are_looked_through_in_few_calls() -> None:
+    """Nearly every interval of the grid may hide one; each by itself took 50 000 calls."""
+    calls = []
+
+    def counted(x: np.ndarray) -> np.ndarray:
+        calls.append(x.size)
+        return np.asarray(ACTIVATIONS["gelu_tanh"].value(x))
+
+    assert jumps(counted, -5, 5) == []
+    assert len(calls) < 1000
+
+
+def test_poles_are_drawn_without_a_warning() -> None:
+    for entry in SPECIAL.values():
+        rendered(plotting.plot_activations(entry))
 
 
 @pytest.mark.parametrize(
