@@ -43,7 +43,7 @@ def logit(x: Any) -> Values:
     registry=SPECIAL,
     formula="log(1 - exp(-x))",
     range="(-inf, 0)",
-    reference="Maechler, Accurately computing log(1 - exp(-|a|)), 2012",
+    reference="Maechler, Accurately computing ``log(1 - exp(-|a|))``, 2012",
     domain=(0.0, np.inf),
 )
 def log1mexp(x: Any) -> Values:
