@@ -61,7 +61,7 @@ def test_the_wheel_is_the_package_and_no_more(published: Published) -> None:
     with zipfile.ZipFile(published.wheel) as archive:
         held = set(archive.namelist())
     about = {name for name in held if name.startswith(f"{NAME}.dist-info/")}
-    assert held - about == files_in("fastact")
+    assert held - about == files_in("fastact") - files_in("fastact/docs")
     assert {"fastact/py.typed", "fastact/__init__.pyi", "fastact/fallback.pyi"} <= held
     assert f"{NAME}.dist-info/licenses/fastact/LICENSE" in about
 
@@ -70,7 +70,7 @@ def test_the_source_distribution_is_the_whole_tree(published: Published) -> None
     with tarfile.open(published.sdist) as archive:
         held = {name.removeprefix(f"{NAME}/") for name in archive.getnames()}
     expected = files_in("fastact", "benchmarks", "tests") | {"README.md", "pyproject.toml", "PKG-INFO"}
-    assert {"tests/conftest.py", "tests/reference.py", "benchmarks/wide.py"} <= expected
+    assert {"tests/conftest.py", "tests/reference.py", "benchmarks/wide.py", "fastact/docs/index.md"} <= expected
     assert {name for name in held if not name.startswith(".")} == expected
 
 

@@ -94,7 +94,7 @@ class Container(NamedTuple):
     kind: type
     values: Callable[[Any], np.ndarray] = np.asarray
     kept: Callable[[Any, Any], bool] = lambda result, given: True
-    refused: tuple[str, ...] = ()  # names of functions, with reason in the table of the README
+    refused: tuple[str, ...] = ()  # names of functions, with reason in the table of fastact/docs/guides/containers.md
     rows: bool = False  # has one dimension alone
 
 

@@ -1,4 +1,4 @@
-"""The README's recipe for Dask, as it stands there, on a cluster of two worker processes."""
+"""The recipe for Dask in fastact/docs, as it stands there, on a cluster of two worker processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from tests.conftest import BACKENDS
 from tests.processes import ROOT, finish, start
 
-RECIPE = re.search(r"## Beyond one machine\n\n```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+PAGE = ROOT / "fastact" / "docs" / "guides" / "containers.md"
+RECIPE = re.search(r"## Beyond one machine\n\n```python\n(.*?)```", PAGE.read_text(), re.S)
 
 #: A store of 512 MiB, and workers with less than that, of which Python and the libraries take half.
 PROGRAM = """

@@ -1,4 +1,4 @@
-"""The README: what it shows runs as it stands there, and what it says of the code is so."""
+"""The README and the pages: what they show runs as it stands there, and what they say of the code is so."""
 
 from __future__ import annotations
 
@@ -12,18 +12,25 @@ import pytest
 import fastact
 from benchmarks.accuracy import roots
 from benchmarks.errors import ROOT_DISTANCE, ROOT_ERROR, ROOT_ERROR_WIDE
+from benchmarks.pages import gallery, reference
 from fastact.catalogue import ACTIVATIONS
 from tests.conftest import parameters
 from tests.processes import ROOT, finish, start
 
 README = (ROOT / "README.md").read_text()
+DOCS = ROOT / "fastact" / "docs"
+SOURCES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 
-#: Each block of Python, by the title that it stands under and its number there.
+#: Each block of Python, by where it stands: the file, the title, and its number there.
 BLOCKS = {
-    f"{section.splitlines()[0]} {number}": block
-    for section in README.split("\n## ")[1:]
+    f"{path.relative_to(ROOT)} {section.splitlines()[0]} {number}": block
+    for path in SOURCES
+    for section in re.split(r"^#+ ", path.read_text(), flags=re.MULTILINE)[1:]
     for number, block in enumerate(re.findall(r"```python\n(.*?)```", section, re.DOTALL), 1)
 }
+
+#: Folders of pages that benchmarks/pages writes.
+MADE = (gallery.FOLDER, reference.FOLDER)
 
 BACKENDS = ["numpy"] if fastact.backend() == "numpy" else ["numba", "numpy"]
 
@@ -50,8 +57,19 @@ def test_blocks_run_as_they_stand(title: str, compute: str, tmp_path: Path, monk
     assert done.stderr.count("Warning") == 0
 
 
-def test_there_are_blocks() -> None:
-    assert len(BLOCKS) >= 7
+def test_every_block_is_found() -> None:
+    """Also one after a comment in an earlier block, which looks like a title."""
+    assert len(BLOCKS) == sum(path.read_text().count("```python\n") for path in SOURCES) >= 20
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_lead_to_files(path: Path) -> None:
+    """But for those to pages that are written when they are made."""
+    for target in re.findall(r"\]\(([^)#\s]+)", path.read_text()):
+        assert "://" not in target, "there is no network where pages are made"
+        place = (path.parent / target).resolve()
+        made = place.relative_to(DOCS).parts[0] in MADE if place.is_relative_to(DOCS) else False
+        assert made or place.exists(), target
 
 
 def test_bounds_are_those_that_tests_hold_to() -> None:
