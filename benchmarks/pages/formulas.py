@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from docutils import nodes
@@ -10,6 +11,9 @@ from sphinx.application import Sphinx
 
 __all__ = ["setup"]
 
+#: What docutils takes as it stands, where LaTeX would have a bar escaped.
+NAME = re.compile(r"\\operatorname\{[^}]*\}")
+
 
 def inline(translator: Any, node: nodes.math) -> None:
     translator.body.append(latex2mathml.tex2mathml(node.astext()))
@@ -17,7 +21,9 @@ def inline(translator: Any, node: nodes.math) -> None:
 
 
 def block(translator: Any, node: nodes.math_block) -> None:
-    formula = latex2mathml.tex2mathml(node.astext(), as_block=True)
+    lines = node.astext().strip().removeprefix(r"\begin{aligned}").removesuffix(r"\end{aligned}")
+    lines = NAME.sub(lambda found: found[0].replace(r"\_", "_"), lines)
+    formula = latex2mathml.tex2mathml(lines, as_block=True)  # which aligns them by itself, and as large as a display
     translator.body.append(f'<div class="formula">{formula}</div>')
     raise nodes.SkipNode
 

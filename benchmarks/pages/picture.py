@@ -7,7 +7,7 @@ import matplotlib
 from benchmarks.pages.compose import DOCS
 from fastact.plotting import plot_activations
 
-SHOWN = ["relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "silu", "mish", "gelu", "hardswish"]
+SHOWN = ["relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "silu", "mish", "gelu"]
 
 
 def main() -> None:

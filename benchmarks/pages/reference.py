@@ -25,25 +25,32 @@ INDEX = """# Reference
 Activations stand on [pages of their own](../gallery/index.md), with their derivatives and gradients. All other public
 names, by the room that they live in:
 
+{contents}
+
 ```{{toctree}}
-:maxdepth: 1
+:hidden:
 
 {pages}
 ```
-
-`fastact.fallback` has every function once more, computed by NumPy.
 """
 
 
 def pages() -> dict[str, str]:
     """Texts by path: a page for each room."""
     others = set(fastact.__all__) - {*ACTIVATIONS.public_names(), *SPECIAL.public_names()}
-    rooms = {room: list(names) for room, names in groupby(sorted(others, key=lambda n: (home(n), n)), home)}
-    texts = {room: [documented(name) for name in names] for room, names in rooms.items()}
-    texts["plotting"] = [documented(name, "fastact.plotting") for name in plotting.__all__]
-    index = INDEX.format(pages="\n".join(texts))
-    written = {room: f"# {room.capitalize()}\n\n" + "\n".join(parts) for room, parts in texts.items()}
-    return {f"{FOLDER}/index.md": index} | {f"{FOLDER}/{room}.md": text for room, text in written.items()}
+    rooms = {room: list(names) for room, names in groupby(sorted(others, key=lambda name: (home(name), name)), home)}
+    places = dict.fromkeys(rooms, "fastact") | {"plotting": "fastact.plotting"}
+    rooms["plotting"] = plotting.__all__
+    texts = {f"{FOLDER}/{room}.md": page(room, names, places[room]) for room, names in rooms.items()}
+    contents = "\n".join(
+        f"* [{room.capitalize()}]({room}.md): {', '.join(f'`{name}`' for name in names)}"
+        for room, names in rooms.items()
+    )
+    return {f"{FOLDER}/index.md": INDEX.format(contents=contents, pages="\n".join(rooms)), **texts}
+
+
+def page(room: str, names: list[str], place: str) -> str:
+    return f"# {room.capitalize()}\n\n" + "\n".join(documented(name, place) for name in names)
 
 
 def home(name: str) -> str:

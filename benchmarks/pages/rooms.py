@@ -36,7 +36,7 @@ def plain(text: str) -> str:
 def described(storey: list[str]) -> Iterator[str]:
     for room in storey:
         first, _, rest = plain(docstring(room)).partition("\n\n")
-        yield f"## {room}\n\n**{' '.join(first.split())}**\n\n{rest.partition('>>>')[0].strip()}\n"
+        yield f"## `{room}`\n\n**{' '.join(first.split())}**\n\n{rest.partition('>>>')[0].strip()}\n"
 
 
 def table() -> str:
