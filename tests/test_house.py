@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,6 +40,13 @@ def test_modules_named_in_strings_lie_below() -> None:
             found += 1
             assert named == room or heights[named] < heights[room], f"{path} names a module of {named}"
     assert found >= 6
+
+
+def test_documentation_is_no_room() -> None:
+    """Sources of pages lie in a folder of the package: there is nothing in it that could be imported or found."""
+    assert (PACKAGE / "docs" / "index.md").exists()
+    assert list((PACKAGE / "docs").rglob("*.py*")) == []
+    assert "docs" not in [module.name for module in pkgutil.iter_modules(fastact.__path__)]
 
 
 def test_every_room_says_what_it_is_for() -> None:
