@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import tomllib
+__all__ = ["PAGE", "pages"]
 
-__all__ = ["pages"]
+PAGE = "internals/rooms.md"
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "fastact"
@@ -17,6 +17,8 @@ PACKAGE = ROOT / "fastact"
 
 def storeys() -> list[list[str]]:
     """Rooms that lie side by side, top first."""
+    import tomllib
+
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
     return [storey.split(" | ") for storey in layers]
@@ -49,4 +51,4 @@ def table() -> str:
 
 def pages() -> dict[str, str]:
     rooms = "\n".join(text for storey in storeys() for text in described(storey))
-    return {"internals/rooms.md": f"# Rooms\n\nEach may use those below it, and none above.\n\n{table()}\n\n{rooms}"}
+    return {PAGE: f"# Rooms\n\nEach may use those below it, and none above.\n\n{table()}\n\n{rooms}"}
