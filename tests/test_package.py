@@ -70,6 +70,6 @@ def test_generated_files_are_in_step(path: Path) -> None:
 
 def test_files_speak_of_the_project_alone() -> None:
     tracked = [p for folder in ("fastact", "tests", "benchmarks") for p in (ROOT / folder).rglob("*.py")]
-    for path in [*tracked, ROOT / "README.md"]:
+    for path in [*tracked, ROOT / "README.md", *(ROOT / "fastact" / "docs").rglob("*.md")]:
         words = path.read_text().lower().replace("test_files_speak", "")
         assert "pypi" + ".org" not in words, path
