@@ -81,6 +81,11 @@ def sum_error(a: Any, b: Any) -> Any:
     return (a - (s - part)) + (b - part)
 
 
+def sqrt_error(x: Any, low: Any) -> Any:
+    root = np.sqrt(x)
+    return ((x - root * root) - product_error(root, root) + low) / (2 * root)
+
+
 def exp_times(factor: Any, x: Any, low: Any) -> Any:
     product = factor * np.exp(x)
     return product + product * low
@@ -110,6 +115,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "quick_sum_error": sum_error,
     "quotient": lambda a, a_low, b, b_low: (a + a_low) / (b + b_low),
     "quotient_error": lambda a, b: ((a - (a / b) * b) - product_error(a / b, b)) / b,
+    "sqrt_error": sqrt_error,
     "sum_error": sum_error,
 } | {f"fitted_{name}": lambda w, name=name: polynomial(w, name) for name in FITTED}
 

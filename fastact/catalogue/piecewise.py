@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from fastact.formulas.expressions import Values
-from fastact.formulas.primitives import fma, product_error, sum_error, two_parts, where
+from fastact.formulas.precise import precise
+from fastact.formulas.primitives import where
 from fastact.functions.activations import catalogued
 
 
@@ -135,9 +136,7 @@ def hardsigmoid(x: Any) -> Values:
 def hardswish(x: Any) -> Values:
     """A silu of straight lines and one parabola."""
     near = where(abs(x) >= 3, 0, x)
-    sixth, sixth_low = two_parts("0.1666666666666666666666666666666666667")
-    share, share_low = (near + 3) * sixth, product_error(near + 3, sixth) + (near + 3) * sixth_low
-    inside = fma(near, share, near * share_low)
+    inside = near * ((near + 3) * precise("0.1666666666666666666666666666666666667"))
     slope = (2 * x + 3) / 6
     return where(x >= 3, x, inside), where(x <= -3, 0, where(x >= 3, 1, slope))
 
@@ -174,8 +173,7 @@ def softshrink(x: Any, lambd: Any = 0.5) -> Values:
 )
 def sparse_plus(x: Any) -> Values:
     """A softplus that is exactly 0 below -1 and exactly x above 1."""
-    s = x + 1
-    value = where(x <= -1, 0, where(x >= 1, x, fma(s, s, 2 * s * sum_error(x, 1)) / 4))
+    value = where(x <= -1, 0, where(x >= 1, x, (precise(x) + 1) ** 2 / 4))
     return value, where(x <= -1, 0, where(x >= 1, 1, (x + 1) / 2))
 
 

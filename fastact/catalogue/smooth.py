@@ -8,13 +8,12 @@ import numpy as np
 
 from fastact.formulas.expressions import Values
 from fastact.formulas.logistic import falling, logistic, logistic_bell
+from fastact.formulas.precise import parts, precise, quick_sum, rounded
 from fastact.formulas.primitives import (
     exp,
-    exp_error,
     exp_times,
     exp_times_any,
     expm1,
-    expm1_error,
     expm1_times,
     fitted,
     fma,
@@ -23,21 +22,13 @@ from fastact.formulas.primitives import (
     log1p_exp,
     minimum,
     normal_tail,
-    product_error,
-    quick_sum_error,
-    quotient,
-    quotient_error,
     sqrt,
-    square,
-    sum_error,
     tanh,
     two_parts,
     where,
 )
+from fastact.formulas.rounding import EXTREME, as_exponent
 from fastact.functions.activations import catalogued
-
-#: ``exp(-EXTREME)`` times the largest number is still zero.
-EXTREME = 1500
 
 
 @catalogued(formula="1 / (1 + exp(-x))", range="(0, 1)", reference="Verhulst, 1838", aliases=("expit",))
@@ -64,8 +55,7 @@ def tanh_(x: Any) -> Values:
 def logsigmoid(x: Any) -> Values:
     """Logarithm of the logistic function."""
     e = exp(-abs(x))
-    slope = quotient(where(x < 0, 1, e), 0, 1 + e, quick_sum_error(1, e))
-    return where(x < 0, x, 0) - log1p_exp(-abs(x)), slope
+    return where(x < 0, x, 0) - log1p_exp(-abs(x)), where(x < 0, 1, e) / (precise(1) + e)
 
 
 @catalogued(
@@ -77,32 +67,25 @@ def logsigmoid(x: Any) -> Values:
 def softsign(x: Any) -> Values:
     """A sigmoid that approaches its limits like 1 / x."""
     far = abs(x) > 1e18  # where 1 + abs(x) is abs(x) in any precision, and abs(x) may be infinite
-    u = where(far, 1 / abs(x), quotient(1, 0, 1 + abs(x), sum_error(1, abs(x))))
+    u = rounded(where(far, 1 / abs(x), 1 / (precise(1) + abs(x))))
     return where(far, where(x < 0, -1, 1), x * u), u * u
 
 
 @catalogued(formula="x - tanh(x)", range="(-inf, inf)", reference="torch.nn.Tanhshrink", aliases=("tanh_shrink",))
 def tanhshrink(x: Any) -> Values:
     """What tanh takes away."""
-    u = abs(x)
-    e = exp(-2 * u)
-    beyond = (u - 1) + quotient(2 * e, 0, 1 + e, quick_sum_error(1, e))
-    third, third_low = two_parts("0.33333333333333333333333333333333333")
-    w, correction = x * x, fitted("TANHSHRINK", x * x)
-    fit = third - w * correction
-    fit_low = quick_sum_error(third, -w * correction) + third_low
-    near = fma(x * fit, w, (x * fit) * product_error(x, x) + (product_error(x, fit) + x * fit_low) * w)
-    m, m_low = expm1(-2 * u), expm1_error(-2 * u)
-    slope = quotient(*square(m, m_low), *square(2 + m, quick_sum_error(2, m) + m_low))
+    u, square = abs(x), x * x
+    e, m = exp(-2 * u), expm1(precise(-2 * u))
+    beyond = (u - 1) + rounded(2 * e / (precise(1) + e))
+    third = precise("0.33333333333333333333333333333333333")
+    near = precise(x) * quick_sum(third, -square * fitted("TANHSHRINK", square)) * precise(x) ** 2
     value = where(u < 1, near, where(x < 0, -beyond, beyond))
-    return where(x == 0, x, value), slope  # the sign of zero is lost in the sum
+    return where(x == 0, x, value), m**2 / (2 + m) ** 2  # the sign of zero is lost in the sum
 
 
-def scaled(x: Any, factor: Any) -> tuple[Any, Any, Any]:
-    """``factor * x``, its size, and what that lacks: exp multiplies what rounding takes away by the size."""
-    z = factor * x
-    low = where(abs(z) < EXTREME, product_error(abs(factor), abs(x)), 0)
-    return z, abs(z), low
+def scaled(x: Any, factor: Any) -> tuple[Any, Any]:
+    """``factor * x``, and its size as an exponent."""
+    return factor * x, as_exponent(precise(abs(factor)) * abs(x))
 
 
 @catalogued(
@@ -112,9 +95,9 @@ def scaled(x: Any, factor: Any) -> tuple[Any, Any, Any]:
 )
 def softplus(x: Any, beta: Any = 1.0, threshold: Any = np.inf) -> Values:
     """Smooth rectifier; the identity above the threshold, where there is one."""
-    z, size, low = scaled(x, beta)
-    slope = logistic(z, falling(size, -low))
-    value = where(z > 0, x, 0) + log1p_exp(-size, -low, beta)
+    z, size = scaled(x, beta)
+    slope = logistic(z, falling(size))
+    value = where(z > 0, x, 0) + log1p_exp(-size, divisor=beta)
     above, unknown = z > threshold, threshold != threshold
     value, slope = (where(above, linear, curved) for linear, curved in ((x, value), (1, slope)))
     return where(unknown, threshold, value), where(unknown, threshold, slope)
@@ -127,18 +110,14 @@ def squareplus(x: Any, b: Any = 4.0) -> Values:
     # b is brought between 1e-30 and 1e18 (in float64 from further), and x with it: no square is infinite, or vanishes
     scale = where(bend > 2.0**40, 2.0**-70, where(bend < 2.0**-40, 2.0**50, 1))
     scale = where(bend > 2.0**200, 2.0**-482, scale)
-    c = b * scale * scale
     far = ((u * scale > 1e18) & (bend < np.inf)) | (b == 0)  # b does not count
     near = minimum(u * scale, 1e18)  # whose square is finite
-    square_low = product_error(near, near) + sum_error(near * near, c)
-    root = sqrt(near * near + c)
-    root_low = (fma(-root, root, near * near + c) + square_low) * (0.5 / root)
-    root_low = where((b > 0) | (root > 0), root_low, 0)
-    larger, larger_low = near / 2 + root / 2, sum_error(near / 2, root / 2) + root_low / 2
-    # the product of (root + x) / 2 and (root - x) / 2 is b / 4
-    below = quotient(b * scale / 4, 0, larger, larger_low)
-    slope = quotient(where(x < 0, below * scale, larger), where(x < 0, 0, larger_low), root, root_low)
-    value = where(far, where(x < 0, b / 4 / u, u), where(x < 0, below, larger / scale))
+    root = sqrt(precise(near) ** 2 + b * scale * scale)
+    root = where((b > 0) | (root > 0), root, parts(root).high)
+    larger = near / 2 + root / 2
+    below = rounded(b * scale / 4 / larger)  # the product of (root + x) / 2 and (root - x) / 2 is b / 4
+    slope = where(x < 0, below * scale, larger) / root
+    value = where(far, where(x < 0, b / 4 / u, u), where(x < 0, below, parts(larger).high / scale))
     slope = where(far, where(x < 0, b / 4 / u / u, 1), slope)
     return where(b == np.inf, x + b, value), where(b == np.inf, (x - x) + 1 / 2, slope)
 
@@ -157,15 +136,9 @@ def logcosh(x: Any) -> Values:
 def lisht(x: Any) -> Values:
     """Linearly scaled hyperbolic tangent."""
     u = abs(x)
-    e, m = exp(-2 * u), expm1(-2 * u)
-    m_low = expm1_error(-2 * u)
-    value = quotient(-u * m, -(product_error(u, m) + u * m_low), 2 + m, quick_sum_error(2, m) + m_low)
-    z = minimum(u, 1000)
-    linear, rest = 4 * z * e, 4 * (product_error(z, e) + z * exp_error(-2 * u))
-    numerator = linear - expm1(-4 * u)
-    numerator_low = sum_error(linear, -expm1(-4 * u)) + rest
-    slope = quotient(numerator, numerator_low, *square(1 + e, quick_sum_error(1, e)))
-    return where(u > 25, u, value), where(x < 0, -slope, slope)
+    e, m, z = exp(precise(-2 * u)), expm1(precise(-2 * u)), minimum(u, 1000)
+    slope = (4 * z * e - expm1(-4 * u)) / (precise(1) + rounded(e)) ** 2
+    return where(u > 25, u, -u * m / (2 + m)), where(x < 0, -slope, slope)
 
 
 @catalogued(
@@ -186,11 +159,10 @@ def elu(x: Any, alpha: Any = 1.0) -> Values:
 def celu(x: Any, alpha: Any = 1.0) -> Values:
     """An elu whose derivative is continuous for every alpha."""
     negative = where(x > 0, 0, x)
-    z = negative / alpha
-    low = where(abs(z) < EXTREME, quotient_error(negative, alpha), 0)
+    z = as_exponent(precise(negative) / alpha)
     # a small quotient may be subnormal though x is not
-    below = where((abs(z) < 1e-20) & (alpha != 1), x, expm1_times(alpha, z, low))
-    return where(x > 0, x, below), where(x > 0, 1, exp_times(1, z, low))
+    below = where((abs(z) < 1e-20) & (alpha != 1), x, expm1_times(alpha, z))
+    return where(x > 0, x, below), where(x > 0, 1, exp_times(1, z))
 
 
 @catalogued(
@@ -200,34 +172,27 @@ def celu(x: Any, alpha: Any = 1.0) -> Values:
 )
 def selu(x: Any) -> Values:
     """An elu scaled so that layers keep zero mean and unit variance."""
-    scale, scale_low = two_parts("1.0507009873554804934193349852946")
-    product, product_low = two_parts("1.7580993408473768599402175208123")
-    z = where(x > 0, 0, x)
-    below = fma(product, expm1(z), product_low * expm1(z) + product * expm1_error(z))
-    rising = fma(scale, x, where(x < np.inf, scale_low * x, 0))  # half an ulp too much would be infinite too soon
-    value = where(x > 0, rising, where(x == 0, x, below))  # the sign of zero is lost in a sum
-    return value, where(x > 0, scale, exp_times(product, z, product_low / product))
+    scale, product = precise("1.0507009873554804934193349852946"), precise("1.7580993408473768599402175208123")
+    z, (high, low, _) = where(x > 0, 0, x), parts(product)
+    rising = where(x < np.inf, scale * x, x)  # half an ulp too much would be infinite too soon
+    value = where(x > 0, rising, where(x == 0, x, product * expm1(precise(z))))  # the sign of zero is lost in a sum
+    return value, where(x > 0, scale, exp_times(high, z, low / high))
 
 
-def gate(x: Any, z: Any, distance: Any, low: Any, slope: Any, slope_low: Any, far: float = EXTREME) -> Values:
+def gate(x: Any, z: Any, distance: Any, slope: Any, far: float = EXTREME) -> Values:
     """``x * s`` and ``s + slope * s * (1 - s)`` for s = sigmoid(z).
 
-    ``distance + low`` is abs(z), low finite; from ``far`` on nothing is left of any x. ``slope + slope_low`` is x * z',
-    bounded. On the negative side both results are a multiple of exp(z), which may vanish long before its multiple
-    does. The derivative there is n, on the other side 1 - n; its root is where 1 - slope + e vanishes, so all of that
-    is kept in two parts.
+    ``distance`` is abs(z); from ``far`` on nothing is left of any x. ``slope`` is x * z', bounded. On the negative side
+    both results are a multiple of exp(z), which may vanish long before its multiple does. The derivative there is n,
+    on the other side 1 - n; its root is where 1 - slope + e vanishes, so all of that is kept in two parts.
     """
-    e, e_low = exp_times(1, -distance, -low), exp_error(-distance, -low)
-    one_and_e, its_error = 1 + e, quick_sum_error(1, e)
-    extreme = distance >= far  # the value is x or zero there, and not inf * 0
-    near = where(extreme, 0, x)
-    product = quotient(near, 0, one_and_e, its_error)
-    below = z < 0
+    e, steepness = exp(-precise(distance)), parts(slope)
+    below, extreme = z < 0, distance >= far  # the value is x or zero there, and not inf * 0
+    product = where(extreme, 0, x) / (precise(1) + rounded(e))
     of_x = exp_times if z is x else exp_times_any
-    value = where(below, of_x(product, -distance, -low), where(extreme, x, product))
-    numerator = (1 - slope) + e
-    rest = quick_sum_error(1 - slope, e) + (e_low - slope_low)
-    n = exp_times(quotient(numerator, rest, *square(one_and_e, its_error + e_low)), -distance, -low)
+    value = where(below, of_x(product, -distance), where(extreme, x, product))
+    rest = precise(1 - steepness.high, -steepness.low)  # near the root the difference is exact
+    n = exp_times(quick_sum(rest, e) / (1 + e) ** 2, -distance)
     return value, where(below, n, 1 - n)
 
 
@@ -235,7 +200,7 @@ def gate(x: Any, z: Any, distance: Any, low: Any, slope: Any, slope_low: Any, fa
 def silu(x: Any) -> Values:
     """Sigmoid-weighted linear unit."""
     # as far as there is anything left for the largest factor of a swiglu
-    return gate(x, x, abs(x), 0.0, minimum(abs(x), EXTREME), 0.0)
+    return gate(x, x, abs(x), minimum(abs(x), EXTREME))
 
 
 @catalogued(
@@ -243,8 +208,9 @@ def silu(x: Any) -> Values:
 )
 def swish(x: Any, beta: Any = 1.0) -> Values:
     """Silu with a slope inside."""
-    z, size, low = scaled(x, beta)
-    return gate(x, z, size, low, minimum(size, EXTREME), low)
+    z, size = scaled(x, beta)
+    high, low, _ = parts(size)
+    return gate(x, z, size, precise(minimum(high, EXTREME), low))
 
 
 @catalogued(
@@ -255,33 +221,25 @@ def swish(x: Any, beta: Any = 1.0) -> Values:
 )
 def quick_gelu(x: Any) -> Values:
     """The approximation of gelu by a single sigmoid."""
-    a, a_low = two_parts("1.702")
-    u = minimum(abs(x), 800)
-    low = product_error(a, u) + a_low * u
-    return gate(x, x, a * u, low, a * u, low, far=800)
+    z = precise("1.702") * minimum(abs(x), 800)
+    return gate(x, x, z, z, far=800)
 
 
 @catalogued(formula="x * tanh(log(1 + exp(x)))", range="[-0.309, inf)", reference="Misra, arXiv:1908.08681", ulp=4.0)
 def mish(x: Any) -> Values:
     """x * tanh(softplus(x)), which is a ratio of polynomials in e = exp(-abs(x))."""
-    z = minimum(abs(x), 1000)
-    e, e_low = exp(-z), exp_error(-z)
-    below = x < 0
+    z, below = minimum(abs(x), 1000), x < 0
+    e = exp(precise(-z))
+    once = rounded(e)
     # the denominator is 2 + 2 e + e**2 on the negative side, 1 + 2 e + 2 e**2 on the other
-    near, far = where(below, 2, 1), where(below, e, 2 * e)
-    d = near + e * (2 + far)
-    d_low = quick_sum_error(near, e * (2 + far)) + product_error(e, 2 + far)
-    ratio = quotient(where(below, e + 2, 1 + 2 * e), 0, d, d_low)
+    d = where(below, 2, 1) + precise(once) * (2 + where(below, once, 2 * once))
+    ratio = rounded(where(below, once + 2, 1 + 2 * once) / d)
     value = where(below, exp_times(where(z < 1000, x, 0) * ratio, -z), x * ratio)
     # on the negative side the numerator is zero near z = 1.19: nothing may be lost there
     linear, sloping = 4 * (1 + where(below, -z, z)), 6 + 4 * where(below, -z, z)
     c0, c1 = where(below, linear, 1), where(below, sloping, 4)
-    c2, c3 = where(below, 4, sloping), where(below, e, linear * e)
-    inner = (c2 + c3) * e + c1
-    inner_low = sum_error((c2 + c3) * e, c1) + product_error(c2 + c3, e)
-    numerator = fma(inner, e, c0)
-    numerator_low = inner_low * e + (inner + e * c2) * e_low
-    slope = quotient(numerator, numerator_low, *square(d, d_low))
+    c2, c3 = where(below, 4, sloping), where(below, once, linear * once)
+    slope = rounded(fma((c2 + c3) * e + c1, e, c0) / d**2)
     return value, where(below, exp_times(slope, -z), slope)
 
 
@@ -295,17 +253,10 @@ def mish(x: Any) -> Values:
 def gelu_tanh(x: Any) -> Values:
     """The approximation of gelu that BERT and GPT-2 use; as a gate, x * sigmoid(a * x + b * x**3)."""
     # The cube multiplies rounding errors, and exp does so again: all of them are kept.
-    a, a_low = two_parts("1.59576912160573071175978423973752747")  # sqrt(8 / pi)
-    b, b_low = two_parts("0.07135481627260024877633875227986354")  # 0.044715 times that
     u = minimum(abs(x), 23)
-    square_of_u = u * u
-    q = a + b * square_of_u
-    rest = product_error(b, square_of_u) + b * product_error(u, u) + b_low * square_of_u
-    q_low = sum_error(a, b * square_of_u) + (rest + a_low)
-    slope = a + 3 * b * square_of_u
-    slope_low = quick_sum_error(a, 3 * b * square_of_u) + a_low
-    low, steepness_low = product_error(u, q) + u * q_low, product_error(u, slope) + u * slope_low
-    return gate(x, x, u * q, low, u * slope, steepness_low, far=800)
+    a, b = precise("1.59576912160573071175978423973752747"), precise("0.07135481627260024877633875227986354")
+    square = b * precise(u) ** 2  # a is sqrt(8 / pi), b is 0.044715 times that
+    return gate(x, x, u * (a + square), u * quick_sum(a, 3 * parts(square).high), far=800)
 
 
 @catalogued(

@@ -7,18 +7,8 @@ from typing import Any
 import numpy as np
 
 from fastact.formulas.expressions import Values
-from fastact.formulas.primitives import (
-    exp,
-    exp_error,
-    exp_times,
-    expm1,
-    expm1_error,
-    log,
-    log1p,
-    quick_sum_error,
-    quotient,
-    where,
-)
+from fastact.formulas.precise import precise, quick_sum
+from fastact.formulas.primitives import exp, exp_error, exp_times, expm1, expm1_error, log, log1p, where
 from fastact.functions.activations import catalogued
 from fastact.functions.registry import SPECIAL
 
@@ -51,7 +41,7 @@ def log1mexp(x: Any) -> Values:
     e, m = exp(-x), expm1(-x)
     near = log(-m) + where(x > 0, expm1_error(-x) / m, 0)
     far = log1p(-e) - exp_error(-x) / (1 - e)
-    tail = exp_times(quotient(1, 0, 1 - e, quick_sum_error(1, -e) - exp_error(-x)), -x)
+    tail = exp_times(1 / quick_sum(1, -exp(precise(-x))), -x)
     slope = where(x < 1, 1 / abs(expm1(x)), tail)
     return where(x < LOG2, near, far), where(x >= 0, slope, np.nan)
 

@@ -33,7 +33,7 @@ from fastact.formulas.primitives import (
     tanh,
     where,
 )
-from fastact.formulas.rounding import rounding_error
+from fastact.formulas.rounding import carried
 
 __all__ = [
     "erf", "erfc", "gauss", "hypot", "log1mexp", "log1p_square", "logaddexp", "logistic_bell", "ndtr", "precise_exp",
@@ -47,14 +47,13 @@ __all__ = [
 def precise_exp(a: Any) -> Any:
     """exp(a)"""
     # which multiplies what the rounding of a lacks by the size of a
-    return exp_times(1.0, a, rounding_error(a))
+    return exp_times(1.0, carried(a))
 
 
 @defined(lambda a, y: (logistic_bell(a),))
 def sigmoid(a: Any) -> Any:
     """1 / (1 + exp(-a))"""
-    z = absolute(a)
-    return logistic.logistic(a, logistic.falling(z, -rounding_error(z)))
+    return logistic.logistic(a, logistic.falling(carried(absolute(a))))
 
 
 @defined(lambda a, y: (-y * tanh(0.5 * a),), internal=True)
@@ -73,18 +72,18 @@ def sech2(a: Any) -> Any:
 def sech2_times_exp(a: Any, b: Any) -> Any:
     """exp(b) / cosh(a)**2"""
     z = 2.0 * absolute(a)
-    return exp_times_any(logistic.bell_ratio(4.0, z, -rounding_error(z)), b - z, rounding_error(b - z))
+    return exp_times_any(logistic.bell_ratio(4.0, carried(z)), carried(b - z))
 
 
 def _bell(factor: Any, z: Any) -> Any:
     """factor * exp(-z) / (1 + exp(-z))**2 for z >= 0."""
-    return logistic.logistic_bell(factor, z, -rounding_error(z))
+    return logistic.logistic_bell(factor, carried(z))
 
 
 @defined(lambda a, y: (sigmoid(a),))
 def softplus(a: Any) -> Any:
     """log(1 + exp(a))"""
-    return where(a > 0.0, a, 0.0) + log1p_exp(-absolute(a), -rounding_error(absolute(a)))
+    return where(a > 0.0, a, 0.0) + log1p_exp(-carried(absolute(a)))
 
 
 @defined(lambda a, y: (-1.0 / expm1(-a),), internal=True)

@@ -12,6 +12,7 @@ import inspect
 import traceback
 from collections.abc import Callable
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, Union
 
 import numpy as np
@@ -21,8 +22,8 @@ from fastact.formulas.operations import ALIASES, ARITY, LEAVES, TRUTH_VALUED
 from fastact.formulas.text import inline_text
 
 __all__ = [
-    "CALLS", "DERIVATIVES", "NUMBERS", "WRITTEN_OUT", "Expression", "Number", "Values", "apply", "as_expression",
-    "constant", "differentiate", "lower", "node", "of_vectors", "substitute", "trace", "variable",
+    "CALLS", "DERIVATIVES", "IN_TWO_PARTS", "NUMBERS", "WRITTEN_OUT", "Expression", "Number", "Values", "apply",
+    "as_expression", "constant", "differentiate", "lower", "node", "rounded", "substitute", "trace", "variable",
 ]  # fmt: skip
 
 Number = Union["Expression", float]
@@ -47,6 +48,10 @@ DERIVATIVES: dict[str, Callable[..., tuple[Number, ...]]] = {
 #: Words that are written out in others as soon as a formula says them, by NumPy's or SciPy's name; the table of the
 #: language fills it (see fastact.formulas.language).
 WRITTEN_OUT: dict[str, Callable[..., Any]] = {}
+
+#: What operations make of numbers in two parts, which no graph holds (see fastact.formulas.precise); all others take
+#: them rounded.
+IN_TWO_PARTS: dict[str, Callable[..., Any]] = {}
 
 #: What a ufunc of this package makes of expressions: whoever makes one notes it here.
 CALLS: dict[np.ufunc, Callable[..., Any]] = {}
@@ -217,8 +222,20 @@ def apply(operation: str, *operands: Any, **options: Any) -> Expression:
             nodes[i] = apply("not_equal", operand, 0.0)
         elif operand.operation in TRUTH_VALUED and not as_truth:
             nodes[i] = apply("where", operand, 1.0, 0.0)
+    if any(operand.operation == "precise" for operand in nodes):
+        return as_expression(IN_TWO_PARTS.get(operation, partial(_of_rounded, operation))(*nodes))
     simpler = _simplified(operation, nodes)
     return Expression(operation, tuple(nodes)) if simpler is None else simpler
+
+
+def rounded(number: Any) -> Any:
+    """A number in two parts as a plain one: its parts added up, and rounded about once; any other as it is."""
+    parts = as_expression(number)
+    return parts.operands[2] if parts.operation == "precise" else number
+
+
+def _of_rounded(operation: str, *operands: Expression) -> Expression:
+    return apply(operation, *map(rounded, operands))
 
 
 def node(operation: str, *operands: Any) -> Expression:
@@ -308,7 +325,8 @@ def trace(function: Callable[..., Any], variables: list[str]) -> tuple[Expressio
     for result in results:
         if not isinstance(result, (Expression, *NUMBERS)):
             raise TypeError(f"{name} must return what it computes, not {result!r}")
-    return tuple(apply("where", r, 1.0, 0.0) if r.operation in TRUTH_VALUED else r for r in map(as_expression, results))
+    results = tuple(as_expression(rounded(result)) for result in results)
+    return tuple(apply("where", r, 1.0, 0.0) if r.operation in TRUTH_VALUED else r for r in results)
 
 
 def _line_of(function: Callable[..., Any], error: BaseException) -> str:
@@ -318,23 +336,6 @@ def _line_of(function: Callable[..., Any], error: BaseException) -> str:
     if not frames:
         return ""
     return f' in line {frames[-1].lineno}, "{frames[-1].line}"' if frames[-1].line else f" in line {frames[-1].lineno}"
-
-
-def of_vectors(results: tuple[Expression, ...], x: Expression) -> tuple[Expression, ...]:
-    """The same without results that are numbers, or made of nothing else: kernels compute with vectors as x is."""
-    made = dict[Any, Expression]()
-
-    def spread(number: Expression) -> Expression:
-        return Expression("where", (apply("equal", x, x), number, number))
-
-    for node in topological(*results):
-        operands = [made.get(o, o) for o in node.operands]
-        if operands and all(isinstance(o, Expression) and o.operation == "constant" for o in operands):
-            operands[0] = spread(operands[0])
-        if any(new is not old for new, old in zip(operands, node.operands)):
-            made[node] = apply(node.operation, *operands)
-    vectors = (made.get(result, result) for result in results)
-    return tuple(spread(v) if v.operation == "constant" else v for v in vectors)
 
 
 def substitute(results: tuple[Expression, ...], values: dict[Expression, Expression]) -> tuple[Expression, ...]:

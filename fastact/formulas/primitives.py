@@ -26,7 +26,7 @@ __all__ = [
     "NORMAL_PEAK", "NUMPY_NAMES", "absolute", "arctan", "cos", "exp", "exp_error", "exp_times", "exp_times_any",
     "expm1", "expm1_error", "expm1_times", "fitted", "fma", "gauss_times", "gelu_slope", "log", "log1p", "log1p_exp",
     "maximum", "minimum", "normal_tail", "product_error", "quick_sum_error", "quotient", "quotient_error", "sin",
-    "sqrt", "square", "sum_error", "tanh", "two_parts", "where",
+    "sqrt", "sqrt_error", "sum_error", "tanh", "two_parts", "where",
 ]  # fmt: skip
 
 
@@ -114,6 +114,11 @@ def quotient_error(a: Any, b: Any) -> Any:
     return apply("quotient_error", a, b)
 
 
+def sqrt_error(x: Any, low: Any = 0.0) -> Any:
+    """What ``sqrt(x)`` lacks of ``sqrt(x + low)``."""
+    return apply("sqrt_error", x, low)
+
+
 def quick_sum_error(large: Any, small: Any) -> Any:
     """What rounding takes away from ``large + small`` (T. J. Dekker, 1971)."""
     return apply("quick_sum_error", large, small)
@@ -121,11 +126,6 @@ def quick_sum_error(large: Any, small: Any) -> Any:
 
 def quick_sum_error_of(large: Any, small: Any) -> Any:
     return (large - (large + small)) + small
-
-
-def square(a: Any, a_low: Any) -> tuple[Any, Any]:
-    """``(a + a_low)**2`` and its rounding error."""
-    return a * a, product_error(a, a) + 2 * a * a_low
 
 
 def log1p_exp(x: Any, low: Any = 0.0, divisor: Any = 1) -> Any:
@@ -260,6 +260,11 @@ def _quotient_error_numpy(a: Expression, b: Expression) -> Expression:
     return ((a - q * b) - product_error(q, b)) / b
 
 
+def _sqrt_error_numpy(x: Expression, low: Expression) -> Expression:
+    root = sqrt(x)
+    return ((x - root * root) - product_error(root, root) + low) * (0.5 / root)
+
+
 def _gauss_times_numpy(factor: Expression, z: Expression) -> Expression:
     return exp_times(factor, -0.5 * (z * z), -0.5 * product_error(z, z))
 
@@ -318,6 +323,7 @@ NUMPY_FORMULAS |= {
     "normal_tail": _normal_tail_numpy,
     "product_error": _product_error_numpy,
     "quick_sum_error": quick_sum_error_of,
+    "sqrt_error": _sqrt_error_numpy,
     "sum_error": sum_error_of,
 }
 
@@ -348,6 +354,7 @@ DERIVATIVES |= {
     "exp_error": lambda a, low, y: (0.0, 0.0),
     "expm1_error": lambda a, y: (0.0,),
     "quotient_error": lambda a, b, y: (0.0, 0.0),
+    "sqrt_error": lambda a, low, y: (0.0, 0.5 / sqrt(a)),
     "quotient": lambda a, a_low, b, b_low, y: (1.0 / b, 1.0 / b, -y / b, -y / b),
     "fma": lambda a, b, c, y: (b, a, 1.0),
     "fitted_LOG1P_RATIO": lambda e, y: ((1.0 / (1.0 + e) - y) / e,),

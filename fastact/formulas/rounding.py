@@ -1,58 +1,35 @@
-"""What the roundings of a formula's sums, products and quotients lack altogether, for a function that multiplies it."""
+"""Exponents that know what their roundings took away: exp multiplies that by the exponent's size."""
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from fastact.formulas.expressions import Expression, apply, constant
-from fastact.formulas.primitives import absolute, product_error, quotient_error, sum_error, where
-from fastact.formulas.signs import is_zero
+from fastact.formulas.expressions import Expression, apply
+from fastact.formulas.precise import parts, precise
+from fastact.formulas.primitives import where
 
-__all__ = ["rounding_error"]
+__all__ = ["EXTREME", "as_exponent", "carried"]
 
-ZERO = constant(0.0)
-
-#: Beyond, exp is 0 or infinite whatever the error, which may be NaN.
-EXTREME = 1500.0
+#: ``exp(-EXTREME)`` times the largest number is still zero.
+EXTREME = 1500
 
 
-def rounding_error(u: Expression) -> Expression:
-    """To first order, where u is neither infinite nor so large that exp(u) is: what is to be added to u."""
-    low = _error(u, 6)
-    return low if low is ZERO else where(absolute(u) < EXTREME, low, ZERO)
+def as_exponent(number: Any) -> Any:
+    """A number in two parts without its low one where exp is 0 or infinite whatever that is, which may be NaN."""
+    high, low, _ = parts(number)
+    return precise(high, where(abs(number) < EXTREME, low, 0))
 
 
-def _error(u: Expression, depth: int) -> Expression:
-    """Of what lies so deep; what roots and logarithms lack is not known."""
+def carried(u: Expression) -> Expression:
+    """An exponent, and what the roundings of its last sums, products and quotients lack altogether, to first order."""
+    return as_exponent(precise(u, parts(_again(u, 6)).low))
+
+
+def _again(u: Expression, depth: int) -> Expression:
+    """In two parts; what roots and logarithms lack is not known."""
     if u.operation == "where":
         condition, yes, no = u.operands
-        return apply("where", condition, _error(yes, depth), _error(no, depth))
+        return apply("where", condition, _again(yes, depth), _again(no, depth))
     if depth == 0 or u.operation not in ("negative", "absolute", "add", "subtract", "multiply", "divide"):
-        return ZERO
-    lows = [_error(o, depth - 1) for o in u.operands]
-    a = u.operands[0]
-    if u.operation == "negative":
-        return ZERO if is_zero(lows[0]) else -lows[0]
-    if u.operation == "absolute":
-        return ZERO if is_zero(lows[0]) else where(a < 0.0, -lows[0], lows[0])
-    b = u.operands[1]
-    if u.operation == "add":
-        return _sum(sum_error(a, b), *lows)
-    if u.operation == "subtract":
-        return _sum(sum_error(a, -b), lows[0], ZERO if is_zero(lows[1]) else -lows[1])
-    if u.operation == "multiply":
-        exact = any(o.operation == "constant" and np.frexp(o.operands[0])[0] in (0.5, -0.5) for o in (a, b))
-        return _sum(ZERO if exact else product_error(a, b), *(_product(low, o) for low, o in zip(lows, (b, a))))
-    return _sum(quotient_error(a, b), *(_product(low, f) for low, f in zip(lows, (1.0 / b, -(u / b)))))
-
-
-def _product(low: Expression, other: Expression) -> Expression:
-    return ZERO if is_zero(low) else apply("multiply", low, other)
-
-
-def _sum(*terms: Expression) -> Expression:
-    total = ZERO
-    for term in terms:
-        if not is_zero(term):
-            total = term if is_zero(total) else total + term
-    return total
+        return precise(u)
+    return apply(u.operation, *(_again(operand, depth - 1) for operand in u.operands))

@@ -11,7 +11,7 @@ from typing import Any
 
 from fastact.formulas.expressions import Expression, apply, constant
 from fastact.formulas.primitives import NORMAL_PEAK, absolute, exp_times, normal_tail, where
-from fastact.formulas.rounding import rounding_error
+from fastact.formulas.rounding import carried
 
 __all__ = ["with_tails"]
 
@@ -32,7 +32,7 @@ def with_tails(result: Expression) -> Expression:
         return result
     factor, exponent = found
     deep = (exponent < DEEP) & (exponent > NOTHING)
-    return where(deep, exp_times(factor, exponent, rounding_error(exponent)), result)
+    return where(deep, exp_times(factor, carried(exponent)), result)
 
 
 def _tail(e: Expression) -> Tail:

@@ -281,7 +281,8 @@ def _exp_times_any(factor: Term, a: Term, low: Term, power: Term) -> Term:
 
 #: What is left out of exact arithmetic is none.
 EXACT = {
-    "constant_error", "exp_error", "expm1_error", "product_error", "quick_sum_error", "quotient_error", "sum_error",
+    "constant_error", "exp_error", "expm1_error", "product_error", "quick_sum_error", "quotient_error",
+    "sqrt_error", "sum_error",
 }  # fmt: skip
 
 RULES: dict[str, Callable[..., Term]] = {

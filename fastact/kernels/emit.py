@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from fastact.formulas.expressions import Expression, lower, of_vectors, variable
+from fastact.formulas.expressions import Expression, apply, lower, variable
 from fastact.formulas.language import DEFINITIONS
 from fastact.formulas.nodes import topological
 from fastact.formulas.text import Writer, function_text, variable_text
@@ -23,7 +25,24 @@ KERNEL_NAMES = {"where": "select", "float_from_bits": "bits"}
 def _lower_for(precision: Precision, inputs: list[str], results: tuple[Expression, ...]) -> tuple[Expression, ...]:
     rules = {operation: lambda *o, rule=rule: rule(precision, *o) for operation, rule in KERNELS.items()}
     x = variable("x" if "x" in inputs else inputs[0])
-    return lower(of_vectors(lower(results, DEFINITIONS), x), rules)
+    return lower(_of_vectors(lower(results, DEFINITIONS), x), rules)
+
+
+def _of_vectors(results: tuple[Expression, ...], x: Expression) -> tuple[Expression, ...]:
+    """The same without results that are numbers, or made of nothing else: kernels compute with vectors as x is."""
+    made = dict[Any, Expression]()
+
+    def spread(number: Expression) -> Expression:
+        return Expression("where", (apply("equal", x, x), number, number))
+
+    for node in topological(*results):
+        operands = [made.get(o, o) for o in node.operands]
+        if operands and all(isinstance(o, Expression) and o.operation == "constant" for o in operands):
+            operands[0] = spread(operands[0])
+        if any(new is not old for new, old in zip(operands, node.operands)):
+            made[node] = apply(node.operation, *operands)
+    vectors = (made.get(result, result) for result in results)
+    return tuple(spread(v) if v.operation == "constant" else v for v in vectors)
 
 
 def precision_of(storage: str) -> Precision:

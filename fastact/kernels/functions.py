@@ -22,6 +22,7 @@ from fastact.formulas.primitives import (
     product_error,
     quick_sum_error,
     quick_sum_error_of,
+    sqrt,
     sum_error,
     sum_error_of,
     where,
@@ -76,6 +77,13 @@ def quotient_error_kernel(precision: Precision, a: Expression, b: Expression) ->
         return constant(0.0)
     scale = where(absolute(b) < 1.0, 2.0**64, 1.0)
     return fma(-(a / b), b * scale, a * scale) * reciprocal_kernel(precision, b * scale)
+
+
+def sqrt_error_kernel(precision: Precision, x: Expression, low: Expression) -> Expression:
+    if not precision.careful:
+        return constant(0.0)
+    root = sqrt(x)
+    return (fma(-root, root, x) + low) * (0.5 / root)
 
 
 def tanh_from_tables(precision: Precision, x: Expression) -> Expression:
@@ -166,6 +174,7 @@ KERNELS |= {
     "quick_sum_error": lambda precision, a, b: quick_sum_error_of(a, b) if precision.careful else constant(0.0),
     "sign": lambda precision, x: where(x > 0.0, 1.0, where(x < 0.0, -1.0, x)),
     "sin": sin_kernel,
+    "sqrt_error": sqrt_error_kernel,
     "sum_error": lambda precision, a, b: sum_error_of(a, b) if precision.careful else constant(0.0),
     "tanh": tanh_kernel,
 }

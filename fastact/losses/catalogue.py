@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from fastact.catalogue import ACTIVATIONS
-from fastact.catalogue.smooth import EXTREME
 from fastact.formulas.expressions import Values, substitute, variable
 from fastact.formulas.logistic import logistic
+from fastact.formulas.precise import precise, rounded
 from fastact.formulas.primitives import (
     absolute,
     exp,
@@ -23,11 +23,9 @@ from fastact.formulas.primitives import (
     log1p,
     log1p_exp,
     maximum,
-    product_error,
-    quick_sum_error,
-    quotient,
     where,
 )
+from fastact.formulas.rounding import as_exponent
 from fastact.losses.definition import LOSSES, REDUCTIONS, Bounds, Domain
 from fastact.losses.elementwise import loss
 
@@ -130,7 +128,7 @@ def binary_cross_entropy_with_logits(pred: Any, target: Any, weight: Any = None,
         both = positive + (1 - target)
     wrong = where(pred > 0, 1 - target, positive)
     e = exp(-absolute(pred))
-    tail = both * quotient(e, 0, 1 + e, quick_sum_error(1, e))
+    tail = both * rounded(e / (precise(1) + e))
     value = where(wrong == 0, 0, wrong * absolute(pred)) + both * log1p_exp(-absolute(pred))
     return weighted(weight, value, where(pred > 0, wrong - tail, tail - wrong))
 
@@ -157,9 +155,8 @@ def sigmoid_focal_loss(pred: Any, target: Any, alpha: Any = 0.25, gamma: Any = 2
     # The probability of what is wrong is ``missed / (1 + e)``, of which the logarithm is raised to a power.
     missed = wrong + e * (1 - wrong)
     logarithm = where(wrong == 0, -size, log(missed))
-    z = gamma * logarithm
-    low = where(absolute(z) < EXTREME, product_error(gamma, logarithm), 0)
-    power = where(gamma == 0, 1, exp_times(exp(-gamma * log1p_exp(-size)), z, low))
+    z = as_exponent(precise(gamma) * logarithm)
+    power = where(gamma == 0, 1, exp_times(exp(-gamma * log1p_exp(-size)), z))
     factor = where(alpha < 0, 1, alpha * target + (1 - alpha) * (1 - target)) * power
     tail = e / (1 + e)
     share = where(wrong == 0, 1 / (1 + e), tail / missed)
