@@ -24,7 +24,6 @@ from fastact.formulas.primitives import (
     normal_tail,
     sqrt,
     tanh,
-    two_parts,
     where,
 )
 from fastact.formulas.rounding import EXTREME, as_exponent
@@ -113,7 +112,7 @@ def squareplus(x: Any, b: Any = 4.0) -> Values:
     far = ((u * scale > 1e18) & (bend < np.inf)) | (b == 0)  # b does not count
     near = minimum(u * scale, 1e18)  # whose square is finite
     root = sqrt(precise(near) ** 2 + b * scale * scale)
-    root = where((b > 0) | (root > 0), root, parts(root).high)
+    root = where((b > 0) | (root > 0), root, parts(root).high)  # of that of 0 it is not known what it lacks
     larger = near / 2 + root / 2
     below = rounded(b * scale / 4 / larger)  # the product of (root + x) / 2 and (root - x) / 2 is b / 4
     slope = where(x < 0, below * scale, larger) / root
@@ -125,10 +124,9 @@ def squareplus(x: Any, b: Any = 4.0) -> Values:
 @catalogued(formula="log(cosh(x))", range="[0, inf)", reference="Saleh and Saleh, arXiv:2208.04564", ulp=4.0)
 def logcosh(x: Any) -> Values:
     """A parabola that turns into abs(x) - log(2): its derivative is tanh."""
-    u = abs(x)
-    log2, log2_low = two_parts("0.69314718055994530941723212145817657")
+    u, log2 = abs(x), parts(precise("0.69314718055994530941723212145817657"))
     e = exp(-2 * u)
-    beyond = (u - log2) + (e * fitted("LOG1P_RATIO", e) - log2_low)
+    beyond = (u - log2.high) + (e * fitted("LOG1P_RATIO", e) - log2.low)
     return where(u < 1, x * x * fitted("LOGCOSH", x * x), beyond), tanh(x)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -137,15 +138,16 @@ def _multiply(a: Parts, b: Parts) -> Expression:
     if _is_power_of_two(a):
         return b.map(lambda part: a.high * part)
     error = product_error(a.high, b.high)
-    high, rest = a.high * b.high, _crossed(a, b)
-    return _made(high, _plus(error, rest), high if is_zero(rest) else fma(a.high, b.high, rest))
+    high, crossed = a.high * b.high, _crossed(a, b)
+    low, rest = reduce(_plus, crossed[::-1], error), reduce(_plus, crossed)
+    return _made(high, low, high if is_zero(rest) else fma(a.high, b.high, rest))
 
 
-def _crossed(a: Parts, b: Parts) -> Expression:
+def _crossed(a: Parts, b: Parts) -> list[Expression]:
     """What low parts add to a product."""
     if a.high is b.high and a.low is b.low:
-        return _unless_zero(lambda low: 2.0 * a.high * low, a.low)
-    return _plus(_unless_zero(lambda low: low * b.high, a.low), _unless_zero(lambda low: a.high * low, b.low))
+        return [_unless_zero(lambda low: 2.0 * a.high * low, a.low)]
+    return [_unless_zero(lambda low: low * b.high, a.low), _unless_zero(lambda low: a.high * low, b.low)]
 
 
 def _divide(a: Parts, b: Parts) -> Expression:
@@ -159,7 +161,7 @@ def _divide(a: Parts, b: Parts) -> Expression:
 
 def _fma(a: Parts, b: Parts, c: Parts) -> Expression:
     """Rounded once more: of that rounding nothing is kept."""
-    rest = _plus(_crossed(a, b), c.low)
+    rest = reduce(_plus, [*_crossed(a, b), c.low])
     high = fma(a.high, b.high, c.high)
     return _made(high, rest, high if is_zero(rest) else high + rest)
 

@@ -26,7 +26,7 @@ __all__ = [
     "NORMAL_PEAK", "NUMPY_NAMES", "absolute", "arctan", "cos", "exp", "exp_error", "exp_times", "exp_times_any",
     "expm1", "expm1_error", "expm1_times", "fitted", "fma", "gauss_times", "gelu_slope", "log", "log1p", "log1p_exp",
     "maximum", "minimum", "normal_tail", "product_error", "quick_sum_error", "quotient", "quotient_error", "sin",
-    "sqrt", "sqrt_error", "sum_error", "tanh", "two_parts", "where",
+    "sqrt", "sqrt_error", "sum_error", "tanh", "where",
 ]  # fmt: skip
 
 
@@ -154,12 +154,8 @@ def sum_error_of(a: Any, b: Any) -> Any:
     return (a - (s - part)) + (b - part)
 
 
-def two_parts(digits: str) -> tuple[float, Expression]:
-    """A constant, and what each precision's rounding of it lacks."""
-    return float(digits), Expression("constant_error", (digits,))
-
-
 def constant_error_in(kind: type[np.floating[Any]], digits: str) -> Expression:
+    """What a precision's rounding of a decimal lacks."""
     return constant(float(Fraction(digits) - Fraction(float(kind(digits)))))
 
 
