@@ -252,9 +252,10 @@ def gelu_tanh(x: Any) -> Values:
     """The approximation of gelu that BERT and GPT-2 use; as a gate, x * sigmoid(a * x + b * x**3)."""
     # The cube multiplies rounding errors, and exp does so again: all of them are kept.
     u = minimum(abs(x), 23)
-    a, b = precise("1.59576912160573071175978423973752747"), precise("0.07135481627260024877633875227986354")
-    square = b * precise(u) ** 2  # a is sqrt(8 / pi), b is 0.044715 times that
-    return gate(x, x, u * (a + square), u * quick_sum(a, 3 * parts(square).high), far=800)
+    a = precise("1.59576912160573071175978423973752747")  # sqrt(8 / pi)
+    b = precise("0.07135481627260024877633875227986354")  # 0.044715 times that
+    slope = quick_sum(a, 0.21406444881780073 * (u * u))  # a + 3 * b * u**2
+    return gate(x, x, u * (a + b * precise(u) ** 2), u * slope, far=800)
 
 
 @catalogued(
