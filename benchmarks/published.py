@@ -142,7 +142,7 @@ def main() -> None:
         for function in TRUTHS:
             if not arguments.names or function.__name__ in arguments.names:
                 compare(function, x)
-        for text, expression in EXPRESSIONS.items() if not arguments.names else ():
+        for text, expression in EXPRESSIONS.items() if not arguments.names or "expressions" in arguments.names else ():
             compare_expression(text, expression, x)
 
 

@@ -13,7 +13,7 @@ from fastact.formulas.text import Writer, function_text, variable_text
 from fastact.kernels.functions import KERNELS
 from fastact.kernels.precision import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, WIDE, Precision
 
-__all__ = ["WORDS", "kernel_source", "loop_source", "operation_count", "precision_of"]
+__all__ = ["WORDS", "kernel_source", "loop_source", "precision_of"]
 
 #: What emitted code is written in.
 WORDS = "from fastact.simd.blocks import *\nfrom fastact.kernels.lookups import *\n"
@@ -48,11 +48,6 @@ def _of_vectors(results: tuple[Expression, ...], x: Expression) -> tuple[Express
 def precision_of(storage: str) -> Precision:
     """What loops over a type in memory compute in."""
     return {"bfloat16": BFLOAT16, "float16": FLOAT16, "float32": FLOAT32}.get(storage, FLOAT64)
-
-
-def operation_count(inputs: list[str], results: tuple[Expression, ...], storage: str) -> int:
-    """Machine operations per vector, about: what thresholds are guessed from."""
-    return sum(1 for _ in topological(*_lower_for(precision_of(storage), inputs, results)))
 
 
 def kernel_source(name: str, inputs: list[str], results: tuple[Expression, ...], precision: Precision) -> str:

@@ -11,9 +11,12 @@ from typing import Any
 
 from fastact.runtime.guard import held_by_caller
 
-__all__ = ["RESOLVE", "InterruptOnReturn", "Words", "address_of", "as_c", "in_a_thread"]
+__all__ = ["LOOP", "RESOLVE", "InterruptOnReturn", "Words", "address_of", "as_c", "in_a_thread"]
 
 Words = ctypes.POINTER(ctypes.c_ssize_t)
+
+#: A loop of a ufunc, as NumPy calls it: pointers, dimensions, steps, data.
+LOOP = ctypes.CFUNCTYPE(None, Words, Words, Words, Words)
 
 #: A callback that is given a record, and fills an address in there.
 RESOLVE = ctypes.CFUNCTYPE(None, Words)

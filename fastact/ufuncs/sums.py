@@ -17,8 +17,9 @@ import numpy as np
 
 from fastact.runtime.numpy_api import address
 from fastact.simd.layout import Loop, Pool
+from fastact.ufuncs.costs import nanoseconds, set_thresholds
 from fastact.ufuncs.nested import LEVELS, Nest, coalesced, words
-from fastact.ufuncs.ufunc import FALLBACK_BLOCK, STORAGES, Definition, compile_loop, set_thresholds
+from fastact.ufuncs.ufunc import FALLBACK_BLOCK, STORAGES, Definition, compile_loop, operand_types
 
 __all__ = ["FLOATS", "Sum", "rounded"]
 
@@ -151,6 +152,7 @@ def _record(definition: Definition, storage: str) -> np.ndarray:
     record = np.zeros(Loop.SIZE, np.int64)
     record[Loop.OPERANDS] = len(definition.inputs) + len(definition.results) - 1
     record[Loop.POOL] = threads.pool().ctypes.data
-    set_thresholds(record, definition, storage)
-    record[Loop.FUNCTION] = compile_loop(definition, storage)
+    loop = compile_loop(definition, storage)
+    set_thresholds(record, nanoseconds(loop, record, operand_types(definition, storage)))
+    record[Loop.FUNCTION] = loop
     return record

@@ -27,7 +27,7 @@ from fastact.formulas.expressions import Expression, constant, substitute
 from fastact.formulas.fallback import numpy_function, wide
 from fastact.formulas.nodes import topological
 from fastact.runtime.backends import do_without
-from fastact.runtime.callbacks import RESOLVE, InterruptOnReturn, Words, address_of, as_c, in_a_thread
+from fastact.runtime.callbacks import LOOP, RESOLVE, InterruptOnReturn, address_of, as_c, in_a_thread
 from fastact.runtime.guard import compiling
 from fastact.runtime.notices import UnavailableError, warn_once
 from fastact.runtime.numpy_api import (
@@ -39,6 +39,7 @@ from fastact.runtime.numpy_api import (
     refuse_subinterpreters,
 )
 from fastact.simd.layout import Loop
+from fastact.ufuncs.costs import nanoseconds, set_thresholds
 from fastact.ufuncs.large import with_kept_results
 from fastact.ufuncs.plain import PlainFunction
 
@@ -46,7 +47,6 @@ __all__ = ["STORAGES", "Definition", "make_ufunc", "pickled_as"]
 
 refuse_subinterpreters()
 
-LOOP = ctypes.CFUNCTYPE(None, Words, Words, Words, Words)
 
 #: Element types in the order in which NumPy looks for the first that the operands can be cast to.
 #: Integers come first, or int8 would become float16; the result of both integer loops is float64.
@@ -54,15 +54,6 @@ STORAGES = ("int64", "uint64", "float16", "float32", "float64")
 
 #: Nothing is compiled for it: NumPy's formulas compute in it, whatever the backend.
 WIDE = "longdouble"
-
-#: Nanoseconds of work from which threads pay, with workers that are awake and with workers asleep. Those that are awake
-#: gain from 3,000 on, but if somebody else has their core, sharing in vain costs 300. And of work that a thread takes
-#: at a time: with smaller chunks, threads take from each other what their own caches hold.
-WORTH_SHARING, WORTH_WAKING, CHUNK = 8_000, 65_000, 20_000
-
-#: Nanoseconds per element of a float32 loop: so much for the memory, and so much for each operation.
-#: float64 takes twice as long. Only thresholds depend on it, so a rough guess will do on any machine.
-MEMORY_COST, OPERATION_COST = 0.07, 0.006
 
 #: The fallback computes this many elements at a time: its temporaries stay in the cache.
 FALLBACK_BLOCK = 16_384
@@ -269,8 +260,11 @@ def _compile_entry(entry: _LoopEntry) -> None:
         return
     try:
         if not entry.record[Loop.FUNCTION]:
-            set_thresholds(entry.record, entry.definition, entry.storage)
-            entry.record[Loop.FUNCTION] = compile_loop(entry.definition, entry.storage)
+            loop = compile_loop(entry.definition, entry.storage)
+            set_thresholds(
+                entry.record, nanoseconds(loop, entry.record, operand_types(entry.definition, entry.storage))
+            )
+            entry.record[Loop.FUNCTION] = loop
     except UnavailableError as error:
         _use_fallback(entry.record)
         try:
@@ -291,16 +285,12 @@ def _use_fallback(record: np.ndarray) -> None:
     record[Loop.FUNCTION] = address_of(_fallback_loop)
 
 
-def set_thresholds(record: np.ndarray, definition: Definition, storage: str) -> None:
-    """Note in a loop's record from how many elements threads pay."""
-    from fastact.kernels.emit import operation_count
-
-    operations = operation_count(definition.inputs, definition.results_for(storage), storage)
-    nanoseconds = MEMORY_COST + OPERATION_COST * operations
-    if definition.summed or storage not in ("bfloat16", "float16", "float32"):
-        nanoseconds *= 2
-    for slot, work in ((Loop.WORTH_SHARING, WORTH_SHARING), (Loop.WORTH_WAKING, WORTH_WAKING), (Loop.GRAIN, CHUNK)):
-        record[slot] = max(1024, int(work / nanoseconds) // 1024 * 1024)
+def operand_types(definition: Definition, storage: str) -> list[np.dtype]:
+    """Of a loop: its inputs, its results, and of one that sums float64 in place of the last."""
+    kinds = [storage] * len(definition.inputs) + [result_storage(storage)] * len(definition.results)
+    if definition.summed:
+        kinds[-1] = "float64"
+    return [cast("np.dtype", bfloat16()) if kind == "bfloat16" else np.dtype(kind) for kind in kinds]
 
 
 # -- the fallback ---------------------------------------------------------------------------------
