@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fastact.ufuncs import direct
+
 __all__ = ["ACTIVATIONS", "KINDS", "SPECIAL", "Registry", "get", "unknown"]
 
 #: What every activation offers, by the suffix of the name.
@@ -21,6 +23,7 @@ class Registry(Mapping[str, Any]):
 
     def add(self, entry: Any) -> None:
         self.changes += 1
+        direct.forget()
         self._by_name[entry.name] = entry
         self._aliases |= dict.fromkeys(entry.aliases, entry.name)
 

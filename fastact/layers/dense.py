@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -29,7 +29,9 @@ from fastact.runtime import threads
 from fastact.runtime.guard import once
 from fastact.runtime.numpy_api import address
 from fastact.simd.layout import Dense
+from fastact.ufuncs.direct import Operand, Work, note, repeated
 from fastact.ufuncs.memory import empty, from_kept
+from fastact.ufuncs.nested import words
 from fastact.ufuncs.targets import check_target
 from fastact.ufuncs.ufunc import loop_of, make_generalized, make_ufunc
 
@@ -37,6 +39,7 @@ __all__ = ["dense", "dense_backward"]
 
 
 @offered
+@repeated
 def dense(
     backend: str,
     x: ArrayLike,
@@ -94,9 +97,14 @@ def dense(
     entry = activation_of(activation)
     if _compiled(backend) and are_plain(x, weight, bias, out, preactivation):
         try:
-            return _forward_compiled(x, weight, bias, entry, out, preactivation)  # type: ignore[arg-type]
+            y = _forward_compiled(x, weight, bias, entry, out, preactivation)  # type: ignore[arg-type]
         except ValueError:
             pass  # NumPy found shapes that do not fit; what follows says so in our words
+        else:
+            if preactivation is None:
+                given = {"x": x, "weight": weight, "bias": bias, "activation": activation}
+                note("dense", given, lambda: _forward_work(given, entry))
+            return y
     arrays = {"x": as_array(x), "weight": as_array(weight)}
     if bias is not None:
         arrays["bias"] = as_array(bias)
@@ -243,6 +251,25 @@ def _forward_compiled(
     size = len(x) * len(weight) * weight.itemsize
     results = layer.call(size, *operands, out=None if z is None else (y, z))
     return results if z is None else results[0]
+
+
+def _forward_work(given: Mapping[str, Any], entry: Activation) -> Work:
+    """What a call without Python is to know of a layer without a second result."""
+    arrays = {name: given[name] for name in ("x", "weight", "bias") if given[name] is not None}
+    (m, k), n, dtype = arrays["x"].shape, len(arrays["weight"]), arrays["weight"].dtype
+    size = dtype.itemsize
+    data = address(np.asarray(_forward_layer(entry, dtype.char, "bias" in arrays, False).record))
+    inside = [k * size, size, k * size, size, *[size] * ("bias" in arrays), n * size, size]
+    return Work(
+        _loops(dtype.char)["forward"],
+        [*map(Operand, arrays), Operand("out")],
+        words([1, m, k, n]),
+        words([*[0] * (len(arrays) + 1), *inside]),
+        data,
+        (m, n),
+        dtype,
+        refused=data + 8 * Dense.REFUSED,
+    )
 
 
 def _backward_compiled(

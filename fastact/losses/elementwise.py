@@ -19,6 +19,8 @@ from fastact.formulas.fallback import wide
 from fastact.functions.offered import offered
 from fastact.losses.definition import LOSSES, REDUCTIONS, Loss, Variant
 from fastact.losses.documentation import public
+from fastact.ufuncs.direct import Work, note, repeated
+from fastact.ufuncs.known_loops import loop_work
 from fastact.ufuncs.memory import empty, from_kept
 from fastact.ufuncs.nested import broadcast_axes
 from fastact.ufuncs.operands import as_operand, broadcasts, result_dtype
@@ -33,8 +35,8 @@ def loss(**details: Any) -> Callable[..., Loss]:
 
     def decorated(function: Callable[..., Any]) -> Loss:
         made = LOSSES[function.__name__] = Loss(function, **details)
-        for compute, suffix in ((_value, ""), (_gradient, "_backward")):
-            offered(public(made, compute, suffix))
+        for compute, work, suffix in ((_value, _value_work, ""), (_gradient, _gradient_work, "_backward")):
+            offered(repeated(public(made, _noting(compute, work, suffix), suffix)))
         return made
 
     return decorated
@@ -67,7 +69,7 @@ def _value(
         operands = [np.broadcast_to(operand, shape) for operand in operands]
     total = variant.total(backend)(dtype, [*operands, *[np.asarray(number, dtype) for number in numbers]])
     if reduction != "sum":
-        count = math.prod(shape) if reduction == "mean" else _count(reduction, shape)
+        count = _count(reduction, shape)
         total = total / count if count else np.nan
     return rounded(total, dtype)
 
@@ -86,7 +88,7 @@ def _gradient(
     variant, operands, dtype, shape = _checked(loss, name, pred, target, reduction, numbers, choice)
     pred, target = operands[:2]
     others = (*operands[2:], *numbers)
-    count = math.prod(shape) if reduction == "mean" else _count(reduction, shape)
+    count = _count(reduction, shape)
     scale = 1.0 / count if count else 1.0
     if len(loss.learned) > 1:
         learned = [operand for name, operand in zip(variant.operands, operands) if name in loss.learned]
@@ -103,6 +105,51 @@ def _gradient(
         return from_kept(size, variant.backward(backend), pred, target, scale, *others, out=out)
     full = variant.backward(backend)(pred, target, _wide(scale, dtype), *others)
     return _summed(full, pred, shape, dtype, out)
+
+
+def _noting(compute: Callable[..., Any], work: Callable[..., Work | None], suffix: str) -> Callable[..., Any]:
+    """The same function; it notes calls with no more than arrays and numbers, for those that follow."""
+
+    def noted(
+        loss: Loss,
+        backend: str,
+        pred: Any,
+        target: Any,
+        reduction: str,
+        numbers: tuple[Any, ...],
+        choice: Choice,
+        out: Any,
+    ) -> Any:
+        result = compute(loss, backend, pred, target, reduction, numbers, choice, out)
+        if choice is None and backend == "numba" and type(pred) is type(target) is np.ndarray:
+            given = {"pred": pred, "target": target, "reduction": reduction, **dict(zip(loss.numbers, numbers))}
+            note(loss.name + suffix, given, lambda: work(loss, pred, target, reduction, numbers))
+        return result
+
+    return noted
+
+
+def _value_work(
+    loss: Loss, pred: np.ndarray, target: np.ndarray, reduction: str, numbers: tuple[Any, ...]
+) -> Work | None:
+    if pred.shape != target.shape:
+        return None
+    arrays = {"pred": pred, "target": target}
+    if reduction != "none":
+        return loss.usual.total("numba").mean_work(arrays, numbers, _count(reduction, pred.shape))
+    inputs = [*arrays.items(), *numbers]
+    return loop_work(loss.usual.elementwise("numba"), arrays | {"out": pred}, inputs, [("out", pred)])
+
+
+def _gradient_work(
+    loss: Loss, pred: np.ndarray, target: np.ndarray, reduction: str, numbers: tuple[Any, ...]
+) -> Work | None:
+    if pred.shape != target.shape or len(loss.learned) > 1 or pred.dtype == np.float16:
+        return None
+    scale = 1.0 / _count(reduction, pred.shape)
+    arrays = {"pred": pred, "target": target}
+    inputs = [*arrays.items(), scale, *numbers]
+    return loop_work(loss.usual.backward("numba"), arrays | {"out": pred}, inputs, [("out", pred)])
 
 
 def _wide(scale: float, dtype: np.dtype) -> Any:
@@ -122,7 +169,9 @@ def _summed(full: Any, operand: np.ndarray, shape: tuple[int, ...], dtype: np.dt
 
 
 def _count(reduction: str, shape: tuple[int, ...]) -> int:
-    """What the sum of all terms is divided by, where that is no mean of all."""
+    """What the sum of all terms is divided by."""
+    if reduction == "mean":
+        return math.prod(shape)
     return shape[0] if reduction == "batchmean" and shape else 1
 
 

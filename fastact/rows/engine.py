@@ -7,18 +7,21 @@ import math
 import struct
 from array import array as array_of_words
 from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastact.formulas.fallback import two_differences
-from fastact.rows import direct, fallback
+from fastact.rows import fallback
 from fastact.rows.formulas import HUGE
 from fastact.runtime import threads
 from fastact.runtime.control import get_num_threads
+from fastact.runtime.guard import once
 from fastact.runtime.numpy_api import address
 from fastact.simd.layout import Axis
+from fastact.ufuncs import direct
+from fastact.ufuncs.nested import words
 
 __all__ = ["apply", "apply_plain", "statistics"]
 
@@ -54,10 +57,10 @@ class Layout(NamedTuple):
 
 
 class Driver(NamedTuple):
-    """The compiled driver, where it stands, and the address of the threads' record."""
+    """The compiled driver, and the address of the threads' record."""
 
     call: Callable[[Any], None]
-    address: int
+    known: int  # address of the one for calls that are known
     pool: int
 
 
@@ -65,8 +68,9 @@ class Driver(NamedTuple):
 def _driver() -> Driver:
     from fastact.runtime import compiler
 
-    address = compiler.compiled("fastact.runtime.drivers", "axis")["drive_rows"]
-    return Driver(ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address), address, threads.pool().ctypes.data)
+    drivers = compiler.compiled("fastact.runtime.drivers", "axis")
+    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(drivers["drive_rows"])
+    return Driver(call, drivers["drive_known_rows"], threads.pool().ctypes.data)
 
 
 @cache
@@ -86,6 +90,10 @@ EMPTY[Axis.SCALE] = _word(1.0)
 
 #: Where a record holds its operands, by their number; results come last.
 SLOTS = {1: (Axis.X,), 2: (Axis.X, Axis.Y), 3: (Axis.X, Axis.OTHER, Axis.Y)}
+
+
+#: The parameters that operands belong to, by their number.
+OPERANDS = {2: ("x",), 3: ("y", "grad")}
 
 
 def _blank(layout: Layout, strides: Sequence[tuple[int, ...]]) -> Any:
@@ -197,13 +205,27 @@ def apply_plain(operation: str, axis: int, *arrays: np.ndarray) -> bool:
     record = _plain_record(operation, first.dtype, first.shape, axis % first.ndim, len(arrays))
     if record is None:
         return False
-    direct.note(operation, first, axis, _driver().address, record)
+    names = OPERANDS[len(arrays)]
+    direct.note(operation, {**dict(zip(names, arrays)), "axis": axis}, partial(_work, names, first, record))
     record = record[:]
     record[Axis.X], record[Axis.Y] = address(first), address(arrays[-1])
     if len(arrays) == 3:
         record[Axis.OTHER] = address(arrays[1])
     _run(record)
     return True
+
+
+def _work(names: Sequence[str], first: np.ndarray, record: Any) -> direct.Work:
+    """What is done along an axis, as calls without Python know it."""
+    operands, state = [*map(direct.Operand, names), direct.Operand("out")], address(_state(len(names)))
+    shape, dtype = first.shape, first.dtype
+    return direct.Work(_driver().known, operands, words(record), words([0]), state, shape, dtype, refused=state)
+
+
+@once
+def _state(inputs: int) -> np.ndarray:
+    """What the driver of such calls is given: how often it did nothing, and the number of inputs."""
+    return np.array([0, inputs])
 
 
 @lru_cache(512)

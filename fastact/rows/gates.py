@@ -21,6 +21,8 @@ from fastact.functions.graphs import through
 from fastact.functions.offered import offered
 from fastact.simd.layout import Loop
 from fastact.ufuncs import nested
+from fastact.ufuncs.direct import note, repeated
+from fastact.ufuncs.known_loops import loop_work
 from fastact.ufuncs.memory import empty_like, from_kept
 from fastact.ufuncs.operands import as_operand, broadcasts, check_real, result_dtype
 from fastact.ufuncs.targets import check_target, written
@@ -198,7 +200,11 @@ def _value(backend: str, name: str, x: Any, axis: int, gate: Any, out: Any) -> A
         out = empty_like(a, dtype)
     else:
         check_target("out", out, a.shape, dtype)
-    _run(_ufunc(name, False, backend), (a, b), (out,), out)
+    ufunc = _ufunc(name, False, backend)
+    _run(ufunc, (a, b), (out,), out)
+    if backend == "numba":
+        arrays, parts = {"x": x, "out": out}, [("x", a), ("x", b)]
+        note(name, {"x": x, "axis": axis}, lambda: loop_work(ufunc, arrays, parts, [("out", out)]))
     return out
 
 
@@ -226,8 +232,12 @@ def _backward(backend: str, name: str, grad: Any, x: Any, axis: int, gate: Any, 
         out = empty_like(x, dtype)
     else:
         check_target("out", out, x.shape, dtype)
-    inputs = (grad.astype(dtype, copy=False), a, b)
-    _run(_ufunc(name, True, backend), inputs, (out[first], out[second]), out)
+    ufunc = _ufunc(name, True, backend)
+    _run(ufunc, (grad.astype(dtype, copy=False), a, b), (out[first], out[second]), out)
+    if backend == "numba":
+        arrays, parts = {"grad": grad, "x": x, "out": out}, [("grad", grad), ("x", a), ("x", b)]
+        outputs = [("out", out[first]), ("out", out[second])]
+        note(f"{name}_backward", {"grad": grad, "x": x, "axis": axis}, lambda: loop_work(ufunc, arrays, parts, outputs))
     return written(out)
 
 
@@ -290,7 +300,7 @@ def _offer(name: str) -> None:
     for function, suffix in ((value, ""), (backward, "_backward")):
         function.__name__ = function.__qualname__ = name + suffix
         function.__doc__ = _documentation(name, bool(suffix))
-        offered(function)
+        offered(repeated(function))
 
 
 for _name in GATES:

@@ -40,10 +40,10 @@ def as_floats(x: Any, name: str = "x", dtype: Any = None) -> np.ndarray:
         if wanted.kind != "f" or wanted.itemsize > 8:
             raise TypeError(f"dtype must be float16, float32 or float64, not {wanted}")
         with np.errstate(all="ignore"):  # what is too large for float16 is infinite
-            return array.astype(wanted.newbyteorder("="), copy=False)
+            return array.astype(wanted.char, copy=False)
     if array.dtype.kind != "f":
         return array.astype(np.float64)
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    return array if array.dtype.isnative else array.astype(array.dtype.char)
 
 
 def normalized_axes(axis: Any, ndim: int) -> tuple[int, ...]:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastact.functions.offered import offered
-from fastact.rows.direct import repeated
 from fastact.rows.shapes import Axis, along, along_both, as_floats, engine, masked, normalized_axes
+from fastact.ufuncs.direct import repeated
 from fastact.ufuncs.memory import empty
 
 __all__ = [
@@ -20,7 +20,7 @@ __all__ = [
 
 
 @offered
-@repeated(1)
+@repeated
 def softmax(
     backend: str,
     x: ArrayLike,
@@ -74,7 +74,7 @@ def softmax(
 
 
 @offered
-@repeated(1)
+@repeated
 def softmin(
     backend: str, x: ArrayLike, axis: Axis = -1, *, out: NDArray[Any] | None = None, dtype: DTypeLike | None = None
 ) -> NDArray[Any]:
@@ -105,7 +105,7 @@ def softmin(
 
 
 @offered
-@repeated(1)
+@repeated
 def log_softmax(
     backend: str,
     x: ArrayLike,
@@ -220,7 +220,7 @@ def gumbel_softmax(
 
 
 @offered
-@repeated(2)
+@repeated
 def softmax_backward(
     backend: str, grad: ArrayLike, y: ArrayLike, axis: Axis = -1, *, out: NDArray[Any] | None = None
 ) -> NDArray[Any]:
@@ -261,7 +261,7 @@ def softmax_backward(
 
 
 @offered
-@repeated(2)
+@repeated
 def softmin_backward(
     backend: str, grad: ArrayLike, y: ArrayLike, axis: Axis = -1, *, out: NDArray[Any] | None = None
 ) -> NDArray[Any]:
@@ -294,7 +294,7 @@ def softmin_backward(
 
 
 @offered
-@repeated(2)
+@repeated
 def log_softmax_backward(
     backend: str, grad: ArrayLike, y: ArrayLike, axis: Axis = -1, *, out: NDArray[Any] | None = None
 ) -> NDArray[Any]:

@@ -7,14 +7,14 @@ from typing import Any
 from numpy.typing import ArrayLike, NDArray
 
 from fastact.functions.offered import offered
-from fastact.rows.direct import repeated
 from fastact.rows.shapes import Axis, along, along_both, as_floats, engine
+from fastact.ufuncs.direct import repeated
 
 __all__ = ["entmax15", "entmax15_backward", "hardmax", "sparsemax", "sparsemax_backward"]
 
 
 @offered
-@repeated(1)
+@repeated
 def sparsemax(backend: str, x: ArrayLike, axis: int = -1, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
     """The nearest point to x on the simplex of probabilities: softmax with true zeros.
 
@@ -49,7 +49,7 @@ def sparsemax(backend: str, x: ArrayLike, axis: int = -1, *, out: NDArray[Any] |
 
 
 @offered
-@repeated(2)
+@repeated
 def sparsemax_backward(
     backend: str, grad: ArrayLike, y: ArrayLike, axis: Axis = -1, *, out: NDArray[Any] | None = None
 ) -> NDArray[Any]:
@@ -82,7 +82,7 @@ def sparsemax_backward(
 
 
 @offered
-@repeated(1)
+@repeated
 def entmax15(backend: str, x: ArrayLike, axis: Axis = -1, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
     """Between softmax and sparsemax: true zeros, and no kinks.
 
@@ -117,7 +117,7 @@ def entmax15(backend: str, x: ArrayLike, axis: Axis = -1, *, out: NDArray[Any] |
 
 
 @offered
-@repeated(2)
+@repeated
 def entmax15_backward(
     backend: str, grad: ArrayLike, y: ArrayLike, axis: Axis = -1, *, out: NDArray[Any] | None = None
 ) -> NDArray[Any]:

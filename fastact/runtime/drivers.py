@@ -10,6 +10,7 @@ from fastact.runtime.pool import (
     SHARE_OUT_SIGNATURE,
     TASK_SIGNATURE,
     WORKER_SIGNATURE,
+    atomic_add,
     awake_or_soon,
     call_loop,
     call_resolve,
@@ -25,8 +26,11 @@ from fastact.runtime.pool import (
     work_alone,
     worker,
 )
+from fastact.simd.addresses import scratch
 from fastact.simd.blocks import LOOP_SIGNATURE, Address, inline
 from fastact.simd.layout import MAX_OPERANDS, Axis, Loop, Pool, Traffic
+
+AXIS_BYTES = 8 * Axis.SIZE
 
 
 @inline
@@ -114,12 +118,33 @@ def drive_rows(context):
     clear_floating_point_flags()
 
 
+drive_described = inline(drive_rows)
+
+
+def drive_known_rows(pointers, description, idle, data):
+    """The same, called as a ufunc's loop is, of C-ordered operands: all that is known of them but where they are.
+    ``data``: how often there was no memory to compute with, and whether there are two inputs."""
+    context = record_at(scratch(AXIS_BYTES))
+    for i in range(Axis.SIZE):
+        context[i] = description[i]
+    inputs = data[1]
+    context[Axis.X], context[Axis.Y] = pointers[0], pointers[inputs]
+    if inputs == 2:
+        context[Axis.OTHER] = pointers[1]
+    drive_described(context)
+    if context[Axis.REFUSED] != 0:
+        atomic_add(data, 0, 1)
+
+
 #: What is compiled, by the moment at which it is needed: every function of this module that is called by address.
 def functions(part: str) -> dict[str, tuple[Any, Any]]:
     """What is compiled for ``"ufuncs"``, for functions along an ``"axis"``, and when ``"threads"`` first share work: a
     part at a time, because compiling costs time."""
     if part == "axis":
-        return {"drive_rows": (types.void(Address), drive_rows)}
+        return {
+            "drive_rows": (types.void(Address), drive_rows),
+            "drive_known_rows": (LOOP_SIGNATURE, drive_known_rows),
+        }
     if part == "threads":
         return {"share_out": (SHARE_OUT_SIGNATURE, share_out), "worker": (WORKER_SIGNATURE, worker)}
     return {

@@ -13,8 +13,8 @@ __all__ = ["address", "numpy_functions", "reaches_python", "refuse_subinterprete
 #: Places in ``_UFUNC_API``.
 FROM_FUNCTION_AND_DATA, REGISTER_LOOP_FOR_TYPE, FROM_FUNCTION_DATA_AND_SIGNATURE = 1, 2, 31
 
-#: Places in ``_ARRAY_API``: PyArray_Type, PyArray_NewLikeArray, PyDataMem_SetHandler.
-ARRAY_TYPE, NEW_LIKE_ARRAY, SET_HANDLER = 2, 277, 304
+#: Places in ``_ARRAY_API``: PyArray_Type, PyArray_Scalar, PyArray_NewLikeArray, PyDataMem_SetHandler.
+ARRAY_TYPE, SCALAR, NEW_LIKE_ARRAY, SET_HANDLER = 2, 60, 277, 304
 
 
 def numpy_functions(capsule: str) -> Any:

@@ -144,44 +144,6 @@ class _Axis(NamedTuple):
 Axis = _Axis()
 
 
-class _Known(NamedTuple):
-    """Slots in what is known of a call with arrays of one shape; last of all comes a record of Axis."""
-
-    DTYPE: int = 0  # addresses of the dtype and of the axis as it was given
-    AXIS: int = 1
-    BYTES: int = 2  # of an array
-    DIMENSIONS: int = 3
-    SHAPE: int = 4
-    MOST: int = 6  # dimensions
-    WORK: int = 10
-    SIZE: int = 10 + Axis.SIZE
-
-
-Known = _Known()
-
-
-class _Direct(NamedTuple):
-    """Slots in the record of a function along an axis that can be called without Python (fastact.rows.calls).
-
-    All addresses but the last two are those of Python's objects.
-    """
-
-    FUNCTION: int = 0  # for all other calls
-    ARRAY: int = 1  # the class
-    AXIS: int = 2  # "axis", "out", and None
-    OUT: int = 3
-    NONE: int = 4
-    USUAL: int = 5  # the axis where none is given
-    ALLOCATE: int = 6  # NumPy's function that makes an array like another
-    DRIVER: int = 7
-    CALLS: int = 8  # known ones, and how many there can be
-    NUMBER: int = 8
-    SIZE: int = 8 + 8 * Known.SIZE
-
-
-Direct = _Direct()
-
-
 class _Kept(NamedTuple):
     """Slots in the record of memory that is kept for the next large array (fastact.ufuncs.kept_blocks)."""
 

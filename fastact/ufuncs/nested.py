@@ -20,7 +20,7 @@ from fastact.runtime.numpy_api import address
 from fastact.simd.layout import Pool
 from fastact.ufuncs.memory import empty
 
-__all__ = ["LARGE", "Nest", "broadcast_axes", "coalesced", "run_nested", "run_rows", "words"]
+__all__ = ["LARGE", "Nest", "broadcast_axes", "coalesced", "loops_over", "run_nested", "run_rows", "words"]
 
 #: Elements from which it is worth looking.
 LARGE = 200_000
@@ -69,14 +69,19 @@ def words(values: Sequence[int]) -> Any:
 
 
 @cache
-def _driver() -> Any:
+def _driver_address() -> int:
     from fastact.runtime import compiler
 
-    pointer = ctypes.c_void_p
     parts = compiler.compiled("fastact.ufuncs.nested_rows")
     threads.register(Pool.RUN_ROWS, parts["run_rows"])
     threads.register(Pool.RUN_SHORT_ROWS, parts["run_short_rows"])
-    return ctypes.CFUNCTYPE(None, pointer, pointer, pointer, pointer)(parts["drive_rows"])
+    return parts["drive_rows"]
+
+
+@cache
+def _driver() -> Any:
+    pointer = ctypes.c_void_p
+    return ctypes.CFUNCTYPE(None, pointer, pointer, pointer, pointer)(_driver_address())
 
 
 @lru_cache(512)
@@ -106,6 +111,19 @@ def run_rows(record: np.ndarray, inputs: Sequence[np.ndarray], outputs: Sequence
         return False
     _driver()(words([address(a) for a in operands]), *rows, address(record))
     return True
+
+
+def loops_over(inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> tuple[int, Any, Any] | None:
+    """The address of a compiled driver that computes a ufunc of such operands, of one dtype, and the sizes and steps
+    that it is given; None if that is NumPy's business."""
+    operands = [*inputs, *outputs]
+    shape, strides = operands[-1].shape, tuple([a.strides or (0,) * operands[-1].ndim for a in operands])
+    nest = coalesced(shape, strides)
+    if len(nest.sizes) <= 1:
+        sizes, steps = nest.filled(len(operands))
+        return threads.driver(), words(sizes[:1]), words(steps[0])
+    rows = _rows(shape, strides, len(inputs), operands[-1].itemsize)
+    return None if rows is None else (_driver_address(), *rows)
 
 
 # -- activations with parameters ------------------------------------------------------------------

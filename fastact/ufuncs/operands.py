@@ -48,4 +48,4 @@ def as_operand(name: str, given: Any) -> Any:
 def result_dtype(*operands: Any) -> np.dtype:
     """NumPy's promotion, in the machine's byte order, and float64 for integers and bools."""
     dtype = np.result_type(*operands)
-    return dtype.newbyteorder("=") if dtype.kind == "f" else np.dtype(np.float64)
+    return np.dtype(dtype.char if dtype.kind == "f" else np.float64)  # the one object by which it is known at once

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, cached_property, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastact.runtime.numpy_api import address
+from fastact.simd.known import Known
 from fastact.simd.layout import Loop, Pool
 from fastact.ufuncs.costs import nanoseconds, set_thresholds
+from fastact.ufuncs.direct import Mean, Operand, Work, constant
 from fastact.ufuncs.nested import LEVELS, Nest, coalesced, words
 from fastact.ufuncs.ufunc import FALLBACK_BLOCK, STORAGES, Definition, compile_loop, operand_types
 
@@ -28,6 +30,9 @@ LENGTH = 16_384
 
 #: The dtypes of operands, and of results.
 FLOATS = {np.dtype(storage): storage for storage in STORAGES if storage.startswith("float")}
+
+#: The dtypes of results that calls without Python can make.
+RESULTS = {dtype for dtype in FLOATS if dtype.itemsize >= 4}
 
 LARGEST: dict[np.dtype, Any] = {dtype: float(np.finfo(dtype).max) for dtype in FLOATS}
 LARGEST[np.dtype(np.longdouble)] = np.finfo(np.longdouble).max
@@ -56,14 +61,37 @@ class Sum:
             return self._in_wide(inputs)
         return _exact(list(self._partial_sums(dtype, inputs, outputs)))
 
-    def _run(self, dtype: np.dtype, operands: Sequence[np.ndarray], sizes: Any, partials: Any) -> float:
+    def mean_work(self, arrays: Mapping[str, np.ndarray], numbers: Sequence[float], divisor: float) -> Work | None:
+        """What calls without Python are to know of a sum over C-ordered arrays of one shape and dtype, divided."""
+        first = next(iter(arrays.values()))
+        dtype, shape = first.dtype, first.shape
+        if not self.compiled or dtype not in RESULTS or any(a.dtype is not dtype for a in arrays.values()):
+            return None
+        constants = [constant(number, dtype, shape) for number in numbers]
+        operands = [*arrays.values(), *constants]
+        plan = _plan(shape, tuple([a.strides for a in operands]))
+        if plan is None:
+            return None
+        sizes, partials = plan
+        count = ctypes.sizeof(partials) // 16
+        if count > Known.MOST_PARTIALS:
+            return None
+        record = self._record(dtype)
+        mean = Mean(count, divisor)
+        parts: list[Operand | np.ndarray] = [*map(Operand, arrays), *constants]
+        return Work(_driver().address, parts, sizes, None, address(record), (), dtype, mean)
+
+    def _record(self, dtype: np.dtype) -> np.ndarray:
         record = self._records.get(dtype)
         if record is None:
-            if dtype not in FLOATS:
-                return self._in_wide(operands)
             record = self._records[dtype] = _record(self.definition, FLOATS[dtype])
+        return record
+
+    def _run(self, dtype: np.dtype, operands: Sequence[np.ndarray], sizes: Any, partials: Any) -> float:
+        if dtype not in FLOATS:
+            return self._in_wide(operands)
         found = partials()
-        _driver()(words([address(a) for a in operands]), sizes, found, address(record))
+        _driver().call(words([address(a) for a in operands]), sizes, found, address(self._record(dtype)))
         return _exact(found[:])
 
     def _in_wide(self, inputs: Sequence[np.ndarray]) -> Any:
@@ -135,14 +163,22 @@ def _plan(shape: tuple[int, ...], strides: tuple[tuple[int, ...], ...]) -> Any:
     ), ctypes.c_double * (2 * count)
 
 
+class Driver(NamedTuple):
+    """The compiled driver, and where it stands."""
+
+    call: Callable[..., None]
+    address: int
+
+
 @cache
-def _driver() -> Any:
+def _driver() -> Driver:
     from fastact.runtime import compiler, threads
 
     pointer = ctypes.c_void_p
     parts = compiler.compiled("fastact.ufuncs.partial_sums")
     threads.register(Pool.RUN_SUMS, parts["run_sums"])
-    return ctypes.CFUNCTYPE(None, pointer, pointer, pointer, pointer)(parts["drive_sums"])
+    address = parts["drive_sums"]
+    return Driver(ctypes.CFUNCTYPE(None, pointer, pointer, pointer, pointer)(address), address)
 
 
 def _record(definition: Definition, storage: str) -> np.ndarray:

@@ -14,8 +14,8 @@ import pytest
 
 import fastact
 from fastact.names import functions
-from fastact.rows import direct
-from fastact.simd.layout import Direct
+from fastact.simd.known import Direct
+from fastact.ufuncs import direct
 from tests.conftest import compiled_only, needs_built_in_functions, needs_posix
 from tests.threads import at_once
 
@@ -41,8 +41,7 @@ def without_python() -> Iterator[None]:
         getattr(fastact, name)
         record = direct._calls[name].record
         before[name] = int(record[Direct.FUNCTION])
-        record[Direct.CALLS :] = 0
-        direct._calls[name].known[:] = [None] * Direct.NUMBER
+        direct._calls[name].forget()
         record[Direct.FUNCTION] = id(forward)
     yield
     for name, function in before.items():

@@ -1,0 +1,71 @@
+"""Numbers that compiled code and Python agree on about calls that repeat themselves (fastact.ufuncs.direct). As in
+:mod:`.layout`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from fastact.simd.layout import MAX_OPERANDS
+
+__all__ = ["Direct", "Form", "Known"]
+
+
+class _Known(NamedTuple):
+    """Slots in what is known of a call: what it is given, and who computes its result (fastact.ufuncs.direct)."""
+
+    OWNER: int = 0  # address of Python's object that holds on to all of this
+    DRIVER: int = 1  # addresses of a function like a ufunc's loop, and of what it is given beside operands
+    SIZES: int = 2
+    STEPS: int = 3  # 0: it gets room for partial sums
+    DATA: int = 4
+    REFUSED: int = 5  # address of a count, which rises where the driver could not do its work
+    LIKE: int = 6  # address of an array like the result
+    PARTIALS: int = 7  # so many partial sums, of which the result is made; 0: it is an array
+    DIVISOR: int = 8  # what their sum is divided by, and the largest one of its dtype (float64 both)
+    LARGEST: int = 9
+    OPERANDS: int = 10  # how many
+    OPERAND: int = 11  # of each two: whose it is (a parameter's number, or CONSTANT) and its place there, in bytes
+    MOST_PARTIALS: int = 128  # of two million elements
+    CONSTANT: int = -1  # it is at an address
+    GIVEN: int = 11 + 2 * MAX_OPERANDS  # a Form for each parameter; that of "out" is the result's
+    SIZE: int = 11 + 2 * MAX_OPERANDS + 4 * 10  # shapes stand behind it
+
+
+Known = _Known()
+
+
+class _Form(NamedTuple):
+    """Slots in what is known of one argument."""
+
+    KEY: int = 0  # address of an array's dtype, or of the object itself
+    DIMENSIONS: int = 1  # of an array
+    OBJECT: int = -1  # instead of them, if it is none
+    SHAPE: int = 2  # address
+    BYTES: int = 3  # of an array, or of a number that is the result
+    SIZE: int = 4
+
+
+Form = _Form()
+
+
+class _Direct(NamedTuple):
+    """Slots in the record of a function that can be called without Python (fastact.ufuncs.calls): addresses of Python's
+    objects and of NumPy's functions."""
+
+    FUNCTION: int = 0  # for all other calls
+    ARRAY: int = 1  # the class
+    NONE: int = 2
+    ALLOCATE: int = 3  # the function that makes an array like another,
+    SCALAR: int = 4  # and the one that makes a number
+    PARAMETERS: int = 5  # how many, how many of them without a name, and which is "out"
+    POSITIONAL: int = 6
+    OUT: int = 7
+    NAMES: int = 8  # theirs
+    DEFAULTS: int = 18  # 0 where there is none
+    MOST: int = 10  # parameters
+    CALLS: int = 28  # known ones, or 0, and how many there can be
+    NUMBER: int = 8
+    SIZE: int = 28 + 8
+
+
+Direct = _Direct()

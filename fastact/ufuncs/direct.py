@@ -1,0 +1,204 @@
+"""Calls that repeat themselves: what is known of them, where compiled code finds it.
+
+Python takes three microseconds and more to see what a call wants, which for some thousand elements is longer than the
+work. A program calls a function with few shapes, again and again: of each, all but the addresses is known after the
+first call. It is noted in a record, in which the built-in functions of :mod:`fastact.ufuncs.calls` look for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import inspect
+import struct
+import sys
+import sysconfig
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastact.runtime.notices import UnavailableError
+from fastact.runtime.numpy_api import ARRAY_TYPE, NEW_LIKE_ARRAY, SCALAR, address, numpy_functions
+from fastact.simd.known import Direct, Form, Known
+from fastact.ufuncs.shortcut import built_in
+
+__all__ = ["Mean", "Operand", "Work", "constant", "forget", "note", "repeated"]
+
+#: Arguments that are known again as the objects they are. Others may change.
+SIMPLE = (int, float, bool, str, type(None))
+
+
+class Operand(NamedTuple):
+    """Part of an argument or, under the name "out", of the result."""
+
+    parameter: str
+    offset: int = 0  # bytes
+
+
+class Mean(NamedTuple):
+    """A result that is a number: the sum of so many partial sums, divided."""
+
+    partials: int
+    divisor: float
+
+
+class Work(NamedTuple):
+    """What computes a result: a function that is called as a ufunc's loop is.
+
+    Operands that belong to no argument are arrays. Sizes and steps are words of ctypes.
+    """
+
+    driver: int
+    operands: Sequence[Operand | np.ndarray]
+    sizes: Any
+    steps: Any
+    data: int
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    mean: Mean | None = None
+    refused: int = 0  # address of a count that rises if nothing was done; 0: something always is
+
+
+def constant(number: float, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+    """An operand that is one number for all elements. The largest are infinite, without a warning."""
+    with np.errstate(all="ignore"):
+        return np.broadcast_to(np.asarray(number, dtype), shape)
+
+
+class _Calls:
+    """The known calls of one function."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        parameters = inspect.signature(function).parameters
+        empty = inspect.Parameter.empty
+        self.defaults = {sys.intern(name): parameter.default for name, parameter in parameters.items()}
+        self.names = list(self.defaults)
+        record = self.record = np.zeros(Direct.SIZE, np.int64)
+        record[Direct.FUNCTION], record[Direct.NONE] = id(function), id(None)
+        table = numpy_functions("_ARRAY_API")
+        record[Direct.ARRAY] = table[ARRAY_TYPE]
+        record[Direct.ALLOCATE], record[Direct.SCALAR] = table[NEW_LIKE_ARRAY], table[SCALAR]
+        record[Direct.PARAMETERS], record[Direct.OUT] = len(self.names), self.names.index("out")
+        record[Direct.POSITIONAL] = sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters.values())
+        for i, (name, default) in enumerate(self.defaults.items()):
+            record[Direct.NAMES + i], record[Direct.DEFAULTS + i] = id(name), 0 if default is empty else id(default)
+        self.known: list[Any] = [None] * Direct.NUMBER  # what calls were given,
+        self.owners: list[Any] = [None] * Direct.NUMBER  # and what else addresses in the record lead to
+        self.turn = 0
+
+    def note(self, given: Mapping[str, Any], find_work: Callable[[], Work | None]) -> None:
+        """Note the work of a call, in place of the oldest one."""
+        arguments = {**self.defaults, **given, "out": None}
+        call = [(a.dtype, a.shape) if type(a) is np.ndarray else a for a in arguments.values()]
+        if call in self.known or not all(map(_can_be_known, arguments.values())):
+            return
+        work = find_work()
+        if work is not None:
+            owner = _described(work, arguments)
+            self.record[Direct.CALLS + self.turn] = address(owner[0])
+            self.known[self.turn], self.owners[self.turn] = call, owner
+            self.turn = (self.turn + 1) % Direct.NUMBER
+
+    def forget(self) -> None:
+        self.record[Direct.CALLS :] = 0
+        self.known, self.owners = [None] * Direct.NUMBER, [None] * Direct.NUMBER
+
+
+def _can_be_known(argument: Any) -> bool:
+    if type(argument) is np.ndarray:
+        return bool(argument.size and argument.ndim and argument.flags.c_contiguous and argument.flags.aligned)
+    return type(argument) in SIMPLE
+
+
+#: For work that is always done.
+_NEVER = np.zeros(1, np.int64)
+
+
+def _described(work: Work, arguments: Mapping[str, Any]) -> tuple[Any, ...]:
+    """A record of Known, and whatever it has the address of."""
+    like = np.broadcast_to(np.zeros((), work.dtype), work.shape)
+    forms = [like if name == "out" else argument for name, argument in arguments.items()]
+    shapes = [list(form.shape) if isinstance(form, np.ndarray) else [] for form in forms]
+    record = np.array([0] * Known.SIZE + [*chain(*shapes)], np.int64)
+    # never the arrays themselves, which would live longer than the caller thinks
+    owner = (record, like, work, [getattr(argument, "dtype", argument) for argument in arguments.values()])
+    record[[Known.OWNER, Known.LIKE]] = id(owner), id(like)
+    record[[Known.DRIVER, Known.DATA, Known.OPERANDS]] = work.driver, work.data, len(work.operands)
+    record[Known.SIZES] = ctypes.addressof(work.sizes)
+    record[Known.STEPS] = 0 if work.mean else ctypes.addressof(work.steps)
+    record[Known.REFUSED] = work.refused or address(_NEVER)
+    if work.mean:
+        record[Known.PARTIALS] = work.mean.partials
+        record[Known.DIVISOR], record[Known.LARGEST] = map(_word, (work.mean.divisor, np.finfo(work.dtype).max))
+    at = Known.SIZE
+    for i, (form, shape) in enumerate(zip(forms, shapes)):
+        record[Known.GIVEN + i * Form.SIZE : Known.GIVEN + (i + 1) * Form.SIZE] = _form(form, address(record) + 8 * at)
+        at += len(shape)
+    names = list(arguments)
+    for i, operand in enumerate(work.operands):
+        whose = Known.CONSTANT if isinstance(operand, np.ndarray) else names.index(operand.parameter)
+        place = address(operand) if isinstance(operand, np.ndarray) else operand.offset
+        record[[Known.OPERAND + 2 * i, Known.OPERAND + 2 * i + 1]] = whose, place
+    return owner
+
+
+def _form(argument: Any, shape: int) -> tuple[int, int, int, int]:
+    if isinstance(argument, np.ndarray):
+        return id(argument.dtype), argument.ndim, shape, argument.nbytes
+    return id(argument), Form.OBJECT, 0, 0
+
+
+def _word(value: float) -> int:
+    """The bits of a float64, as a record holds them."""
+    return int(struct.unpack("q", struct.pack("d", value))[0])
+
+
+_calls: dict[str, _Calls] = {}
+
+
+def note(name: str, given: Mapping[str, Any], find_work: Callable[[], Work | None]) -> None:
+    """Note how a function computes a call, for those that follow with arguments like these.
+
+    Parameters
+    ----------
+    name
+        The public function's.
+    given
+        Its arguments by name, but for ``out``, and for those that are what they are by default.
+    find_work
+        Asked if that is new; None if it must be left to Python.
+    """
+    if name in _calls:
+        with contextlib.suppress(UnavailableError):  # what cannot be compiled goes on as it went now
+            _calls[name].note(given, find_work)
+
+
+def forget() -> None:
+    """Forget all calls: what arguments mean has changed."""
+    for calls in _calls.values():
+        calls.forget()
+
+
+def repeated(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator: calls that repeat themselves take no step in Python, once the function has noted them."""
+    described: Any = function
+    described.in_front = _with_direct_calls
+    return function
+
+
+def _with_direct_calls(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A built-in function that computes what it knows, and leaves the rest to the Python function."""
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):  # nothing else keeps two threads apart at the record
+        return function
+    if len(inspect.signature(function).parameters) > Direct.MOST:
+        return function
+    calls = _calls[function.__name__] = _Calls(function)
+    return built_in(function, _machine_code, (calls.record, function))
+
+
+def _machine_code() -> int:
+    from fastact.runtime import compiler
+
+    return compiler.compiled("fastact.ufuncs.calls")["call_directly"]
