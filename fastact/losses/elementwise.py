@@ -137,8 +137,8 @@ def _value_work(
     arrays = {"pred": pred, "target": target}
     if reduction != "none":
         return loss.usual.total("numba").mean_work(arrays, numbers, _count(reduction, pred.shape))
-    inputs = [*arrays.items(), *numbers]
-    return loop_work(loss.usual.elementwise("numba"), arrays | {"out": pred}, inputs, [("out", pred)])
+    ufunc = loss.usual.elementwise("numba")
+    return loop_work(ufunc, arrays | {"out": pred}, [*arrays.items()], [("out", pred)], numbers)
 
 
 def _gradient_work(
@@ -148,8 +148,8 @@ def _gradient_work(
         return None
     scale = 1.0 / _count(reduction, pred.shape)
     arrays = {"pred": pred, "target": target}
-    inputs = [*arrays.items(), scale, *numbers]
-    return loop_work(loss.usual.backward("numba"), arrays | {"out": pred}, inputs, [("out", pred)])
+    ufunc = loss.usual.backward("numba")
+    return loop_work(ufunc, arrays | {"out": pred}, [*arrays.items()], [("out", pred)], (scale, *numbers))
 
 
 def _wide(scale: float, dtype: np.dtype) -> Any:

@@ -24,7 +24,7 @@ from fastact.runtime.numpy_api import ARRAY_TYPE, NEW_LIKE_ARRAY, SCALAR, addres
 from fastact.simd.known import Direct, Form, Known
 from fastact.ufuncs.shortcut import built_in
 
-__all__ = ["Mean", "Operand", "Work", "constant", "forget", "note", "repeated"]
+__all__ = ["Mean", "Operand", "Work", "constants", "forget", "note", "repeated"]
 
 #: Arguments that are known again as the objects they are. Others may change.
 SIMPLE = (int, float, bool, str, type(None))
@@ -61,10 +61,11 @@ class Work(NamedTuple):
     refused: int = 0  # address of a count that rises if nothing was done; 0: something always is
 
 
-def constant(number: float, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
-    """An operand that is one number for all elements. The largest are infinite, without a warning."""
-    with np.errstate(all="ignore"):
-        return np.broadcast_to(np.asarray(number, dtype), shape)
+def constants(numbers: Sequence[float], dtype: np.dtype, shape: tuple[int, ...]) -> list[np.ndarray] | None:
+    """Operands that are one number for all elements; None if one is too large for the dtype, of which NumPy warns."""
+    if any(not abs(number) <= np.finfo(dtype).max for number in numbers):
+        return None
+    return [np.broadcast_to(np.asarray(number, dtype), shape) for number in numbers]
 
 
 class _Calls:

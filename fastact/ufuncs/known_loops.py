@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from fastact.runtime.numpy_api import address
-from fastact.ufuncs.direct import Operand, Work, constant
+from fastact.ufuncs.direct import Operand, Work, constants
 from fastact.ufuncs.nested import loops_over
 from fastact.ufuncs.ufunc import STORAGES, records_of
 
@@ -18,23 +18,25 @@ Part = tuple[str, np.ndarray]
 
 
 def loop_work(
-    ufunc: np.ufunc, arrays: Mapping[str, np.ndarray], inputs: Sequence[Part | float], outputs: Sequence[Part]
+    ufunc: np.ufunc,
+    arrays: Mapping[str, np.ndarray],
+    parts: Sequence[Part],
+    outputs: Sequence[Part],
+    numbers: Sequence[float] = (),
 ) -> Work | None:
-    """The work of a ufunc's loop; None if casts or strange strides are needed. ``arrays`` are those that the parts are
-    of; numbers are the same for all elements."""
+    """The work of a ufunc's loop of parts and then numbers; None if casts or strange strides are needed. ``arrays`` are
+    what the parts are of."""
     out = arrays["out"]
     dtype, shape = out.dtype, outputs[0][1].shape
     plain = all(type(a) is np.ndarray and a.flags.c_contiguous and a.dtype is dtype for a in arrays.values())
-    if not plain or dtype.name not in STORAGES:
+    if not plain or dtype.kind != "f" or dtype.name not in STORAGES:
         return None
-    parts = [part if isinstance(part, tuple) else constant(part, dtype, shape) for part in (*inputs, *outputs)]
-    views = [part[1] if isinstance(part, tuple) else part for part in parts]
-    loops = loops_over(views[: len(inputs)], views[len(inputs) :])
+    same = constants(numbers, dtype, shape)
+    if same is None:
+        return None
+    loops = loops_over([*(view for _, view in parts), *same], [view for _, view in outputs])
     if loops is None:
         return None
-    operands = [
-        Operand(part[0], address(part[1]) - address(arrays[part[0]])) if isinstance(part, tuple) else part
-        for part in parts
-    ]
+    inputs, results = ([Operand(n, address(v) - address(arrays[n])) for n, v in some] for some in (parts, outputs))
     data = records_of(ufunc)[STORAGES.index(dtype.name)].ctypes.data
-    return Work(loops[0], operands, *loops[1:], data, out.shape, dtype)
+    return Work(loops[0], [*inputs, *same, *results], *loops[1:], data, out.shape, dtype)

@@ -19,7 +19,7 @@ from fastact.runtime.numpy_api import address
 from fastact.simd.known import Known
 from fastact.simd.layout import Loop, Pool
 from fastact.ufuncs.costs import nanoseconds, set_thresholds
-from fastact.ufuncs.direct import Mean, Operand, Work, constant
+from fastact.ufuncs.direct import Mean, Operand, Work, constants
 from fastact.ufuncs.nested import LEVELS, Nest, coalesced, words
 from fastact.ufuncs.ufunc import FALLBACK_BLOCK, STORAGES, Definition, compile_loop, operand_types
 
@@ -67,8 +67,10 @@ class Sum:
         dtype, shape = first.dtype, first.shape
         if not self.compiled or dtype not in RESULTS or any(a.dtype is not dtype for a in arrays.values()):
             return None
-        constants = [constant(number, dtype, shape) for number in numbers]
-        operands = [*arrays.values(), *constants]
+        same = constants(numbers, dtype, shape)
+        if same is None:
+            return None
+        operands = [*arrays.values(), *same]
         plan = _plan(shape, tuple([a.strides for a in operands]))
         if plan is None:
             return None
@@ -78,7 +80,7 @@ class Sum:
             return None
         record = self._record(dtype)
         mean = Mean(count, divisor)
-        parts: list[Operand | np.ndarray] = [*map(Operand, arrays), *constants]
+        parts: list[Operand | np.ndarray] = [*map(Operand, arrays), *same]
         return Work(_driver().address, parts, sizes, None, address(record), (), dtype, mean)
 
     def _record(self, dtype: np.dtype) -> np.ndarray:

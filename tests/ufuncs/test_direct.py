@@ -1,11 +1,14 @@
-"""Calls of functions along an axis that take no step in Python: only those that may, with the same results."""
+"""Calls that take no step in Python: only those that may, with the same results."""
 
 from __future__ import annotations
 
 import inspect
+import math
 import os
 import pickle
 import sys
+import tracemalloc
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +16,7 @@ import numpy as np
 import pytest
 
 import fastact
+from fastact.catalogue import ACTIVATIONS
 from fastact.names import functions
 from fastact.simd.known import Direct
 from fastact.ufuncs import direct
@@ -21,8 +25,10 @@ from tests.threads import at_once
 
 pytestmark = [compiled_only, needs_built_in_functions]
 
-NAMES = ["softmax", "softmin", "log_softmax", "sparsemax", "entmax15"]
-NAMES += [f"{name}_backward" for name in NAMES]
+ROWS = ["softmax", "softmin", "log_softmax", "sparsemax", "entmax15"]
+GATES = ["glu", "reglu", "geglu", "swiglu"]
+LOSSES = ["mse_loss", "l1_loss", "huber_loss", "binary_cross_entropy", "kl_div", "poisson_nll_loss", "hinge_loss"]
+NAMES = [name + suffix for name in ROWS + GATES + LOSSES for suffix in ("", "_backward")] + ["dense"]
 
 
 class ForwardedError(Exception):
@@ -41,17 +47,23 @@ def without_python() -> Iterator[None]:
         getattr(fastact, name)
         record = direct._calls[name].record
         before[name] = int(record[Direct.FUNCTION])
-        direct._calls[name].forget()
         record[Direct.FUNCTION] = id(forward)
+    direct.forget()
     yield
     for name, function in before.items():
         direct._calls[name].record[Direct.FUNCTION] = function
 
 
 def operands(name: str, shape: tuple[int, ...], dtype: Any, seed: int = 0) -> list[np.ndarray]:
+    """What a function of rows, a gate or a loss is given for x, or pred, of that shape."""
     rng = np.random.default_rng(seed)
-    x = rng.standard_normal(shape).astype(dtype)
-    return [x, rng.uniform(0, 1, shape).astype(dtype)] if name.endswith("backward") else [x]
+    x, other = rng.uniform(0, 1, shape).astype(dtype), rng.uniform(0, 1, shape).astype(dtype)
+    family = name.removesuffix("_backward")
+    if family in LOSSES:
+        return [x, other]
+    if not name.endswith("backward"):
+        return [x]
+    return [np.ascontiguousarray(other[..., : shape[-1] // 2]) if family in GATES else other, x]
 
 
 def by_python(name: str, *arguments: Any, **keywords: Any) -> Any:
@@ -59,44 +71,155 @@ def by_python(name: str, *arguments: Any, **keywords: Any) -> Any:
     return functions()[name]("numba", *arguments, **keywords)
 
 
-@pytest.mark.parametrize(("name", "dtype"), [(name, "float32") for name in NAMES] + [("softmax", "float16")])
-def test_the_same_results(name: str, dtype: str, without_python: None) -> None:
+def check(name: str, arrays: list[Any], others: list[Any], keywords: dict[str, Any], in_place: bool = True) -> None:
+    """Python is asked once; then come the same bits without it, for other numbers too."""
     function = getattr(fastact, name)
+    with pytest.raises(ForwardedError):
+        function(*arrays, **keywords)
+    by_python(name, *arrays, **keywords)
+    expected = by_python(name, *others, **keywords)
+    results = [function(*others, **keywords), function(*others, **keywords, out=None)]
+    assert all(type(result) is type(expected) and result.dtype == expected.dtype for result in results)
+    assert all(result.tobytes() == expected.tobytes() for result in results)
+    if isinstance(expected, np.ndarray):
+        out = np.empty_like(expected)
+        assert all(result.flags.owndata for result in results)
+        assert function(*others, **keywords, out=out) is out
+        assert out.tobytes() == expected.tobytes()
+        last = others[-1] if name.removesuffix("_backward") not in LOSSES else others[0]
+        if in_place and last.shape == expected.shape:
+            assert function(*others, out=last, **keywords) is last
+            assert last.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize(("name", "dtype"), [(name, "float32") for name in ROWS] + [("softmax", "float16")])
+@pytest.mark.parametrize("suffix", ["", "_backward"])
+def test_rows(name: str, suffix: str, dtype: str, without_python: None) -> None:
     for shape, axis in (((7,), -1), ((5, 100), -1), ((5, 100), 0), ((3, 4, 50), 1), ((2, 1, 3, 1, 2, 20), 5)):
-        arrays = operands(name, shape, dtype)
+        check(name + suffix, *(operands(name + suffix, shape, dtype, seed) for seed in (0, 1)), {"axis": axis})
+
+
+@pytest.mark.parametrize("name", GATES)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_gates(name: str, dtype: str, without_python: None) -> None:
+    for shape in ((8,), (2,), (1000,), (5, 100), (3, 4, 50), (300, 30), (2, 60_000)):
+        if dtype != "float16" or shape[-1] > 6 or len(shape) == 1:
+            check(name, *(operands(name, shape, dtype, seed) for seed in (0, 1)), {})
+            both = [operands(f"{name}_backward", shape, dtype, seed) for seed in (0, 1)]
+            check(f"{name}_backward", *both, {})
+    x = [operands(name, (6, 20, 8), dtype, seed) for seed in (0, 1)]
+    for axis in (0, 1, -2):
+        check(name, *([np.copy(a) for a in arrays] for arrays in x), {"axis": axis})
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_losses(name: str, dtype: str, without_python: None) -> None:
+    for shape in ((1,), (40,), (3, 700), (2, 3, 4, 5), (120_001,)):
+        for reduction in ("mean", "sum", "none"):
+            for suffix in ("", "_backward"):
+                arrays = [operands(name, shape, dtype, seed) for seed in (0, 1)]
+                check(name + suffix, *arrays, {"reduction": reduction})
+
+
+def test_numbers_and_options_of_losses(without_python: None) -> None:
+    arrays = [operands("huber_loss", (50,), "float32", seed) for seed in (0, 1)]
+    for delta in (0.25, 1):
+        check("huber_loss", *arrays, {"delta": delta, "reduction": "none"}, in_place=False)
+    for _ in range(2):
+        with pytest.warns(RuntimeWarning, match="overflow"):  # NumPy's, of every such call
+            by_python("huber_loss", *arrays[0], "none", 1e60)
         with pytest.raises(ForwardedError):
-            function(*arrays, axis=axis)
-        by_python(name, *arrays, axis=axis)
-        other = operands(name, shape, dtype, seed=1)
-        expected, out = by_python(name, *other, axis=axis), np.empty_like(other[0])
-        results = [function(*other, axis=axis), function(*other, axis), function(*other, axis, out=None)]
-        assert all(type(result) is np.ndarray and result.flags.owndata for result in results)
-        assert function(*other, axis=axis, out=out) is out
-        assert function(*other, out=other[0], axis=axis) is other[0]
-        assert all(np.array_equal(result, expected) for result in [*results, out, other[0]])
+            fastact.huber_loss(*arrays[0], "none", 1e60)
+    whole = np.arange(6), np.arange(6, 0, -1)
+    for reduction in ("none", "mean"):
+        by_python("mse_loss", *whole, reduction)
+        with pytest.raises(ForwardedError):
+            fastact.mse_loss(*whole, reduction)
+    check("kl_div", *arrays, {"reduction": "batchmean"})
+    for keywords in ({"weight": arrays[0][0]}, {"pos_weight": arrays[0][0]}):
+        by_python("binary_cross_entropy_with_logits", *arrays[0], **keywords)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sums_are_rounded_once(dtype: str) -> None:
+    """Terms of all magnitudes and both signs in several partial sums, which cancel: what math.fsum returns."""
+    rng = np.random.default_rng(0)
+    for size in (1, 2, 50, 40_000, 300_000):
+        for spread in (1, 20):
+            pred, target = rng.normal(size=(2, size)) * 10.0 ** rng.integers(-spread, spread + 1, (2, size))
+            pred, target = (np.concatenate([a, -a[::-1]]).astype(dtype) for a in (pred, target))
+            with np.errstate(all="ignore"):
+                expected = by_python("poisson_nll_loss", -abs(pred), target, "sum")
+                found = fastact.poisson_nll_loss(-abs(pred), target, "sum")
+            assert found.tobytes() == expected.tobytes()
+
+
+def test_what_is_not_finite_is_left_to_python(without_python: None) -> None:
+    pred, target = operands("mse_loss", (40,), np.float32)
+    by_python("mse_loss", pred, target)
+    fastact.mse_loss(pred, target)
+    for value in (np.nan, np.inf, 1e30):
+        pred[3] = value
+        with pytest.raises(ForwardedError):
+            fastact.mse_loss(pred, target)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("activation", ["identity", "relu", "gelu"])
+def test_dense(dtype: str, activation: str, without_python: None) -> None:
+    rng = np.random.default_rng(0)
+    for rows, inputs, outputs in ((1, 64, 32), (5, 3, 1), (40, 30, 30), (200, 130, 70)):
+        arrays, others = (
+            [rng.normal(size=shape).astype(dtype) for shape in ((rows, inputs), (outputs, inputs), (outputs,))]
+            for _ in range(2)
+        )
+        for count in (3, 2):
+            check("dense", arrays[:count], others[:count], {"activation": activation}, in_place=False)
+    x, weight = np.eye(4, dtype=dtype), rng.normal(size=(4, 4)).astype(dtype)
+    by_python("dense", x, weight, None, activation)
+    expected = fastact.dense(x, weight, None, activation)
+    assert fastact.dense(x, weight, None, activation, out=x) is x
+    assert x.tobytes() == expected.tobytes()
+
+
+def test_a_name_that_means_another_activation(without_python: None) -> None:
+    x, weight = np.ones((2, 3)), np.ones((4, 3))
+    by_python("dense", x, weight, None, "relu")
+    fastact.dense(x, weight, None, "relu")
+    entry = fastact.activation(lambda x: 2 * x, name="doubled_for_dense", register=True)
+    try:
+        with pytest.raises(ForwardedError):
+            fastact.dense(x, weight, None, "relu")
+    finally:
+        ACTIVATIONS._by_name.pop(entry.name)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "dense"])
 def test_what_is_left_to_python(name: str, without_python: None) -> None:
     function = getattr(fastact, name)
     arrays = operands(name, (6, 20), np.float32)
-    by_python(name, *arrays)
-    function(*arrays)  # known
-    read_only, memory = np.empty_like(arrays[0]), np.empty(121 + 119, np.float32)
+    loss = name.removesuffix("_backward") in LOSSES
+    arrays = [a.copy() for a in arrays]
+    keywords: dict[str, Any] = {"reduction": "none"} if loss else {}
+    by_python(name, *arrays, **keywords)
+    shape = function(*arrays, **keywords).shape  # known
+    read_only, memory = np.empty(shape, np.float32), np.empty(121 + 119, np.float32)
     read_only.flags.writeable = False
-    overlapping = [memory[:120].reshape(6, 20)] * len(arrays)
-    for given, keywords in (
-        (arrays, {"where": True}),
-        (arrays, {"axis": 0}),
-        (arrays, {"axis": np.int64(-1)}),
+    overlapping = [memory[: a.size].reshape(a.shape) for a in arrays]
+    bytes_ = np.empty(4 * arrays[0].size + 1, np.uint8)[1:].view(np.float32).reshape(arrays[0].shape)
+    for given, more in (
+        (arrays, {"reduction": "sums"} if loss else {"axis": 0}),
+        (arrays, {"reduction": "".join(["no", "ne"])} if loss else {"axis": np.int64(-1)}),
         (arrays, {"unknown": 1}),
         (arrays, {"out": read_only}),
-        (arrays, {"out": np.empty((6, 20))}),
-        (arrays, {"out": np.empty((20, 6), np.float32)}),
-        (arrays, {"out": np.empty((20, 6), np.float32).T}),
-        (arrays, {"out": np.ma.empty((6, 20), np.float32)}),
+        (arrays, {"out": np.empty(shape)}),
+        (arrays, {"out": np.empty(shape[::-1], np.float32)}),
+        (arrays, {"out": np.empty(shape[::-1], np.float32).T}),
+        (arrays, {"out": np.ma.empty(shape, np.float32)}),
         (arrays, {"out": 3}),
-        (overlapping, {"out": memory[60:180].reshape(6, 20)}),
+        (overlapping, {"out": memory[19 : 19 + math.prod(shape)].reshape(shape)}),
+        ([bytes_, *arrays[1:]], {}),
         ([a.astype(float) for a in arrays], {}),
         ([a.astype(">f4") for a in arrays], {}),
         ([a[:, ::2] for a in arrays], {}),
@@ -104,11 +227,18 @@ def test_what_is_left_to_python(name: str, without_python: None) -> None:
         ([np.ma.array(a) for a in arrays], {}),
         ([a.tolist() for a in arrays], {}),
         ([], {}),
-        ([*arrays, -1, 0], {}),
-        ([*arrays, -1], {"axis": -1}),
+        ([*arrays, "none" if loss else -1, 0, 0, 0], {}),
     ):
         with pytest.raises(ForwardedError):
-            function(*given, **keywords)
+            function(*given, **{**keywords, **more})
+
+
+def test_the_other_backend_is_not_noted(without_python: None) -> None:
+    x, y = np.ones((4, 6)), np.zeros((4, 6))
+    for name, arrays in (("softmax", [x]), ("glu", [x]), ("glu_backward", [x[:, :3].copy(), x]), ("mse_loss", [x, y])):
+        getattr(fastact.fallback, name)(*arrays)
+        with pytest.raises(ForwardedError):
+            getattr(fastact, name)(*arrays)
 
 
 def test_a_large_result_goes_into_memory_that_is_kept(without_python: None) -> None:
@@ -124,6 +254,65 @@ def test_more_shapes_than_are_kept() -> None:
     expected = [by_python("softmax", x) for x in arrays]
     for _ in range(2):
         assert all(np.array_equal(fastact.softmax(x), y) for x, y in zip(arrays, expected))
+
+
+@pytest.mark.parametrize("name", ["softmax", "glu", "glu_backward", "mse_loss", "mse_loss_backward", "dense"])
+def test_no_memory_is_kept(name: str) -> None:
+    arrays = [np.ones((20, 10), np.float32), np.ones((7, 10), np.float32)]
+    if name != "dense":
+        arrays = operands(name, (20, 10), np.float32)
+    function = getattr(fastact, name)
+    function(*arrays)
+    function(*arrays)
+    watched = [*arrays, arrays[0].dtype, None, -1, "mean", "identity"]
+    tracemalloc.start()
+    try:
+        counts, memory = [sys.getrefcount(thing) for thing in watched], tracemalloc.get_traced_memory()[0]
+        for _ in range(100_000):
+            function(*arrays)
+        grown = tracemalloc.get_traced_memory()[0] - memory
+    finally:
+        tracemalloc.stop()
+    assert max(abs(sys.getrefcount(thing) - count) for thing, count in zip(watched, counts)) < 100
+    assert grown < 20_000
+
+
+def test_no_array_lives_longer() -> None:
+    x = np.zeros((5, 40))
+    fastact.glu(x)
+    fastact.mse_loss(x, x)
+    fastact.dense(x, x)
+    reference = weakref.ref(x)
+    del x
+    assert reference() is None
+
+
+def test_a_call_forgotten_while_it_computes() -> None:
+    x = operands("glu", (400, 500), np.float32)[0]
+    expected, wrong = by_python("glu", x), []
+
+    def run() -> None:
+        for i in range(100):
+            if i % 5 == 0:
+                direct.forget()
+            if not np.array_equal(fastact.glu(x), expected):
+                wrong.append(i)
+
+    at_once(8, run)
+    assert not wrong
+
+
+def test_the_number_of_threads_may_change() -> None:
+    pred, target = operands("mse_loss", (200_000,), np.float32)
+    before = fastact.get_num_threads()
+    try:
+        results = set()
+        for threads in (1, 2, 4, 1):
+            fastact.set_num_threads(threads)
+            results |= {fastact.mse_loss(pred, target).tobytes() for _ in range(3)}
+    finally:
+        fastact.set_num_threads(before)
+    assert len(results) == 1
 
 
 def test_no_reference_is_lost_or_kept() -> None:
@@ -156,11 +345,15 @@ def test_many_python_threads() -> None:
 @needs_posix
 @pytest.mark.filterwarnings("ignore:.*fork")
 def test_in_a_forked_child() -> None:
-    x = operands("softmax", (100, 1000), np.float32)[0]
-    expected = fastact.softmax(x)
+    x, weight = operands("softmax", (100, 1000), np.float32)[0], np.ones((30, 1000), np.float32)
+
+    def results() -> list[np.ndarray]:
+        return [fastact.softmax(x), fastact.glu(x), np.array(fastact.mse_loss(x, x + 1)), fastact.dense(x, weight)]
+
+    expected = results()
     child = os.fork()
     if child == 0:
-        os._exit(0 if np.array_equal(fastact.softmax(x), expected) else 1)
+        os._exit(0 if all(map(np.array_equal, results(), expected)) else 1)
     assert os.waitpid(child, 0)[1] == 0
 
 
