@@ -77,6 +77,13 @@ def worth_sharing(pool, data, size):
 
 
 @inline
+def note_end_of(pool, data, size):
+    """The end of a call of which :func:`worth_sharing` has noted the beginning."""
+    if size >= data[Loop.WORTH_SHARING]:
+        note_end(pool)
+
+
+@inline
 def even_grain(pool, size, grain):
     """Elements in a chunk of whole vectors, if all threads are to have as many chunks, of at most that grain.
 
@@ -101,8 +108,7 @@ def drive(pointers, dimensions, steps, data):
         parallel_for(pool, pool[Pool.RUN_CHUNK], context, size, even_grain(pool, size, data[Loop.GRAIN]))
     else:
         call_loop(data[Loop.FUNCTION], pointers, dimensions, steps, data)
-    if size >= data[Loop.WORTH_SHARING]:
-        note_end(pool)
+    note_end_of(pool, data, size)
     clear_floating_point_flags()
 
 

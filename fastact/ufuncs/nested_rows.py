@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from fastact.runtime.drivers import even_grain, finish_streams, open_context, worth_sharing
+from fastact.runtime.drivers import even_grain, finish_streams, note_end_of, open_context, worth_sharing
 from fastact.runtime.pool import (
     TASK_SIGNATURE,
     address_of,
@@ -147,6 +147,7 @@ def drive_rows(pointers, sizes, steps, data):
         parallel_for(pool, task, context, rows, max(1, grain // sizes[0]))
     else:
         call_task(task, 0, rows, context)
+    note_end_of(pool, data, sizes[0] * rows)
     clear_floating_point_flags()
 
 

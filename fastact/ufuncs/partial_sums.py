@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastact.runtime.drivers import worth_sharing
+from fastact.runtime.drivers import note_end_of, worth_sharing
 from fastact.runtime.pool import (
     TASK_SIGNATURE,
     address_of,
@@ -60,10 +60,12 @@ def drive_sums(pointers, sizes, partials, data):
     context[0], context[1] = data[Loop.FUNCTION], data[Loop.OPERANDS]
     context[2], context[3], context[4] = address_of(sizes), address_of(pointers), address_of(partials)
     pool = record_at(data[Loop.POOL])
-    if worth_sharing(pool, data, sizes[0] * sizes[1] * sizes[2]):
+    size = sizes[0] * sizes[1] * sizes[2]
+    if worth_sharing(pool, data, size):
         parallel_for(pool, pool[Pool.RUN_SUMS], context, sizes[Sums.COUNT], 1)
     else:
         call_task(pool[Pool.RUN_SUMS], 0, sizes[Sums.COUNT], context)
+    note_end_of(pool, data, size)
     clear_floating_point_flags()
 
 

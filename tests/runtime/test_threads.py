@@ -357,15 +357,23 @@ assert right()
 
 
 @compiled_only
-def test_succession_is_counted_from_the_end_of_calls() -> None:
+@pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param(lambda x: fastact.gelu(x, out=x), id="elementwise"),
+        pytest.param(lambda x: fastact.geglu(x.reshape(-1, 50)), id="in rows"),
+        pytest.param(lambda x: fastact.binary_cross_entropy(x, x), id="sum"),
+    ],
+)
+def test_succession_is_counted_from_the_end_of_calls(call: Callable[[np.ndarray], Any]) -> None:
     """A call that takes longer than workers look for work is followed closely all the same."""
     record = pool()
     short, long = np.zeros(50_000, np.float32), np.zeros(5_000_000, np.float32)
     for x in (short, long, short):
-        fastact.gelu(x, out=x)  # nothing is compiled or loaded from here on
-    fastact.gelu(short, out=short)
+        call(x)  # nothing is compiled or loaded from here on
+    call(short)
     before = int(record[Pool.LAST_CALL])
     if not before:
         pytest.skip("this machine has no clock that costs nothing to read")
-    fastact.gelu(long, out=long)
+    call(long)
     assert record[Pool.LAST_CALL] - before > 500_000  # cycles of the call itself, however fast the machine
