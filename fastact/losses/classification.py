@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,22 @@ from fastact.losses.definition import Reduction
 from fastact.losses.elementwise import check_values
 from fastact.losses.problems import Options, Problem, checked, delivered, gradient_target, reduced
 from fastact.rows.shapes import as_rows, engine
+from fastact.runtime.guard import once
+from fastact.runtime.numpy_api import address
+from fastact.ufuncs.direct import Mean, Operand, Work, note, repeated
+from fastact.ufuncs.nested import words
 
 __all__ = ["cross_entropy", "cross_entropy_backward"]
+
+#: The dtypes of logits for which calls without Python are compiled.
+DIRECT = (np.dtype(np.float32), np.dtype(np.float64))
 
 #: Elements of temporaries, at most, where products of two large arrays are summed.
 BLOCK = 1 << 18
 
 
 @offered
+@repeated
 def cross_entropy(
     backend: str,
     pred: ArrayLike,
@@ -82,7 +91,12 @@ def cross_entropy(
     problem = checked(pred, target, reduction, Options(weight, ignore_index, axis, label_smoothing))
     if out is not None:
         check_values("cross_entropy", out, problem.shape, problem.dtype, reduction)
-    return reduced(problem, _losses(engine(backend), problem), reduction, out)
+    result = reduced(problem, _losses(engine(backend), problem), reduction, out)
+    if backend == "numba" and weight is None and type(pred) is np.ndarray and type(target) is np.ndarray:
+        given: dict[str, Any] = {"pred": pred, "target": target, "reduction": reduction, "axis": axis}
+        given |= {"label_smoothing": label_smoothing, "ignore_index": ignore_index}
+        note("cross_entropy", given, lambda: _work(problem, target.dtype, reduction, ignore_index))
+    return result
 
 
 @offered
@@ -225,6 +239,39 @@ def _targets(problem: Problem, part: slice) -> np.ndarray:
     p, smoothing = problem.probabilities[part], problem.smoothing
     targets = p * (1 - smoothing) + smoothing / p.shape[1] if smoothing else p
     return targets if problem.weights is None else targets * problem.weights
+
+
+def _work(problem: Problem, labels: np.dtype, reduction: str, ignored: int) -> Work | None:
+    """What calls without Python are to know of losses of labels, all of which count."""
+    from fastact.rows import engine
+
+    layout, dtype = engine.Layout(*problem.logits.shape), problem.dtype
+    plain = dtype in DIRECT and labels == np.int64 and problem.labels is not None and not problem.smoothing
+    if not plain or 0 <= ignored < layout.length:
+        return None
+    known = engine.known_statistics(layout, dtype)
+    if known is None:
+        return None
+    rows, summed = layout.outer * layout.inner, reduction != "none"
+    count = address(_left())
+    sizes = words([rows, layout.length, layout.inner, summed, known[0], *known[1]])
+    operands = [Operand("pred"), Operand("target"), *[Operand("out")] * (not summed)]
+    mean = Mean(1, float(rows) if reduction == "mean" else 1.0) if summed else None
+    shape = () if summed else problem.shape
+    return Work(_driver(dtype.name), operands, sizes, words([0]), count, shape, dtype, mean, count)
+
+
+@cache
+def _driver(name: str) -> int:
+    from fastact.runtime import compiler
+
+    return compiler.compiled("fastact.losses.label_rows", name)["drive_labels"]
+
+
+@once
+def _left() -> np.ndarray:
+    """How often losses were left to Python."""
+    return np.zeros(1, np.int64)
 
 
 # -- gradients ------------------------------------------------------------------------------------

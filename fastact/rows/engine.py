@@ -23,7 +23,7 @@ from fastact.simd.layout import Axis
 from fastact.ufuncs import direct
 from fastact.ufuncs.nested import words
 
-__all__ = ["apply", "apply_plain", "statistics"]
+__all__ = ["Layout", "apply", "apply_plain", "known_statistics", "statistics"]
 
 #: A row longer than this many bytes is not kept in a core's cache between passes, so it is cut into parts of which
 #: each is, and which all threads share.
@@ -60,6 +60,7 @@ class Driver(NamedTuple):
     """The compiled driver, and the address of the threads' record."""
 
     call: Callable[[Any], None]
+    address: int
     known: int  # address of the one for calls that are known
     pool: int
 
@@ -69,8 +70,9 @@ def _driver() -> Driver:
     from fastact.runtime import compiler
 
     drivers = compiler.compiled("fastact.runtime.drivers", "axis")
-    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(drivers["drive_rows"])
-    return Driver(call, drivers["drive_known_rows"], threads.pool().ctypes.data)
+    address = drivers["drive_rows"]
+    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
+    return Driver(call, address, drivers["drive_known_rows"], threads.pool().ctypes.data)
 
 
 @cache
@@ -237,6 +239,17 @@ def _plain_record(operation: str, dtype: np.dtype, shape: tuple[int, ...], axis:
     record = _blank(layout, [(layout.length * inner, inner, dtype.itemsize)] * operands)
     _assign_rows(operation, record, layout, dtype, [inner] * operands)
     return record
+
+
+def known_statistics(layout: Layout, dtype: np.dtype) -> tuple[int, Any] | None:
+    """The address of the compiled driver of :func:`statistics`, and a record for it in which only addresses are
+    missing; None where rows may have to be cut."""
+    if dtype.char == "g" or _have_long_rows(layout, dtype.itemsize) or _have_long_columns(layout, dtype):
+        return None
+    inner = layout.inner * dtype.itemsize
+    record = _blank(layout, [(layout.length * inner, inner, dtype.itemsize), *[(inner, inner, dtype.itemsize)] * 2])
+    _assign_rows("statistics", record, layout, dtype, [inner])
+    return _driver().address, record
 
 
 def statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from fastact.simd.layout import MAX_OPERANDS
 
-__all__ = ["Direct", "Form", "Known"]
+__all__ = ["Direct", "Form", "Known", "Labels"]
 
 
 class _Known(NamedTuple):
@@ -69,3 +69,17 @@ class _Direct(NamedTuple):
 
 
 Direct = _Direct()
+
+
+class _Labels(NamedTuple):
+    """Slots in what is known of the cross entropy of labels (fastact.losses.label_rows); behind them comes Axis."""
+
+    ROWS: int = 0
+    CLASSES: int = 1
+    INNER: int = 2  # rows inside of the axis of classes
+    SUMMED: int = 3  # whether the sum is wanted, and not the losses
+    DRIVER: int = 4  # address of the one along axes
+    SIZE: int = 5
+
+
+Labels = _Labels()

@@ -28,7 +28,8 @@ pytestmark = [compiled_only, needs_built_in_functions]
 ROWS = ["softmax", "softmin", "log_softmax", "sparsemax", "entmax15"]
 GATES = ["glu", "reglu", "geglu", "swiglu"]
 LOSSES = ["mse_loss", "l1_loss", "huber_loss", "binary_cross_entropy", "kl_div", "poisson_nll_loss", "hinge_loss"]
-NAMES = [name + suffix for name in ROWS + GATES + LOSSES for suffix in ("", "_backward")] + ["dense"]
+NAMES = [name + suffix for name in ROWS + GATES + LOSSES for suffix in ("", "_backward")]
+OTHERS = ["dense", "cross_entropy"]
 
 
 class ForwardedError(Exception):
@@ -43,7 +44,7 @@ def without_python() -> Iterator[None]:
         raise ForwardedError
 
     before = {}
-    for name in NAMES:
+    for name in NAMES + OTHERS:
         getattr(fastact, name)
         record = direct._calls[name].record
         before[name] = int(record[Direct.FUNCTION])
@@ -166,6 +167,52 @@ def test_what_is_not_finite_is_left_to_python(without_python: None) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_cross_entropy(dtype: str, without_python: None) -> None:
+    rng = np.random.default_rng(0)
+    for shape, axis in (
+        ((1, 2), None),
+        ((8, 10), None),
+        ((300, 20), -1),
+        ((2, 7), 0),
+        ((5, 3, 40), None),
+        ((2000, 3), 1),
+    ):
+        rows = np.empty(shape)[0].shape if axis == 0 else shape[:1] + shape[2:]
+        classes = shape[0 if axis == 0 else 1]
+        for reduction in ("mean", "sum", "none"):
+            arrays, others = ([rng.normal(size=shape).astype(dtype), rng.integers(0, classes, rows)] for _ in range(2))
+            check("cross_entropy", arrays, others, {"reduction": reduction, "axis": axis}, in_place=False)
+
+
+def test_what_cross_entropy_leaves_to_python(without_python: None) -> None:
+    pred, labels = np.random.default_rng(0).normal(size=(6, 4)), np.arange(6) % 4
+    by_python("cross_entropy", pred, labels)
+    fastact.cross_entropy(pred, labels)
+    for label in (-1, 4, -100, np.iinfo(np.int64).max):
+        strange = labels.copy()
+        strange[2] = label
+        with pytest.raises(ForwardedError):
+            fastact.cross_entropy(pred, strange)
+    for keywords in ({"label_smoothing": 0.1}, {"ignore_index": 2}, {"weight": np.ones(4)}):
+        by_python("cross_entropy", pred, labels, **keywords)
+        with pytest.raises(ForwardedError):
+            fastact.cross_entropy(pred, labels, **keywords)
+    for arrays in ((pred, labels.astype(np.int32)), (pred, np.eye(4)[labels]), (pred[0], labels[:1].reshape(()))):
+        by_python("cross_entropy", *arrays)
+        with pytest.raises(ForwardedError):
+            fastact.cross_entropy(*arrays)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_many_rows_are_added_up_as_numpy_adds(dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    for rows in (*range(1, 20), 127, 128, 129, 136, 137, 255, 1000, 4097, 50_001):
+        pred, labels = (rng.normal(size=(rows, 3)) * 30).astype(dtype), rng.integers(0, 3, rows)
+        expected = by_python("cross_entropy", pred, labels, "sum")
+        assert fastact.cross_entropy(pred, labels, "sum").tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("activation", ["identity", "relu", "gelu"])
 def test_dense(dtype: str, activation: str, without_python: None) -> None:
     rng = np.random.default_rng(0)
@@ -195,7 +242,7 @@ def test_a_name_that_means_another_activation(without_python: None) -> None:
         ACTIVATIONS._by_name.pop(entry.name)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "dense"])
+@pytest.mark.parametrize("name", NAMES)
 def test_what_is_left_to_python(name: str, without_python: None) -> None:
     function = getattr(fastact, name)
     arrays = operands(name, (6, 20), np.float32)

@@ -1,0 +1,135 @@
+"""The cross entropy of labels in one call, for :mod:`fastact.ufuncs.direct`. Compiled by Numba.
+
+The same steps as in :mod:`fastact.losses.classification`, where NumPy takes them one by one, with the same bits.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+
+from fastact.runtime.pool import address_of, atomic_add, call_resolve, record_at
+from fastact.simd.addresses import memory, scratch
+from fastact.simd.blocks import LOOP_SIGNATURE, inline
+from fastact.simd.known import Labels
+from fastact.simd.layout import Axis
+
+__all__ = ["functions"]
+
+malloc = types.ExternalFunction("malloc", types.intp(types.intp))
+free = types.ExternalFunction("free", types.void(types.intp))
+
+AXIS_BYTES = 8 * Axis.SIZE
+
+#: Numbers that NumPy adds up before it adds sums, and room for what waits meanwhile.
+PAIRWISE, ROOM = 128, 2048
+
+get_wide, put_wide, _ = memory(ir.DoubleType(), types.float64, 1)
+
+
+def functions(name: str) -> dict[str, tuple[Any, Any]]:
+    """The driver for logits that are ``"float32"`` or ``"float64"``."""
+    size, element = {"float32": (4, ir.FloatType()), "float64": (8, ir.DoubleType())}[name]
+    number = getattr(types, name)
+    get, put, _ = memory(element, number, 1)
+
+    def drive_labels(pointers, sizes, results, data):
+        """The losses of rows, or their sum. ``sizes``: Labels, and behind them what there is to know of rows (Axis).
+        ``data``: how often it was left to Python."""
+        rows, fits = sizes[Labels.ROWS], are_classes(pointers[1], sizes)
+        room = malloc(rows * (8 + 2 * size)) if fits else 0
+        if room == 0:
+            atomic_add(data, 0, 1)
+            return
+        maxima = room + (8 + size) * rows
+        if describe(sizes, pointers[0], room + 8 * rows, maxima):
+            lose(pointers, sizes, room, maxima)
+            if sizes[Labels.SUMMED] != 0:
+                results[1] = 0
+                put_wide(0.0 + pairwise_sum(room, rows), address_of(results))
+        else:
+            atomic_add(data, 0, 1)
+        free(room)
+
+    @inline
+    def lose(pointers, sizes, room, maxima):
+        """The loss of each row."""
+        rows, inner, labels = sizes[Labels.ROWS], sizes[Labels.INNER], record_at(pointers[1])
+        step = sizes[Labels.CLASSES] * inner
+        for row in range(rows):
+            own = pointers[0] + (row // inner * step + row % inner + labels[row] * inner) * size
+            loss = types.float64(get(maxima + row * size)) - types.float64(get(own))
+            loss += types.float64(get(room + 8 * rows + row * size))
+            if sizes[Labels.SUMMED] != 0:
+                put_wide(loss, room + 8 * row)
+            else:
+                put(number(loss), pointers[2] + row * size)
+
+    return {"drive_labels": (LOOP_SIGNATURE, drive_labels)}
+
+
+@inline
+def are_classes(labels, sizes):
+    """Whether each label is that of a class."""
+    strange = 0
+    for row in range(sizes[Labels.ROWS]):
+        label = record_at(labels)[row]
+        strange |= (label < 0) | (label >= sizes[Labels.CLASSES])
+    return strange == 0
+
+
+@inline
+def describe(sizes, logits, logarithms, maxima):
+    """Each row's maximum, and the logarithm of the sum of exp(x - maximum); False if there was no memory for that."""
+    context = record_at(scratch(AXIS_BYTES))
+    for i in range(Axis.SIZE):
+        context[i] = sizes[Labels.SIZE + i]
+    context[Axis.X], context[Axis.OTHER], context[Axis.Y] = logits, logarithms, maxima
+    call_resolve(sizes[Labels.DRIVER], context)
+    return context[Axis.REFUSED] == 0
+
+
+@inline
+def pairwise_sum(values, count):
+    """What NumPy's sum of side by side float64 is, to the bit: of halves, down to few numbers."""
+    waiting, sums = record_at(scratch(ROOM)), scratch(ROOM)
+    waiting[0], waiting[1], pending, found = 0, count, 1, 0
+    while pending > 0:
+        pending -= 1
+        begin, length = waiting[2 * pending], waiting[2 * pending + 1]
+        if length < 0:
+            found -= 1
+            put_wide(get_wide(sums + 8 * found - 8) + get_wide(sums + 8 * found), sums + 8 * found - 8)
+        elif length <= PAIRWISE:
+            put_wide(sum_of_few(values + 8 * begin, length), sums + 8 * found)
+            found += 1
+        else:
+            half = length // 2 - length // 2 % 8
+            waiting[2 * pending + 1] = -1
+            waiting[2 * pending + 2], waiting[2 * pending + 3] = begin + half, length - half
+            waiting[2 * pending + 4], waiting[2 * pending + 5] = begin, half
+            pending += 3
+    return get_wide(sums)
+
+
+@inline
+def sum_of_few(values, count):
+    if count < 8:
+        total = -0.0
+        for i in range(count):
+            total += get_wide(values + 8 * i)
+        return total
+    parts = scratch(64)
+    for i in range(8):
+        put_wide(get_wide(values + 8 * i), parts + 8 * i)
+    whole = count - count % 8
+    for i in range(8, whole):
+        part = parts + i % 8 * 8
+        put_wide(get_wide(part) + get_wide(values + 8 * i), part)
+    total = (get_wide(parts) + get_wide(parts + 8)) + (get_wide(parts + 16) + get_wide(parts + 24))
+    total += (get_wide(parts + 32) + get_wide(parts + 40)) + (get_wide(parts + 48) + get_wide(parts + 56))
+    for i in range(whole, count):
+        total += get_wide(values + 8 * i)
+    return total
