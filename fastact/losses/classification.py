@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -16,7 +18,7 @@ from fastact.losses.elementwise import check_values
 from fastact.losses.problems import Options, Problem, checked, delivered, gradient_target, reduced
 from fastact.rows.shapes import as_rows, engine
 from fastact.runtime.guard import once
-from fastact.runtime.numpy_api import address
+from fastact.runtime.numpy_api import address, numpy_loop
 from fastact.ufuncs.direct import Mean, Operand, Work, note, repeated
 from fastact.ufuncs.nested import words
 
@@ -92,14 +94,19 @@ def cross_entropy(
     if out is not None:
         check_values("cross_entropy", out, problem.shape, problem.dtype, reduction)
     result = reduced(problem, _losses(engine(backend), problem), reduction, out)
-    if backend == "numba" and weight is None and type(pred) is np.ndarray and type(target) is np.ndarray:
-        given: dict[str, Any] = {"pred": pred, "target": target, "reduction": reduction, "axis": axis}
-        given |= {"label_smoothing": label_smoothing, "ignore_index": ignore_index}
-        note("cross_entropy", given, lambda: _work(problem, target.dtype, reduction, ignore_index))
+    if backend == "numba" and weight is None:
+        options = {
+            "reduction": reduction,
+            "axis": axis,
+            "label_smoothing": label_smoothing,
+            "ignore_index": ignore_index,
+        }
+        _note("cross_entropy", problem, pred, target, options)
     return result
 
 
 @offered
+@repeated
 def cross_entropy_backward(
     backend: str,
     pred: ArrayLike,
@@ -140,7 +147,16 @@ def cross_entropy_backward(
     array([[ 0.5, -0.5]])
     """
     problem = checked(pred, target, reduction, Options(weight, ignore_index, axis, label_smoothing))
-    return gradient(backend, problem, pred, target, reduction, out, problem.row_weights)
+    result = gradient(backend, problem, pred, target, reduction, out, problem.row_weights)
+    if backend == "numba" and weight is None:
+        options = {
+            "reduction": reduction,
+            "axis": axis,
+            "label_smoothing": label_smoothing,
+            "ignore_index": ignore_index,
+        }
+        _note("cross_entropy_backward", problem, pred, target, options)
+    return result
 
 
 def gradient(
@@ -241,37 +257,49 @@ def _targets(problem: Problem, part: slice) -> np.ndarray:
     return targets if problem.weights is None else targets * problem.weights
 
 
-def _work(problem: Problem, labels: np.dtype, reduction: str, ignored: int) -> Work | None:
-    """What calls without Python are to know of losses of labels, all of which count."""
+def _note(name: str, problem: Problem, pred: Any, target: Any, options: dict[str, Any]) -> None:
+    """Note a call without weights for calls without Python, if all its labels count."""
+    plain = type(pred) is np.ndarray and type(target) is np.ndarray and target.dtype == np.int64
+    labelled = problem.labels is not None and problem.counted is None and not problem.smoothing
+    if plain and labelled and problem.dtype in DIRECT:
+        shape = pred.shape if name.endswith("_backward") else problem.shape
+        given = {"pred": pred, "target": target, **options}
+        note(name, given, lambda: _work(problem, shape, options["reduction"], options["ignore_index"]))
+
+
+def _work(problem: Problem, shape: tuple[int, ...], reduction: str, ignored: int) -> Work | None:
+    """The work of a loss or, by the shape of the result, of its gradient."""
     from fastact.rows import engine
 
-    layout, dtype = engine.Layout(*problem.logits.shape), problem.dtype
-    plain = dtype in DIRECT and labels == np.int64 and problem.labels is not None and not problem.smoothing
-    if not plain or 0 <= ignored < layout.length:
+    layout, dtype, rows = engine.Layout(*problem.logits.shape), problem.dtype, math.prod(problem.shape)
+    divisor = float(rows) if reduction == "mean" else 1.0
+    known = engine.known_records(layout, dtype, 1.0 / divisor)
+    if 0 <= ignored < layout.length or known is None:
         return None
-    known = engine.known_statistics(layout, dtype)
-    if known is None:
-        return None
-    rows, summed = layout.outer * layout.inner, reduction != "none"
-    count = address(_left())
-    sizes = words([rows, layout.length, layout.inner, summed, known[0], *known[1]])
+    backward = shape != problem.shape
+    summed = reduction != "none" and not backward
+    along, statistics, softmax = known
+    scale = struct.unpack("q", struct.pack("d", 1.0 / divisor))
+    numbers = [rows, layout.length, layout.inner, summed, along, *scale, *numpy_loop(np.expm1, "d->d")]
     operands = [Operand("pred"), Operand("target"), *[Operand("out")] * (not summed)]
-    mean = Mean(1, float(rows) if reduction == "mean" else 1.0) if summed else None
-    shape = () if summed else problem.shape
-    return Work(_driver(dtype.name), operands, sizes, words([0]), count, shape, dtype, mean, count)
+    driver = _drivers(dtype.name)["drive_gradient" if backward else "drive_labels"]
+    sizes, data = words([*numbers, *statistics, *softmax]), address(_left())
+    if summed:
+        return Work(driver, operands, sizes, None, data, (), dtype, Mean(1, divisor), data)
+    return Work(driver, operands, sizes, words([0]), data, shape, dtype, None, data)
 
 
 @cache
-def _driver(name: str) -> int:
+def _drivers(name: str) -> dict[str, int]:
     from fastact.runtime import compiler
 
-    return compiler.compiled("fastact.losses.label_rows", name)["drive_labels"]
+    return compiler.compiled("fastact.losses.label_rows", name)
 
 
 @once
 def _left() -> np.ndarray:
-    """How often losses were left to Python."""
-    return np.zeros(1, np.int64)
+    """How often losses were left to Python, or had no memory to go on in place."""
+    return np.zeros(2, np.int64)
 
 
 # -- gradients ------------------------------------------------------------------------------------

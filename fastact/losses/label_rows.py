@@ -10,7 +10,16 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 
-from fastact.runtime.pool import address_of, atomic_add, call_resolve, record_at
+from fastact.runtime.pool import (
+    address_of,
+    atomic_add,
+    call_loop,
+    call_resolve,
+    clear_floating_point_flags,
+    offset,
+    record_at,
+    stack_record,
+)
 from fastact.simd.addresses import memory, scratch
 from fastact.simd.blocks import LOOP_SIGNATURE, inline
 from fastact.simd.known import Labels
@@ -38,36 +47,55 @@ def functions(name: str) -> dict[str, tuple[Any, Any]]:
     def drive_labels(pointers, sizes, results, data):
         """The losses of rows, or their sum. ``sizes``: Labels, and behind them what there is to know of rows (Axis).
         ``data``: how often it was left to Python."""
-        rows, fits = sizes[Labels.ROWS], are_classes(pointers[1], sizes)
-        room = malloc(rows * (8 + 2 * size)) if fits else 0
-        if room == 0:
-            atomic_add(data, 0, 1)
-            return
-        maxima = room + (8 + size) * rows
-        if describe(sizes, pointers[0], room + 8 * rows, maxima):
-            lose(pointers, sizes, room, maxima)
+        rows, room = sizes[Labels.ROWS], losses_of(pointers, sizes, data)
+        if room != 0:
             if sizes[Labels.SUMMED] != 0:
                 results[1] = 0
                 put_wide(0.0 + pairwise_sum(room, rows), address_of(results))
-        else:
-            atomic_add(data, 0, 1)
-        free(room)
+            else:
+                for row in range(rows):
+                    put(number(get_wide(room + 8 * row)), pointers[2] + row * size)
+            free(room)
+
+    def drive_gradient(pointers, sizes, idle, data):
+        """The gradient: softmax but for the labels' own logits, where it is expm1 of minus the loss."""
+        rows, room = sizes[Labels.ROWS], losses_of(pointers, sizes, data)
+        if room != 0:
+            for row in range(rows):
+                put_wide(-get_wide(room + 8 * row), room + 8 * row)
+            expm1(sizes, room)
+            if described(offset(sizes, Labels.SIZE + Axis.SIZE), sizes, pointers[0], 0, pointers[2]):
+                scale = get_wide(address_of(offset(sizes, Labels.SCALE)))
+                for row in range(rows):
+                    put(number(get_wide(room + 8 * row) * scale), pointers[2] + own(pointers, sizes, row))
+            else:
+                atomic_add(data, 1 if pointers[0] == pointers[2] else 0, 1)
+            free(room)
+            clear_floating_point_flags()
 
     @inline
-    def lose(pointers, sizes, room, maxima):
-        """The loss of each row."""
-        rows, inner, labels = sizes[Labels.ROWS], sizes[Labels.INNER], record_at(pointers[1])
-        step = sizes[Labels.CLASSES] * inner
+    def losses_of(pointers, sizes, data):
+        """The address of memory with the loss of each row in float64; 0 if that is left to Python."""
+        rows = sizes[Labels.ROWS]
+        room = malloc(rows * (8 + 2 * size)) if are_classes(pointers[1], sizes) else 0
+        logarithms, maxima = room + 8 * rows, room + (8 + size) * rows
+        if room == 0 or not described(offset(sizes, Labels.SIZE), sizes, pointers[0], logarithms, maxima):
+            atomic_add(data, 0, 1)
+            free(room)
+            return 0
         for row in range(rows):
-            own = pointers[0] + (row // inner * step + row % inner + labels[row] * inner) * size
-            loss = types.float64(get(maxima + row * size)) - types.float64(get(own))
-            loss += types.float64(get(room + 8 * rows + row * size))
-            if sizes[Labels.SUMMED] != 0:
-                put_wide(loss, room + 8 * row)
-            else:
-                put(number(loss), pointers[2] + row * size)
+            loss = types.float64(get(maxima + row * size)) - types.float64(get(pointers[0] + own(pointers, sizes, row)))
+            put_wide(loss + types.float64(get(logarithms + row * size)), room + 8 * row)
+        return room
 
-    return {"drive_labels": (LOOP_SIGNATURE, drive_labels)}
+    @inline
+    def own(pointers, sizes, row):
+        """Where the logit of a row's label is, in bytes."""
+        inner = sizes[Labels.INNER]
+        first = row // inner * sizes[Labels.CLASSES] * inner + row % inner
+        return (first + record_at(pointers[1])[row] * inner) * size
+
+    return {"drive_labels": (LOOP_SIGNATURE, drive_labels), "drive_gradient": (LOOP_SIGNATURE, drive_gradient)}
 
 
 @inline
@@ -81,14 +109,22 @@ def are_classes(labels, sizes):
 
 
 @inline
-def describe(sizes, logits, logarithms, maxima):
-    """Each row's maximum, and the logarithm of the sum of exp(x - maximum); False if there was no memory for that."""
+def described(record, sizes, x, other, y):
+    """Have done along the axis what a record describes but for addresses; False if there was no memory for that."""
     context = record_at(scratch(AXIS_BYTES))
     for i in range(Axis.SIZE):
-        context[i] = sizes[Labels.SIZE + i]
-    context[Axis.X], context[Axis.OTHER], context[Axis.Y] = logits, logarithms, maxima
+        context[i] = record[i]
+    context[Axis.X], context[Axis.OTHER], context[Axis.Y] = x, other, y
     call_resolve(sizes[Labels.DRIVER], context)
     return context[Axis.REFUSED] == 0
+
+
+@inline
+def expm1(sizes, values):
+    """NumPy's, in place."""
+    pointers, count, steps = stack_record(), stack_record(), stack_record()
+    pointers[0], pointers[1], steps[0], steps[1], count[0] = values, values, 8, 8, sizes[Labels.ROWS]
+    call_loop(sizes[Labels.EXPM1], pointers, count, steps, record_at(sizes[Labels.EXPM1_DATA]))
 
 
 @inline

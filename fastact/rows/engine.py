@@ -23,7 +23,7 @@ from fastact.simd.layout import Axis
 from fastact.ufuncs import direct
 from fastact.ufuncs.nested import words
 
-__all__ = ["Layout", "apply", "apply_plain", "known_statistics", "statistics"]
+__all__ = ["Layout", "apply", "apply_plain", "known_records", "statistics"]
 
 #: A row longer than this many bytes is not kept in a core's cache between passes, so it is cut into parts of which
 #: each is, and which all threads share.
@@ -226,8 +226,8 @@ def _work(names: Sequence[str], first: np.ndarray, record: Any) -> direct.Work:
 
 @once
 def _state(inputs: int) -> np.ndarray:
-    """What the driver of such calls is given: how often it did nothing, and the number of inputs."""
-    return np.array([0, inputs])
+    """What the driver of such calls is given: how often it had no memory, and the number of inputs."""
+    return np.array([0, 0, inputs])
 
 
 @lru_cache(512)
@@ -241,15 +241,17 @@ def _plain_record(operation: str, dtype: np.dtype, shape: tuple[int, ...], axis:
     return record
 
 
-def known_statistics(layout: Layout, dtype: np.dtype) -> tuple[int, Any] | None:
-    """The address of the compiled driver of :func:`statistics`, and a record for it in which only addresses are
-    missing; None where rows may have to be cut."""
+def known_records(layout: Layout, dtype: np.dtype, scale: float) -> tuple[int, Any, Any] | None:
+    """The address of the compiled driver, and records for it in which only addresses are missing: of
+    :func:`statistics`, and of softmax; None where rows may have to be cut."""
     if dtype.char == "g" or _have_long_rows(layout, dtype.itemsize) or _have_long_columns(layout, dtype):
         return None
     inner = layout.inner * dtype.itemsize
     record = _blank(layout, [(layout.length * inner, inner, dtype.itemsize), *[(inner, inner, dtype.itemsize)] * 2])
     _assign_rows("statistics", record, layout, dtype, [inner])
-    return _driver().address, record
+    scaled = _plain_record("softmax", dtype, tuple(layout), 1, 2)[:]
+    scaled[Axis.SCALE] = _word(scale)
+    return _driver().address, record, scaled
 
 
 def statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

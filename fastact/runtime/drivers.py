@@ -129,17 +129,17 @@ drive_described = inline(drive_rows)
 
 def drive_known_rows(pointers, description, idle, data):
     """The same, called as a ufunc's loop is, of C-ordered operands: all that is known of them but where they are.
-    ``data``: how often there was no memory to compute with, and whether there are two inputs."""
+    ``data``: how often there was no memory to compute with, or to go on in place; and the number of inputs."""
     context = record_at(scratch(AXIS_BYTES))
     for i in range(Axis.SIZE):
         context[i] = description[i]
-    inputs = data[1]
+    inputs = data[2]
     context[Axis.X], context[Axis.Y] = pointers[0], pointers[inputs]
     if inputs == 2:
         context[Axis.OTHER] = pointers[1]
     drive_described(context)
     if context[Axis.REFUSED] != 0:
-        atomic_add(data, 0, 1)
+        atomic_add(data, 1 if pointers[0] == pointers[inputs] or pointers[inputs - 1] == pointers[inputs] else 0, 1)
 
 
 #: What is compiled, by the moment at which it is needed: every function of this module that is called by address.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["address", "numpy_functions", "reaches_python", "refuse_subinterpreters"]
+__all__ = ["address", "numpy_functions", "numpy_loop", "reaches_python", "refuse_subinterpreters"]
 
 #: Places in ``_UFUNC_API``.
 FROM_FUNCTION_AND_DATA, REGISTER_LOOP_FOR_TYPE, FROM_FUNCTION_DATA_AND_SIGNATURE = 1, 2, 31
@@ -23,6 +23,14 @@ def numpy_functions(capsule: str) -> Any:
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
     pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     return ctypes.cast(pointer(getattr(umath, capsule), None), ctypes.POINTER(ctypes.c_void_p))
+
+
+def numpy_loop(ufunc: np.ufunc, types: str) -> tuple[int, int]:
+    """Addresses of NumPy's own loop of a ufunc for ``"d->d"`` and the like, and of what it is given: fields of NumPy's
+    C struct, behind four numbers of 32 bits."""
+    place = ufunc.types.index(types)
+    functions, data = (ctypes.POINTER(ctypes.c_void_p).from_address(id(ufunc) + _HEAD + at) for at in (16, 24))
+    return functions[place] or 0, data[place] or 0 if data else 0
 
 
 def reaches_python() -> bool:

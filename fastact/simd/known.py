@@ -18,7 +18,7 @@ class _Known(NamedTuple):
     SIZES: int = 2
     STEPS: int = 3  # 0: it gets room for partial sums
     DATA: int = 4
-    REFUSED: int = 5  # address of a count, which rises where the driver could not do its work
+    REFUSED: int = 5  # address of two counts: one rises where the driver did nothing, one where it stopped halfway
     LIKE: int = 6  # address of an array like the result
     PARTIALS: int = 7  # so many partial sums, of which the result is made; 0: it is an array
     DIVISOR: int = 8  # what their sum is divided by, and the largest one of its dtype (float64 both)
@@ -72,14 +72,18 @@ Direct = _Direct()
 
 
 class _Labels(NamedTuple):
-    """Slots in what is known of the cross entropy of labels (fastact.losses.label_rows); behind them comes Axis."""
+    """Slots in what is known of the cross entropy of labels (fastact.losses.label_rows); behind them comes Axis twice,
+    for the statistics of rows and for softmax."""
 
     ROWS: int = 0
     CLASSES: int = 1
     INNER: int = 2  # rows inside of the axis of classes
     SUMMED: int = 3  # whether the sum is wanted, and not the losses
     DRIVER: int = 4  # address of the one along axes
-    SIZE: int = 5
+    SCALE: int = 5  # what the gradient is multiplied by (float64)
+    EXPM1: int = 6  # addresses of NumPy's loop for that in float64, and of what it is given
+    EXPM1_DATA: int = 7
+    SIZE: int = 8
 
 
 Labels = _Labels()

@@ -221,8 +221,8 @@ class _Dense(NamedTuple):
     ONE: int = 6  # address of a one in the layer's type
     BIASED: int = 7  # 1 if there is a bias
     KEPT: int = 8  # 1 if the preactivation is wanted
-    REFUSED: int = 9  # how often a loop got no memory, and did nothing
-    SIZE: int = 10
+    REFUSED: int = 9  # how often a loop got no memory, and did nothing; behind it, how often it stopped halfway: never
+    SIZE: int = 11
 
 
 Dense = _Dense()

@@ -42,6 +42,9 @@ PARTIAL_BYTES = 16 * Known.MOST_PARTIALS
 #: Instead of an object's address, where the call is for Python; 0 stands for an error, as Python has it.
 LEFT = 1
 
+#: What comes of a driver's work: also where that of another thread, at the same time, did.
+DONE, IDLE, HALFWAY = 0, 1, 2
+
 vectorcall = types.ExternalFunction("PyObject_Vectorcall", types.intp(types.intp, Address, types.intp, types.intp))
 count_reference = types.ExternalFunction("Py_IncRef", types.void(types.intp))
 drop_reference = types.ExternalFunction("Py_DecRef", types.void(types.intp))
@@ -155,11 +158,11 @@ def computed(direct, known, given):
     result = target(direct, known, given)
     if result == LEFT or result == 0:
         return result
-    if run(direct, known, given, result, 0):
-        return result
-    changed = is_operand(direct, known, given, result)
-    drop_reference(result)
-    return raise_memory_error() if changed else LEFT
+    outcome = run(direct, known, given, result, 0)
+    if outcome != DONE:
+        drop_reference(result)
+        return LEFT if outcome == IDLE else raise_memory_error()
+    return result
 
 
 @inline
@@ -184,19 +187,10 @@ def target(direct, known, given):
 
 
 @inline
-def is_operand(direct, known, given, result):
-    for i in range(direct[Direct.PARAMETERS]):
-        is_array = i != direct[Direct.OUT] and form_of(known, i)[Form.DIMENSIONS] != Form.OBJECT
-        if is_array and record_at(given[i])[DATA] == record_at(result)[DATA]:
-            return True
-    return False
-
-
-@inline
 def run(direct, known, given, result, partials):
-    """Have the driver compute, while other threads of Python run, which may forget what is known; whether it did."""
+    """Have the driver compute, while other threads of Python run, which may forget what is known; what came of it."""
     owner, refused = known[Known.OWNER], record_at(known[Known.REFUSED])
-    pointers, before = stack_record(), refused[0]
+    pointers, idle, halfway = stack_record(), refused[0], refused[1]
     for i in range(known[Known.OPERANDS]):
         whose, place = known[Known.OPERAND + 2 * i], known[Known.OPERAND + 2 * i + 1]
         if whose == direct[Direct.OUT]:
@@ -211,9 +205,10 @@ def run(direct, known, given, result, partials):
     sizes, data = record_at(known[Known.SIZES]), record_at(known[Known.DATA])
     call_loop(known[Known.DRIVER], pointers, sizes, record_at(steps), data)
     acquire_interpreter(thread)
-    done = refused[0] == before
+    outcome = DONE if refused[0] == idle else IDLE
+    outcome = outcome if refused[1] == halfway else HALFWAY
     drop_reference(owner)
-    return done
+    return outcome
 
 
 @inline
@@ -223,7 +218,7 @@ def total(direct, known, given):
     count_reference(known[Known.OWNER])
     form = form_of(known, direct[Direct.OUT])
     result = LEFT
-    if run(direct, known, given, 0, partials):
+    if run(direct, known, given, 0, partials) == DONE:
         value = exact(partials, 2 * known[Known.PARTIALS])
         if abs(value) <= get(address_of(offset(known, Known.LARGEST))):
             value /= get(address_of(offset(known, Known.DIVISOR)))

@@ -58,7 +58,7 @@ class Work(NamedTuple):
     shape: tuple[int, ...]
     dtype: np.dtype
     mean: Mean | None = None
-    refused: int = 0  # address of a count that rises if nothing was done; 0: something always is
+    refused: int = 0  # address of two counts: one rises if nothing was done, the other if only part; 0: all always is
 
 
 def constants(numbers: Sequence[float], dtype: np.dtype, shape: tuple[int, ...]) -> list[np.ndarray] | None:
@@ -114,7 +114,7 @@ def _can_be_known(argument: Any) -> bool:
 
 
 #: For work that is always done.
-_NEVER = np.zeros(1, np.int64)
+_NEVER = np.zeros(2, np.int64)
 
 
 def _described(work: Work, arguments: Mapping[str, Any]) -> tuple[Any, ...]:

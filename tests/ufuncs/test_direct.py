@@ -29,7 +29,7 @@ ROWS = ["softmax", "softmin", "log_softmax", "sparsemax", "entmax15"]
 GATES = ["glu", "reglu", "geglu", "swiglu"]
 LOSSES = ["mse_loss", "l1_loss", "huber_loss", "binary_cross_entropy", "kl_div", "poisson_nll_loss", "hinge_loss"]
 NAMES = [name + suffix for name in ROWS + GATES + LOSSES for suffix in ("", "_backward")]
-OTHERS = ["dense", "cross_entropy"]
+OTHERS = ["dense", "cross_entropy", "cross_entropy_backward"]
 
 
 class ForwardedError(Exception):
@@ -182,25 +182,34 @@ def test_cross_entropy(dtype: str, without_python: None) -> None:
         for reduction in ("mean", "sum", "none"):
             arrays, others = ([rng.normal(size=shape).astype(dtype), rng.integers(0, classes, rows)] for _ in range(2))
             check("cross_entropy", arrays, others, {"reduction": reduction, "axis": axis}, in_place=False)
+            check("cross_entropy_backward", arrays, others, {"reduction": reduction, "axis": axis}, in_place=False)
+            result = by_python("cross_entropy_backward", *others, reduction, axis=axis)
+            assert fastact.cross_entropy_backward(*others, reduction, axis=axis, out=others[0]) is others[0]
+            assert others[0].tobytes() == result.tobytes()
 
 
-def test_what_cross_entropy_leaves_to_python(without_python: None) -> None:
+@pytest.mark.parametrize("name", ["cross_entropy", "cross_entropy_backward"])
+def test_what_cross_entropy_leaves_to_python(name: str, without_python: None) -> None:
     pred, labels = np.random.default_rng(0).normal(size=(6, 4)), np.arange(6) % 4
-    by_python("cross_entropy", pred, labels)
-    fastact.cross_entropy(pred, labels)
+    function = getattr(fastact, name)
+    by_python(name, pred, labels)
+    function(pred, labels)
     for label in (-1, 4, -100, np.iinfo(np.int64).max):
         strange = labels.copy()
         strange[2] = label
-        with pytest.raises(ForwardedError):
-            fastact.cross_entropy(pred, strange)
+        for out in [None, pred] if name.endswith("backward") else [None]:
+            before = pred.copy()
+            with pytest.raises(ForwardedError):
+                function(pred, strange, out=out)
+            assert np.array_equal(pred, before)
     for keywords in ({"label_smoothing": 0.1}, {"ignore_index": 2}, {"weight": np.ones(4)}):
-        by_python("cross_entropy", pred, labels, **keywords)
+        by_python(name, pred, labels, **keywords)
         with pytest.raises(ForwardedError):
-            fastact.cross_entropy(pred, labels, **keywords)
+            function(pred, labels, **keywords)
     for arrays in ((pred, labels.astype(np.int32)), (pred, np.eye(4)[labels]), (pred[0], labels[:1].reshape(()))):
-        by_python("cross_entropy", *arrays)
+        by_python(name, *arrays)
         with pytest.raises(ForwardedError):
-            fastact.cross_entropy(*arrays)
+            function(*arrays)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
