@@ -261,7 +261,7 @@ def _note(name: str, problem: Problem, pred: Any, target: Any, options: dict[str
     """Note a call without weights for calls without Python, if all its labels count."""
     plain = type(pred) is np.ndarray and type(target) is np.ndarray and target.dtype == np.int64
     labelled = problem.labels is not None and problem.counted is None and not problem.smoothing
-    if plain and labelled and problem.dtype in DIRECT:
+    if plain and labelled and pred.dtype is problem.dtype and problem.dtype in DIRECT:
         shape = pred.shape if name.endswith("_backward") else problem.shape
         given = {"pred": pred, "target": target, **options}
         note(name, given, lambda: _work(problem, shape, options["reduction"], options["ignore_index"]))

@@ -206,7 +206,11 @@ def test_what_cross_entropy_leaves_to_python(name: str, without_python: None) ->
         by_python(name, pred, labels, **keywords)
         with pytest.raises(ForwardedError):
             function(pred, labels, **keywords)
-    for arrays in ((pred, labels.astype(np.int32)), (pred, np.eye(4)[labels]), (pred[0], labels[:1].reshape(()))):
+    whole, foreign = pred.astype(int), pred.astype(">f8")
+    with_labels = [(array, labels) for array in (whole, foreign, pred.astype(np.float16), np.asfortranarray(pred))]
+    for arrays in (
+        *with_labels, (pred, labels.astype(np.int32)), (pred, np.eye(4)[labels]), (pred[0], labels[:1].reshape(()))
+    ):  # fmt: skip
         by_python(name, *arrays)
         with pytest.raises(ForwardedError):
             function(*arrays)
