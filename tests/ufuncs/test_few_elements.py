@@ -78,3 +78,16 @@ def test_nothing_behind_the_end_is_touched(function: Callable[..., Any], dtype: 
         function(at_end, out=out if len(out) > 1 else out[0])
         for o, e in zip(out, expected):
             assert o.tobytes() == e.tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_rows_of_any_length(dtype: str) -> None:
+    """A slope for each channel, in rows that are copied and in rows that are not: as one for each element."""
+    rng = np.random.default_rng(0)
+    for length in (5, 31, 63, 64, 65, 127, 130, 500, 511, 513):
+        x = rng.normal(size=(200_000 // length + 1, length)).astype(dtype)
+        weight = rng.uniform(0.1, 0.5, length).astype(dtype)
+        expected = fastact.prelu(x, np.ascontiguousarray(np.broadcast_to(weight, x.shape)))
+        memory = np.full(x.size + 2, 7, dtype)  # nothing beside it is touched
+        assert fastact.prelu(x, weight, out=memory[1:-1].reshape(x.shape)).tobytes() == expected.tobytes()
+        assert memory[0] == memory[-1] == 7
