@@ -90,7 +90,7 @@ def _driver() -> Any:
 
 @cache
 def _short(itemsize: int) -> int:
-    """With masks, copies pay only for rows shorter than a vector. prelu of 5e5 float32 with AVX-512, rows copied or not:
+    """With masks, copies pay for rows shorter than a vector. prelu of 5e5 float32 with AVX-512, rows copied or not:
     of 20 elements 190 or 330 us, of 50 equal, of 130 130 or 95, of 500 105 or 80; of 500 float64 170 or 105."""
     from fastact.simd.registers import host_features
 
