@@ -248,10 +248,11 @@ def take_chunks(pool, me):
     for i in range(shares):
         share = 8 * ((me + i) % shares)
         end = pool[Pool.END + share]
-        begin = atomic_add(pool, Pool.NEXT + share, grain)
-        while begin < end:
-            call_task(pool[Pool.TASK], begin, min(begin + grain, end), record_at(pool[Pool.CONTEXT]))
+        # Read before it is written: of a share with nothing left, many threads would take the line from each other.
+        while atomic_load(pool, Pool.NEXT + share) < end:
             begin = atomic_add(pool, Pool.NEXT + share, grain)
+            if begin < end:
+                call_task(pool[Pool.TASK], begin, min(begin + grain, end), record_at(pool[Pool.CONTEXT]))
 
 
 @inline
