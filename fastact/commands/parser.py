@@ -55,12 +55,18 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     apply.add_argument("--axis", type=int, metavar="N", help="of a function of rows, such as softmax (default: -1)")
 
-    plot = commands.add_parser("plot", help="draw activations and their derivatives")
-    plot.add_argument("names", nargs="*", metavar="NAME", help="activations, or MODULE:FUNCTION; all by default")
+    plot = commands.add_parser("plot", help="draw activations, rows, gates and losses, and derivatives")
+    plot.add_argument(
+        "names", nargs="*", metavar="NAME", help="functions, or MODULE:FUNCTION; all activations by default"
+    )
     plot.add_argument("--output", default="activations.png", metavar="FILE", help="png, svg or pdf (activations.png)")
     plot.add_argument("--limit", type=_limit, default=5, metavar="X", help="from -X to X (default: 5)")
     plot.add_argument(
-        "--set", action="append", default=[], metavar="PARAMETER=VALUE", help="a parameter, such as alpha=0.5,1,2"
+        "--set",
+        action="append",
+        default=[],
+        metavar="PARAMETER=VALUE",
+        help="a parameter, such as alpha=0.5,1,2; temperature of rows, a of gates, target of losses",
     )
     plot.add_argument("--same-axes", action="store_true", help="all in one panel")
     plot.add_argument("--no-derivative", action="store_false", dest="derivative", help="values alone")

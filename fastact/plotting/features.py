@@ -30,23 +30,26 @@ class Asymptote(NamedTuple):
 
 
 def jumps(curve: Curve, low: float, high: float) -> list[float]:
-    """Where it jumps, by bisection between neighbours on a grid that differ, between all of them at once."""
+    """Where it jumps, by bisection between neighbours on a grid that differ, all at once."""
     grid = np.linspace(low, high, 1999)
-    with np.errstate(invalid="ignore"):  # next to a pole, infinity less infinity
-        apart = np.flatnonzero(abs(np.diff(curve(grid))) > SEEN)
-        a, b = grid[apart], grid[apart + 1]
-        while (between := (a < (middles := (a + b) / 2)) & (middles < b)).any():  # until nothing is left there
-            middle = middles[between]
-            first, half, last = curve(a[between]), curve(middle), curve(b[between])
-            left = abs(half - first) > abs(last - half)
-            a[between], b[between] = np.where(left, a[between], middle), np.where(left, middle, b[between])
-        across = abs(curve(b) - curve(a))
-    return b[across > SEEN / 2].tolist()
+    with np.errstate(all="ignore"):
+        values = curve(grid)
+        differ = np.flatnonzero(abs(np.diff(values)) > SEEN)
+        a, b, of_a, of_b = grid[differ], grid[differ + 1], values[differ], values[differ + 1]
+        while len(a) and ((a < (middle := (a + b) / 2)) & (middle < b)).any():  # until nothing is left between them
+            between = curve(middle)
+            left = abs(between - of_a) > abs(of_b - between)
+            a, of_a = np.where(left, a, middle), np.where(left, of_a, between)
+            b, of_b = np.where(left, middle, b), np.where(left, between, of_b)
+        jumped = np.isfinite(of_a) & np.isfinite(of_b) & (abs(of_b - of_a) > SEEN / 2)
+    return [float(place) for place in b[jumped]]
 
 
 def broken(x: np.ndarray, y: np.ndarray, at: list[float]) -> tuple[np.ndarray, np.ndarray]:
     """The points of a line that is interrupted where it jumps."""
     places = np.searchsorted(x, at)
+    for jump in at:  # what it is there may be neither what it comes from nor what it goes to
+        y = np.where(abs(x - jump) < SEEN**2, np.nan, y)
     return np.insert(x, places, at), np.insert(y, places, np.nan)
 
 

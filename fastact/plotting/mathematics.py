@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ast
 
-__all__ = ["mathematics", "symbol"]
+__all__ = ["above", "equals", "mathematics", "symbol"]
+
+#: A formula of more characters would not fit above a panel.
+LONGEST = 90
 
 GREEK = {"alpha": r"\alpha", "beta": r"\beta", "gamma": r"\gamma", "lambd": r"\lambda", "pi": r"\pi"}
+GREEK |= {"delta": r"\delta", "eps": r"\epsilon"}
 FUNCTIONS = {"maximum": r"\max", "minimum": r"\min", "log": r"\log", "tanh": r"\tanh", "cosh": r"\cosh"}
 COMPARED = {ast.Lt: "<", ast.LtE: r"\leq", ast.Gt: ">", ast.GtE: r"\geq", ast.Eq: "="}
 
@@ -19,6 +23,22 @@ def symbol(name: str) -> str:
     if name in GREEK:
         return GREEK[name]
     return name if len(name) == 1 else r"\mathrm{" + name.replace("_", r"\ ") + "}"
+
+
+def above(formula: str) -> str | None:
+    """The formula as a title; None if it is too long for one, or says what there is no notation for."""
+    try:
+        return mathematics(formula) if len(formula) <= LONGEST else None
+    except ValueError:
+        return None
+
+
+def equals(name: str, value: float) -> str:
+    """What a parameter is."""
+    text = f"{value:.4g}".replace("inf", r"\infty")
+    mantissa, power, exponent = text.partition("e")
+    factor = "" if mantissa == "1" else rf"{mantissa} \cdot "
+    return f"{symbol(name)} = " + (f"{factor}10^{{{int(exponent)}}}" if power else text)
 
 
 def mathematics(formula: str) -> str:
@@ -56,6 +76,9 @@ def _operation(left: ast.expr, operation: ast.operator, right: ast.expr) -> tupl
         case ast.Add() | ast.Sub():
             sign = "+" if isinstance(operation, ast.Add) else "-"
             return f"{_within(left, SUM)} {sign} {_within(right, PRODUCT)}", SUM
+        case ast.Mult() if isinstance(left, ast.UnaryOp) and isinstance(left.op, ast.USub):
+            # Python has -a * b be (-a) * b
+            return f"-{_within(ast.BinOp(left.operand, operation, right), PRODUCT)}", SUM
         case ast.Mult():
             return rf"{_within(left, PRODUCT)}\, {_within(right, PRODUCT)}", PRODUCT
         case ast.Div():

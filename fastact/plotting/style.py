@@ -1,14 +1,24 @@
-"""What all pictures have in common: colours, and where to draw."""
+"""What all pictures have in common: colours, marks, and where to draw."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-__all__ = ["BLACK", "BLUE", "COLOURS", "GREEN", "VERMILLION", "new_axes"]
+import numpy as np
+
+__all__ = ["BLACK", "BLUE", "COLOURS", "DOTTED", "GREEN", "RING", "VERMILLION", "described", "new_axes", "panels"]
 
 #: Okabe's and Ito's colours, which the colour-blind can tell apart; their yellow is too pale for a line on white.
 BLACK, BLUE, VERMILLION, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
 COLOURS = (BLUE, VERMILLION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", BLACK)
+
+#: Kinks, and lines that curves approach.
+RING: dict[str, Any] = {
+    "marker": "o", "markersize": 5, "markerfacecolor": "white", "markeredgecolor": "0.2", "linestyle": "none",
+    "zorder": 3,
+}  # fmt: skip
+DOTTED: dict[str, Any] = {"color": "0.45", "linestyle": ":", "linewidth": 1.2, "zorder": 1}
 
 
 def new_axes(**settings: Any) -> Any:
@@ -19,3 +29,26 @@ def new_axes(**settings: Any) -> Any:
         raise ImportError('pictures are drawn by matplotlib: python -m pip install "fastact[plot]"') from None
     _, axes = pyplot.subplots(layout="constrained", **settings)
     return axes
+
+
+def panels(count: int, ax: Any, what: str) -> Any:
+    """Axes for so many pictures: those given, or new ones, of which none more than needed can be seen."""
+    if ax is not None:
+        if np.size(ax) < count:
+            raise ValueError(f"{count} {what} need as many axes; there are {np.size(ax)}")
+        return ax
+    if count == 1:
+        return new_axes(figsize=(7, 5))
+    columns = min(count, 5, max(1, round(math.sqrt(1.3 * count))))
+    rows = math.ceil(count / columns)
+    made = new_axes(nrows=rows, ncols=columns, figsize=(4.6 * columns, 3.6 * rows), squeeze=False)
+    for panel in made.ravel()[count:]:
+        panel.set_visible(False)
+    return made
+
+
+def described(ax: Any, name: str, formula: str | None) -> None:
+    """A title: what it is called, and what it is in mathematics."""
+    lines = [name, f"${formula}$"] if formula else [name]
+    ax.set_title("\n".join(lines), fontsize="medium", va="bottom")  # or fractions would reach into the frame
+    ax.grid(alpha=0.25)

@@ -67,10 +67,29 @@ def test_plot_of_ones_own_and_of_several_parameters(
     assert Path("mine.svg").stat().st_size > 5_000
 
 
+def test_plot_of_every_family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    Path("mine_of_all.py").write_text(
+        "import numpy as np\n"
+        "def far(pred, target, power=1.5):\n    return np.abs(pred - target) ** power\n"
+        "def unit(x, axis=-1):\n    return x / np.sqrt((x * x).sum(axis, keepdims=True))\n"
+    )
+    names = ["softmax", "swiglu", "huber_loss", "logit", "mine_of_all:far", "mine_of_all:unit"]
+    settings = ["--set", "temperature=0.5,4", "--set", "a=1", "--set", "target=0,1", "--set", "power=2"]
+    assert main(["plot", *names, *settings, "--output", "all.png"]) == 0
+    assert "6 functions" in capsys.readouterr().out
+    assert Path("all.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_plot_refuses(tmp_path: Path, capsys: Capture) -> None:
     pytest.importorskip("matplotlib")
     for arguments, message in (
         (["nosuch"], "no activation is called 'nosuch'"),
+        (["nosuch"], "softmax"),  # those of other families are named
+        (["relu", "softmax", "--same-axes"], "only activations can share axes"),
+        (["softmax", "--set", "temperature=0"], "temperatures must be positive"),
+        (["softmax", "--set", "alpha=1"], "none of what is drawn has a parameter 'alpha'"),
         (["relu", "--output", str(tmp_path / "none" / "x.png")], "cannot write"),
         (["relu", "--output", str(tmp_path / "x.nosuch")], "cannot write"),
     ):

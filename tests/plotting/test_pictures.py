@@ -13,6 +13,8 @@ import pytest
 import fastact
 from fastact.catalogue import ACTIVATIONS, SPECIAL
 from fastact.functions.parameters import sample_parameters
+from fastact.names import functions
+from fastact.rows.gates import GATES
 from tests.conftest import Network
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -22,6 +24,7 @@ from matplotlib import mathtext, pyplot  # noqa: E402
 
 from fastact import plotting  # noqa: E402
 from fastact.plotting import activations as curves  # noqa: E402
+from fastact.plotting import gates, losses, rows  # noqa: E402
 from fastact.plotting.features import asymptotes, jumps  # noqa: E402
 from fastact.plotting.gradients import gradient_sizes  # noqa: E402
 from fastact.plotting.mathematics import mathematics  # noqa: E402
@@ -149,6 +152,109 @@ def test_parameters_and_ones_own() -> None:
         plotting.plot_activations("sigmiod")
 
 
+# -- rows, gates and losses -----------------------------------------------------------------------------
+
+
+def heights(axes: Any) -> list[np.ndarray]:
+    """Of each set of bars."""
+    return [np.array([bar.get_height() for bar in bars]) for bars in axes.containers]
+
+
+def test_rows_over_temperature() -> None:
+    row = np.array([3.0, 1.0, 0.5])
+    axes = plotting.plot_rows("softmax", row, temperatures=[0.5, 2])
+    rendered(axes)
+    assert np.allclose(heights(axes), [fastact.softmax(row / 0.5), fastact.softmax(row / 2)])
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["$T = 0.5$", "$T = 2$"]
+    assert len({bars[0].get_hatch() for bars in axes.containers}) == 2  # apart in grey, too
+    assert len(heights(plotting.plot_rows("hardmax", row))) == 1  # any temperature
+    sums = plotting.plot_rows("logsumexp", row, temperatures=[2])
+    assert any(np.allclose(line.get_ydata(), 2 * fastact.logsumexp(row / 2)) for line in sums.get_lines())
+
+
+def test_every_function_of_rows_has_its_formula() -> None:
+    own = {name for name in functions() if functions()[name].__module__.startswith("fastact.rows.")}
+    assert set(rows.FORMULAS) == {name for name in own - set(GATES) if not name.endswith("_backward")}
+    axes = plotting.plot_rows()
+    rendered(axes)
+    for panel, name in zip(axes.flat, rows.FORMULAS):
+        assert panel.get_title().splitlines() == [name, f"${rows.FORMULAS[name]}$"]
+
+
+def test_gates_over_the_half_that_opens_them() -> None:
+    axes = plotting.plot_gates(["swiglu", "reglu", "tanh"], halves=[3])
+    rendered(axes)
+    for panel, name in zip(axes.flat, ("swiglu", "reglu")):
+        b, drawn = panel.get_lines()[2].get_data()
+        there = np.isfinite(drawn)
+        gate = getattr(fastact, name)(np.stack([np.full_like(b, 3.0), b], axis=1))[:, 0]
+        assert np.allclose(drawn[there], gate[there])
+    assert axes.flat[0].get_title() == "swiglu\n" + r"$\dfrac{a\, b}{1 + e^{-b}}$"
+    assert axes.flat[2].get_title().startswith("a gate that tanh opens")
+    assert plotting.plot_gates("glu", ax=axes.flat[0]) is axes.flat[0]
+
+
+def test_every_loss_is_drawn_with_its_derivative() -> None:
+    axes = plotting.plot_loss_functions()
+    rendered(axes)
+    for panel, name in zip(axes.flat, losses.loss_names()):
+        assert panel.get_title().startswith(name)
+        curves = [line.get_data() for line in panel.get_lines() if len(line.get_xdata()) > 900]
+        for (x, value), (_, slope) in zip(curves[::2], curves[1::2]):
+            rises = np.gradient(value[:500], x[:500])
+            smooth = np.isfinite(rises) & (abs(np.gradient(rises)) < 0.1) & np.isfinite(slope[:500])
+            assert smooth.any()
+            assert np.allclose(rises[smooth], slope[:500][smooth], atol=0.05), name
+
+
+def test_losses_for_targets_and_numbers() -> None:
+    axes = plotting.plot_loss_functions("huber_loss", targets=[1], parameters={"delta": 0.5})
+    rendered(axes)
+    x, drawn = next(line.get_data() for line in axes.get_lines() if len(line.get_xdata()) > 900)
+    assert np.allclose(drawn, fastact.huber_loss(x, np.ones_like(x), reduction="none", delta=0.5))
+    assert r"$\delta = 0.5$" in axes.get_title()
+    folded = plotting.plot_loss_functions("l1_loss", targets=[1], derivative=False)
+    assert any(
+        np.allclose(line.get_data(), [[1], [0]], atol=1e-9) for line in folded.get_lines() if line.get_marker() == "o"
+    )
+    for call, message in (
+        (lambda: plotting.plot_loss_functions("huber"), "no loss is called 'huber'; there are mse_loss"),
+        (lambda: plotting.plot_loss_functions("mse_loss", parameters={"delta": 1}), "has a parameter 'delta'"),
+        (lambda: plotting.plot_rows("softmx"), "no function of rows is called 'softmx'"),
+        (lambda: plotting.plot_rows("softmax", temperatures=[0]), "temperatures must be positive"),
+        (lambda: plotting.plot_rows("softmax", [[1]]), "one dimension"),
+        (lambda: plotting.plot_gates("nosuch"), "no activation is called 'nosuch'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+def test_losses_and_rows_of_ones_own() -> None:
+    def pinball(pred: Any, target: Any, share: float = 0.9) -> Any:
+        d = target - pred
+        return np.maximum(share * d, (share - 1) * d)
+
+    axes = plotting.plot_loss_functions(pinball, targets=[2])
+    rendered(axes)
+    assert any(
+        np.allclose(line.get_data(), [[2], [0]], atol=1e-9) for line in axes.get_lines() if line.get_marker() == "o"
+    )
+
+    def by_python(pred: Any, target: Any) -> Any:  # no formula: its slope is found by differences
+        return np.array([(float(p) - float(t)) ** 2 for p, t in zip(pred, target)])
+
+    axes = plotting.plot_loss_functions(by_python, targets=[0])
+    x, slope = axes.get_lines()[3].get_data()
+    assert np.allclose(slope, 2 * x, atol=1e-6)
+
+    def length(x: Any, axis: int = -1) -> Any:
+        return np.sqrt((x * x).sum(axis))
+
+    axes = plotting.plot_rows(length, [3, 4], temperatures=[1])
+    assert axes.get_title() == "length"
+    assert any(np.allclose(line.get_ydata(), 5) for line in axes.get_lines())
+
+
 # -- networks -----------------------------------------------------------------------------------------
 
 
@@ -233,7 +339,7 @@ def test_animation_learns_as_fit_does(network: Network, tmp_path: Any) -> None:
 
 
 def test_examples() -> None:
-    for module in (plotting, curves):
+    for module in (plotting, curves, gates, losses, rows):
         ran = doctest.testmod(module)
         assert ran.attempted > 0
         assert ran.failed == 0
