@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fastact.commands.learning import Lesson, Outcome
+from fastact.commands.learning import OURS, Lesson, Outcome, Teacher
 from fastact.commands.pictures import write_animation, write_picture
 from fastact.commands.trials import digits, neuron, own, vanishing
 from fastact.commands.tutorials import and_gate, pairings, regression
@@ -20,11 +20,13 @@ LESSONS: dict[str, Lesson] = {
 TUTORIAL = "  tutorial"
 
 
-def run_demo(name: str, epochs: int | None, seed: int, save: str | None) -> int:
+def run_demo(name: str, epochs: int | None, seed: int, save: str | None, compare: bool = False) -> int:
     lesson = LESSONS[name]
+    other = _compared() if compare else None
     print(f"{name}: {lesson.__doc__}\n", flush=True)
-    outcome = lesson(epochs, seed)
-    for line in _lines(outcome):
+    outcome = lesson(epochs, seed, OURS)
+    theirs = lesson(epochs, seed, other) if other else None
+    for line in _lines(outcome, theirs, other.name if other else ""):
         print(line)
     if save is not None:
         animate = outcome.animate if save.lower().endswith(".gif") else None
@@ -33,14 +35,26 @@ def run_demo(name: str, epochs: int | None, seed: int, save: str | None) -> int:
     return 0
 
 
-def _lines(outcome: Outcome) -> Iterator[str]:
+def _compared() -> Teacher:
+    from fastact.commands.by_torch import torch_teacher
+
+    return torch_teacher()
+
+
+def _lines(outcome: Outcome, theirs: Outcome | None, other: str) -> Iterator[str]:
     told = any(row[2] for row in outcome.rows)
     width = max(len(label) for row in outcome.rows for label in (row[0], TUTORIAL)) + 2
-    for name, learned, printed in outcome.rows:
+    beside = theirs.rows if theirs else outcome.rows
+    for (name, learned, printed), (_, learned_there, _) in zip(outcome.rows, beside):
         yield f"{name:{width}}{learned}"
+        if theirs and printed is not None:
+            yield f"{'  ' + other:{width}}{learned_there}"
         if told and printed:
             yield f"{TUTORIAL:{width}}{printed}"
     yield ""
     yield from outcome.remarks
     times = outcome.times
     yield f"compiling, or finding what is compiled, took {times.compiling:.2f} s, learning {times.learning:.3f} s"
+    if theirs:
+        took = f"a first step took {theirs.times.compiling:.2f} s, learning {theirs.times.learning:.3f} s"
+        yield f"{other}: {took}; from the same weights, in an order of its own where rows are shuffled"

@@ -75,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("name", nargs="?", choices=LESSONS, default="digits", help="the lesson (default: digits)")
     demo.add_argument("--epochs", type=_size, metavar="N", help="times through the data (default: the lesson's)")
     demo.add_argument("--seed", type=_seed, default=0, metavar="N", help="of weights, shuffling and data drawn")
+    demo.add_argument("--compare", action="store_true", help="have torch learn the same, too")
     demo.add_argument("--save", metavar="FILE", help="a picture; of neuron, a .gif that shows it learn")
 
     cache = commands.add_parser("cache", help="where compiled code is kept; compile ahead, or clear it")
@@ -158,7 +159,7 @@ def _run(chosen: argparse.Namespace) -> int:
     if chosen.command == "demo":
         from fastact.commands.demo import run_demo
 
-        return run_demo(chosen.name, chosen.epochs, chosen.seed, chosen.save)
+        return run_demo(chosen.name, chosen.epochs, chosen.seed, chosen.save, chosen.compare)
     from fastact.commands.apply import run_apply
 
     return run_apply(chosen.name, chosen.input, chosen.output, chosen.set, chosen.axis)

@@ -8,7 +8,7 @@ import numpy as np
 
 import fastact
 from fastact.commands.errors import UsageError
-from fastact.commands.learning import Outcome, Times, fitted
+from fastact.commands.learning import Outcome, Teacher, Times
 
 __all__ = ["digits", "neuron", "own", "vanishing"]
 
@@ -22,7 +22,7 @@ NONE = "(a picture)"
 TOXIC = 0.8
 
 
-def neuron(epochs: int | None, seed: int) -> Outcome:
+def neuron(epochs: int | None, seed: int, teacher: Teacher) -> Outcome:
     """A neuron of one input learns from which size on a bean is toxic, one bean after the other."""
     size = np.random.default_rng(seed).uniform(0, 2, (100, 1))
     toxic = (size > TOXIC).astype(float)
@@ -31,7 +31,7 @@ def neuron(epochs: int | None, seed: int) -> Outcome:
         "shuffle": False, "random_state": seed,
     }  # fmt: skip
     network = fastact.MLP([1, 1], **settings)
-    times = fitted(network, size, toxic)
+    times = teacher.fitted(network, size, toxic)
     weight, bias = float(network.weights[0][0, 0]), float(network.biases[0][0])
     right = float(((network.predict(size) > 0.5) == toxic.reshape(-1, 1)).mean())
     rows = [
@@ -64,7 +64,7 @@ def neuron(epochs: int | None, seed: int) -> Outcome:
 HELD_OUT = 360
 
 
-def digits(epochs: int | None, seed: int) -> Outcome:
+def digits(epochs: int | None, seed: int, teacher: Teacher) -> Outcome:
     """A network learns handwritten digits."""
     images, labels = _digits()
     order = np.random.default_rng(seed).permutation(len(images))
@@ -73,12 +73,12 @@ def digits(epochs: int | None, seed: int) -> Outcome:
         [64, 256, 128, 10], "relu", loss="cross_entropy", optimizer="adam", weight_decay=1e-4, batch_size=64,
         epochs=epochs or 30, random_state=seed,
     )  # fmt: skip
-    times = fitted(network, _shifted(images[known]), np.tile(labels[known], 5), progress=True)
+    times = teacher.fitted(network, _shifted(images[known]), np.tile(labels[known], 5), progress=True)
     score = network.score(images[held_out], labels[held_out])
     rows = [
-        ("to learn from", f"{len(known)} images of 8 x 8 pixels", ""),
-        ("units", ", ".join(map(str, network.sizes[1:])), ""),
-        ("epochs", f"{network.epochs}, over each image and its shifts by a pixel", ""),
+        ("to learn from", f"{len(known)} images of 8 x 8 pixels", None),
+        ("units", ", ".join(map(str, network.sizes[1:])), None),
+        ("epochs", f"{network.epochs}, over each image and its shifts by a pixel", None),
         ("right", f"{100 * score:.1f} % of {HELD_OUT} held out", ""),
     ]
 
@@ -123,7 +123,7 @@ DEPTH = 10
 SAID = {"sigmoid": "vanish", "tanh": "vanish, but later", "relu": "stay"}
 
 
-def vanishing(epochs: int | None, seed: int) -> Outcome:
+def vanishing(epochs: int | None, seed: int, teacher: Teacher) -> Outcome:
     """What reaches the first of ten layers, before and after training."""
     x, y = _moons(seed)
     networks, rows, times = {}, [], Times(0, 0)
@@ -135,7 +135,7 @@ def vanishing(epochs: int | None, seed: int) -> Outcome:
         networks[activation] = fastact.MLP(
             network.sizes, activation, loss=network.loss, random_state=seed
         )  # the same weights, as they were before
-        times = times.plus(fitted(network, x, y))
+        times = times.plus(teacher.fitted(network, x, y))
         first, last = _ends(networks[activation], x, y)
         rows.append((activation, f"{first / last:.1e} arrives; {network.score(x, y):.0%} right", said))
 
@@ -158,7 +158,7 @@ def _ends(network: Any, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
 # -- an activation of one's own -------------------------------------------------------------------------
 
 
-def own(epochs: int | None, seed: int) -> Outcome:
+def own(epochs: int | None, seed: int, teacher: Teacher) -> Outcome:
     """An activation written here beside relu, on two half moons."""
 
     @fastact.activation
@@ -173,7 +173,7 @@ def own(epochs: int | None, seed: int) -> Outcome:
             [2, 16, 16, 1], activation, loss="binary_cross_entropy_with_logits", optimizer="adam", learning_rate=0.01,
             epochs=epochs or 200, random_state=seed,
         )  # fmt: skip
-        times = times.plus(fitted(network, x, y))
+        times = times.plus(teacher.fitted(network, x, y))
         networks[name] = network
         rows.append((name, f"{network.score(*unseen):.1%} right, loss {network.loss_curve_[-1]:.4f}", ""))
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import fastact
-from fastact.commands.learning import Outcome, Times, fitted
+from fastact.commands.learning import Outcome, Teacher, Times
 
 __all__ = ["and_gate", "pairings", "regression"]
 
@@ -29,7 +29,7 @@ GATES = [
 ]
 
 
-def and_gate(epochs: int | None, seed: int) -> Outcome:
+def and_gate(epochs: int | None, seed: int, teacher: Teacher) -> Outcome:
     """A neuron learns when both of its inputs are on."""
     rows, times, gates = [], Times(0, 0), []
     for activation, usual, printed in GATES:
@@ -38,7 +38,7 @@ def and_gate(epochs: int | None, seed: int) -> Outcome:
             dtype="float64",
         )  # fmt: skip
         gate.weights[0], gate.biases[0] = np.ones((1, 2)), np.ones(1)
-        times = times.plus(fitted(gate, CORNERS, BOTH))
+        times = times.plus(teacher.fitted(gate, CORNERS, BOTH))
         rows.append((activation, _numbers(gate.weights[0], gate.biases[0]), printed))
         gates.append(gate)
     worst = [float(abs(gate.predict(CORNERS).ravel() - BOTH).max()) for gate in gates]
@@ -76,7 +76,7 @@ REGRESSION = {
 }
 
 
-def regression(epochs: int | None, seed: int) -> Outcome:
+def regression(epochs: int | None, seed: int, teacher: Teacher) -> Outcome:
     """Four hidden units learn a number from two, out of four examples."""
     random = np.random.RandomState(99)  # the tutorial's, whatever the seed: its digits depend on it
     network = fastact.MLP(
@@ -84,7 +84,7 @@ def regression(epochs: int | None, seed: int) -> Outcome:
     )
     hidden, bias, output = random.rand(4, 2) / 2, random.rand(4), random.rand(1, 4) / 4
     network.weights, network.biases = [hidden, output], [bias, np.zeros(1)]
-    times = fitted(network, KNOWN, SOLD)
+    times = teacher.fitted(network, KNOWN, SOLD)
     prediction = network.predict(UNSEEN)
     learned = [network.weights[0], network.biases[0], network.weights[1], network.biases[1], prediction]
     learned.append((prediction - TRUE) ** 2)
@@ -109,14 +109,14 @@ PAIRS = [
 STEP, START = 0.1, -2.0
 
 
-def pairings(epochs: int | None, seed: int) -> Outcome:
+def pairings(epochs: int | None, seed: int, teacher: Teacher) -> Outcome:
     """One weight, from -2, learns to answer 1 with 1."""
     rows, curves, compiling, learning = [], {}, 0.0, 0.0
     for activation, loss, factor, said in PAIRS:
         begin = time.perf_counter()
-        _learn_weight(activation, loss, factor, 1)
+        teacher.learned_weight(activation, loss, factor, 1, START, STEP)
         middle = time.perf_counter()
-        weight, curve = _learn_weight(activation, loss, factor, epochs or 30)
+        weight, curve = teacher.learned_weight(activation, loss, factor, epochs or 30, START, STEP)
         learning += time.perf_counter() - middle
         compiling += middle - begin
         curves[f"{activation} and {loss}"] = curve
@@ -140,15 +140,3 @@ def pairings(epochs: int | None, seed: int) -> Outcome:
         return ax
 
     return Outcome(rows, remarks, Times(compiling, learning), draw)
-
-
-def _learn_weight(activation: str, loss: str, factor: float, steps: int) -> tuple[float, list[float]]:
-    """The weight after so many steps, and the losses on the way; there is no bias."""
-    with_derivative = getattr(fastact, f"{activation}_with_derivative")
-    value, backward = getattr(fastact, loss), getattr(fastact, f"{loss}_backward")
-    weight, curve = START, []
-    for _ in range(steps):
-        answer, slope = with_derivative(weight)
-        curve.append(factor * float(value(answer, 1.0)))
-        weight -= STEP * factor * float(backward(answer, 1.0)) * float(slope)
-    return weight, curve

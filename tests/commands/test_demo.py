@@ -114,6 +114,34 @@ def test_a_neuron_as_an_animation(tmp_path: Path) -> None:
     assert target.read_bytes().startswith(b"GIF8")
 
 
+@pytest.mark.parametrize("name", ["regression", "pairings"])
+def test_torch_learns_the_same(name: str, capsys: Capture) -> None:
+    pytest.importorskip("torch")
+    assert main(["demo", name, "--compare"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    beside = [(ours, theirs) for ours, theirs in pairwise(lines) if theirs.startswith("  torch")]
+    assert len(beside) == {"regression": 6, "pairings": 3}[name]
+    for ours, theirs in beside:
+        assert ours.split("  ")[-1].strip() == theirs.removeprefix("  torch").strip()
+    assert lines[-1].startswith("torch: a first step took ")
+
+
+@pytest.mark.parametrize("name", ["and-gate", "vanishing", "own"])
+def test_torch_beside_ours(name: str, capsys: Capture) -> None:
+    pytest.importorskip("torch")
+    assert main(["demo", name, "--compare", "--epochs", "2"]) == 0
+    output = capsys.readouterr().out
+    assert output.count("  torch  ") == {"and-gate": 3, "vanishing": 3, "own": 2}[name]
+
+
+def test_without_torch(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert main(["demo", "regression", "--compare"]) == 2
+    output, errors = capsys.readouterr()
+    assert output == ""  # said before anything is learned
+    assert errors == "fastact: to compare with torch takes torch: python -m pip install torch\n"
+
+
 def test_without_scikit_learn(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     assert main(["demo"]) == 2
