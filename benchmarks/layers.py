@@ -19,8 +19,8 @@ import numpy as np
 from tqdm import tqdm
 
 import fastact
-from benchmarks.onnx_models import message, model, value
 from benchmarks.turns import Call, medians
+from fastact.commands.onnx_models import message, model, value
 
 #: batch, inputs, outputs
 SHAPES = ((8192, 784, 512), (1024, 784, 512), (128, 784, 128), (32, 784, 128), (65536, 64, 64), (1, 784, 128))

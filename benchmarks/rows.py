@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 import fastact
-from benchmarks.onnx_models import single_operator
 from benchmarks.turns import Call, medians
 from fastact.commands.bench import parallel_copy
+from fastact.commands.row_peers import NAMES, PEERS, row_peers
 
 #: shape and axis
 CASES: tuple[tuple[tuple[int, ...], int], ...] = (
@@ -26,76 +25,9 @@ CASES: tuple[tuple[tuple[int, ...], int], ...] = (
     ((10, 1_000_000), 0), ((100, 100_000), 0), ((1000, 10_000), 0), ((32000, 312), 0),
     ((1000, 10), -1), ((100, 1000), -1),
 )  # fmt: skip
-NAMES = ("softmax", "log_softmax", "logsumexp")
-PEERS = ("numpy", "scipy", "torch", "jax", "onnxruntime")
 
 #: Seconds before each turn: threads of onnxruntime look for work for 50 ms, on a core that the next in turn needs.
 PAUSE = 0.07
-
-
-def numpy_calls(name: str, x: np.ndarray, axis: int, out: np.ndarray | None) -> Iterator[Call]:
-    if name == "softmax" and out is not None:
-
-        def softmax() -> None:
-            np.subtract(x, x.max(axis=axis, keepdims=True), out=out)
-            np.exp(out, out=out)
-            np.divide(out, out.sum(axis=axis, keepdims=True), out=out)
-
-        yield softmax
-
-
-def scipy_calls(name: str, x: np.ndarray, axis: int, out: np.ndarray | None) -> Iterator[Call]:
-    from scipy import special
-
-    if out is None:
-        yield lambda: getattr(special, name)(x, axis=axis)
-
-
-def torch_calls(name: str, x: np.ndarray, axis: int, out: np.ndarray | None) -> Iterator[Call]:
-    import torch
-
-    torch.set_num_threads(fastact.get_num_threads())
-    given = torch.from_numpy(x)
-    function = getattr(torch, name)
-    if out is None:
-        yield lambda: function(given, axis)
-    elif name == "softmax":
-        target = torch.from_numpy(out)
-        native = torch.ops.aten._softmax.out
-        yield lambda: native(given, axis, False, out=target)
-
-
-def jax_calls(name: str, x: np.ndarray, axis: int, out: np.ndarray | None) -> Iterator[Call]:
-    import jax
-
-    if out is None:
-        function = jax.jit(lambda a: getattr(jax.nn, name)(a, axis=axis))
-        given = jax.numpy.asarray(x)
-        yield lambda: function(given).block_until_ready()
-
-
-def onnxruntime_calls(name: str, x: np.ndarray, axis: int, out: np.ndarray | None) -> Iterator[Call]:
-    import onnxruntime
-
-    operators = {"softmax": "Softmax", "log_softmax": "LogSoftmax"}
-    if out is None and name in operators:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = fastact.get_num_threads()
-        model = single_operator(operators[name], x.shape, axis=axis)
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        yield lambda: session.run(None, {"x": x})
-
-
-def peers(name: str, x: np.ndarray, axis: int, out: np.ndarray | None) -> dict[str, Call]:
-    found: dict[str, Call] = {}
-    for peer in PEERS:
-        try:
-            call = next(globals()[f"{peer}_calls"](name, x, axis, out), None)
-        except ImportError:
-            continue
-        if call:
-            found[peer] = call
-    return found
 
 
 def compare(name: str, shape: tuple[int, ...], axis: int, given: bool) -> str:
@@ -106,7 +38,7 @@ def compare(name: str, shape: tuple[int, ...], axis: int, given: bool) -> str:
         "fastact": (lambda: function(x, axis=axis, out=out)) if given else (lambda: function(x, axis=axis)),
         "copy": parallel_copy(np.empty_like(x).ravel(), x.ravel(), fastact.get_num_threads()),
     }
-    result = {key: value / x.size * 1e9 for key, value in medians(calls | peers(name, x, axis, out), PAUSE).items()}
+    result = {key: value / x.size * 1e9 for key, value in medians(calls | row_peers(name, x, axis, out), PAUSE).items()}
     rivals = {peer: result[peer] for peer in PEERS if peer in result}
     best = min(rivals, key=rivals.__getitem__, default="")
     columns = "".join(f"{result.get(key, float('nan')):9.3f}" for key in ("fastact", "copy", *PEERS))

@@ -12,7 +12,8 @@ import pytest
 
 import fastact
 from fastact.catalogue import ACTIVATIONS
-from fastact.commands.bench import parallel_copy, plain_numpy
+from fastact.commands.bench import parallel_copy
+from fastact.commands.peers import plain_numpy
 from fastact.functions.parameters import sample_parameters
 
 SIZES = [1, 1_000, 100_000, 10_000_000]

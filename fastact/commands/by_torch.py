@@ -15,7 +15,7 @@ from fastact.commands.errors import UsageError
 from fastact.commands.learning import Teacher, Times
 from fastact.functions.parameters import sample_parameters
 
-__all__ = ["torch_teacher"]
+__all__ = ["epoch_of_torch", "torch_teacher"]
 
 
 def torch_teacher() -> Teacher:
@@ -40,6 +40,14 @@ def _fitted(network: Any, x: Any, y: Any, **_: Any) -> Times:
     network.biases = [layer.bias.detach().numpy().copy() for layer in twin.layers]
     network.loss_curve_ = np.array(losses)
     return Times(middle - start, end - middle)
+
+
+def epoch_of_torch(network: Any, x: Any, y: Any) -> Callable[[], object]:
+    """What takes torch once through the data; ImportError without torch."""
+    import torch
+
+    torch.set_num_threads(max(1, fastact.get_num_threads()))
+    return _Twin(network, x, y).epoch
 
 
 class _Twin:

@@ -34,7 +34,10 @@ def _parser() -> argparse.ArgumentParser:
 
     bench = commands.add_parser("bench", help="time each function beside plain NumPy and beside a copy of its bytes")
     bench.add_argument(
-        "names", nargs="*", metavar="NAME", help="functions, such as gelu or softmax_backward; all by default"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="functions, such as gelu or softmax_backward, or training; all by default",
     )
     bench.add_argument("--size", type=_size, default=10_000_000, metavar="N", help="elements (default: 1e7)")
     bench.add_argument("--dtype", choices=DTYPES, default="float32")
@@ -42,6 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--repeat", type=_size, default=15, metavar="N", help="rounds; medians are printed (default: 15)"
     )
+    bench.add_argument("--peers", action="store_true", help="beside other libraries, too: those that are installed")
+    bench.add_argument("--plot", metavar="FILE", help="a chart: png, svg or pdf")
     for style in ("json", "markdown"):
         bench.add_argument(f"--{style}", action="store_const", dest="style", const=style, default="text")
 
@@ -151,7 +156,8 @@ def _run(chosen: argparse.Namespace) -> int:
     if chosen.command == "bench":
         from fastact.commands.bench import run_bench
 
-        return run_bench(chosen.names, chosen.size, chosen.dtype, chosen.backward, chosen.repeat, chosen.style)
+        options = chosen.style, chosen.peers, chosen.plot
+        return run_bench(chosen.names, chosen.size, chosen.dtype, chosen.backward, chosen.repeat, *options)
     if chosen.command == "plot":
         from fastact.commands.plot import run_plot
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import fastact
-from fastact.commands import bench, bench_report
+from fastact.commands import bench_chart, bench_report, subjects
 from fastact.commands.parser import main
 
 Capture = pytest.CaptureFixture[str]
@@ -38,13 +41,57 @@ def test_every_family_fits_a_hundred_columns(capsys: Capture) -> None:
     assert [row.split()[0] for row in table[1:]] == names
 
 
+def test_beside_other_libraries_and_as_a_chart(tmp_path: Path, capsys: Capture) -> None:
+    names = ["gelu", "binary_cross_entropy_with_logits_backward", "mse_loss", "softmax", "dense", "training"]
+    target = tmp_path / "bench.svg"
+    plot = ["--plot", str(target)] if find_spec("matplotlib") else []
+    assert main(["bench", "--size", "1e4", "--repeat", "2", "--peers", *plot, *names]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert [line.split()[0] for line in lines[3 : 3 + len(names)]] == names
+    assert all(float(line.split()[3]) > 0 for line in lines[3 : 3 + len(names)])
+    assert not plot or "nanoseconds per element" in target.read_text() or target.stat().st_size > 10_000
+
+
+def test_peers_compute_what_we_compute() -> None:
+    pytest.importorskip("torch")
+    assert set(subjects.subject("mse_loss", 1000, np.dtype("float32")).peers()) == {"torch"}
+    assert subjects.subject("layer_norm", 1000, np.dtype("float32")).peers() == {}  # torch's takes other arguments
+    assert "torch" in subjects.subject("gelu", 1000, np.dtype("float32")).peers()
+    training = subjects.subject("training", 10_000, np.dtype("float64"))
+    assert training.peers()["torch"]() == pytest.approx(training.call().loss_curve_[0], rel=1e-9)  # type: ignore
+
+
+def test_no_ratio_is_printed_of_a_busy_machine(tmp_path: Path) -> None:
+    busy = bench_report.Row("relu", 1.0, 5.25, 3.0, 4.75, (1.0, 2.0, 1.5, 3.0), {"torch": 2.0})
+    quiet = busy._replace(name="gelu", copy_seconds=(1.0, 1.02, 0.98, 1.01))
+    for style in ("text", "markdown"):
+        written: list[str] = []
+        report = bench_report.Report({}, style, 10, peers=True)
+        report.add(busy, written.append)
+        report.add(quiet, written.append)
+        assert "5.25" not in written[0]
+        assert written[0].count("noisy") == 2
+        assert "5.25" in written[1]
+        assert "torch 2.0x" in written[1]
+    report = bench_report.Report({}, "json", 10)
+    report.rows = [busy, quiet]
+    report.end(written.append)
+    ratios = [(row["speedup"], row["copies"], row["quiet"]) for row in json.loads(written[-1])["rows"]]
+    assert ratios == [(None, None, False), (4.75, 5.25, True)]
+    pytest.importorskip("matplotlib", reason="this machine has no matplotlib")
+    axes = bench_chart.draw_chart([busy, quiet], "here")
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["gelu"]
+    assert "1 left out" in axes.get_title()
+
+
 def test_without_names_it_takes_every_family() -> None:
-    forward, backward = bench._names([], False), bench._names([], True)
-    assert {"relu", "softmax", "swiglu", "mse_loss", "dense"} <= set(forward)
+    forward, backward = subjects.chosen_names([], False), subjects.chosen_names([], True)
+    assert {"relu", "softmax", "swiglu", "mse_loss", "dense", "training"} <= set(forward)
     assert not any(name.endswith("_backward") for name in forward)
     assert {"relu_backward", "softmax_backward", "dense_backward"} <= set(backward)
     assert all(name.endswith("_backward") for name in backward)
-    assert bench._names(["gelu", "silu_backward"], True) == ["gelu_backward", "silu_backward"]
+    assert subjects.chosen_names(["gelu", "silu_backward"], True) == ["gelu_backward", "silu_backward"]
 
 
 def test_for_programs_and_for_pages(capsys: Capture) -> None:
