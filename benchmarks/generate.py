@@ -9,7 +9,7 @@ import inspect
 from itertools import groupby
 from pathlib import Path
 
-from benchmarks import differences
+from benchmarks import differences, machines
 from benchmarks.stubs import CATALOGUE, fallback_stubs, stubs
 from fastact.catalogue import ACTIVATIONS, SPECIAL
 from fastact.formulas import language
@@ -21,6 +21,7 @@ README, PACKAGE = ROOT / "README.md", ROOT / "fastact" / "__init__.py"
 START, END = "<!-- functions: written by benchmarks/generate.py -->\n", "<!-- end of functions -->\n"
 DIFFER_START, DIFFER_END = "<!-- differences: written by benchmarks/generate.py -->\n", "<!-- end of differences -->\n"
 WORDS_START, WORDS_END = "<!-- words: written by benchmarks/generate.py -->\n", "<!-- end of words -->\n"
+MACHINES_START, MACHINES_END = "<!-- machines: written by benchmarks/report.py -->\n", "<!-- end of machines -->\n"
 LINE = 119  # characters
 
 OVERVIEW_START, OVERVIEW_END = "All functions, as benchmarks/generate.py lists them.\n\n", "\nNetworks and settings\n"
@@ -97,6 +98,7 @@ def generated() -> dict[Path, str]:
             (START, table(), END),
             (DIFFER_START, differences.table(), DIFFER_END),
             (WORDS_START, words(), WORDS_END),
+            (MACHINES_START, machines.tables(machines.load()), MACHINES_END),
         ),
         PACKAGE: between(PACKAGE.read_text(), (OVERVIEW_START, overview(), OVERVIEW_END)),
     }

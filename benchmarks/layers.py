@@ -170,25 +170,22 @@ def peak() -> float:
 # -- the table ------------------------------------------------------------------------------------
 
 
-def measure(case: Case, progress: Any) -> dict[str, dict[str, float]]:
-    """Seconds by direction and library."""
-    calls: dict[str, dict[str, Call]] = {"forward": {}, "backward": {}}
-    for name, make in {"ours": our_calls, **PEERS}.items():
+def measure(case: Case, direction: str) -> dict[str, float]:
+    """Seconds by library."""
+    calls: dict[str, Call] = {}
+    for name, make in {"fastact": our_calls, **PEERS}.items():
         try:
-            for direction, call in make(case):
-                call()
-                calls[direction][name] = call
+            for way, call in make(case):
+                if way == direction:
+                    call()
+                    calls[name] = call
         except ImportError:
             continue
-    result = {}
-    for direction, libraries in calls.items():
-        result[direction] = medians(libraries, PAUSE)
-        progress.update()
-    return result
+    return medians(calls, PAUSE)
 
 
 def row(label: str, flops: float, seconds: dict[str, float]) -> str:
-    ours = seconds["ours"]
+    ours = seconds["fastact"]
     cells = [f"{flops / ours / 1e9:8.1f}"]
     for name in PEERS:
         ratio = seconds[name] / ours if name in seconds else None
@@ -215,13 +212,15 @@ def main() -> None:
         for batch, n_in, n_out in SHAPES[: chosen.shapes]:
             x, weight, bias, grad = normal(batch, n_in), normal(n_out, n_in), normal(n_out), normal(batch, n_out)
             for name in chosen.activations:
-                for direction, seconds in measure((x, weight, bias, grad, name), progress).items():
+                for direction in ("forward", "backward"):
+                    seconds = measure((x, weight, bias, grad, name), direction)
+                    progress.update()
                     flops = 2.0 * batch * n_in * n_out * (2 if direction == "backward" else 1)
                     tqdm.write(row(f"{batch}, {n_in}, {n_out} {name} {direction}", flops, seconds))
         a, b = normal(SQUARE, SQUARE), normal(SQUARE, SQUARE)
         c = np.empty_like(a)
         seconds = medians(
-            {"ours": lambda: fastact.dense(a, b, out=c), "numpy": lambda: np.matmul(a, b.T, out=c)}, PAUSE
+            {"fastact": lambda: fastact.dense(a, b, out=c), "numpy": lambda: np.matmul(a, b.T, out=c)}, PAUSE
         )
         tqdm.write(row(f"{SQUARE}, {SQUARE}, {SQUARE} product", 2.0 * SQUARE**3, seconds))
 

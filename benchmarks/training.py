@@ -150,14 +150,22 @@ def medians(contestants: dict[str, Steps], rounds: int) -> dict[str, float]:
     return {name: statistics.median(t) for name, t in times.items()}
 
 
+def installed() -> list[str]:
+    return [name for name in PEERS if name == "numpy" or find_spec(name)]
+
+
+def contestants(size: list[int], batch: int) -> dict[str, Steps]:
+    """Ours, and those of the peers that are installed."""
+    return {"fastact": fastact_steps(size, batch)} | {name: PEERS[name](size, batch) for name in installed()}
+
+
 def rows(sizes: list[list[int]], batches: list[int], rounds: int) -> Iterator[str]:
-    peers = [name for name in PEERS if name == "numpy" or find_spec(name)]
+    peers = installed()
     yield "| sizes | batch | fastact, us | " + " | ".join(f"{p}, us" for p in peers) + " | best peer / fastact |"
     yield "|---|---|---|" + "---|" * len(peers) + "---|"
     for size in sizes:
         for batch in batches:
-            contestants = {"fastact": fastact_steps(size, batch)} | {p: PEERS[p](size, batch) for p in peers}
-            took = medians(contestants, rounds)
+            took = medians(contestants(size, batch), rounds)
             best = min(took[p] for p in peers) / took["fastact"]
             cells = [f"{1e6 * took[name]:.3g}" for name in ("fastact", *peers)]
             yield f"| {size} | {batch} | {' | '.join(cells)} | {best:.1f} |"
@@ -180,18 +188,22 @@ def and_gate() -> str:
     return f"AND gate, 10 000 epochs in one call of fit: {', '.join(parts)}"
 
 
-def memory(size: list[int], batch: int) -> str:
-    """What a fit adds to the process, in one of its own, beside what it must hold."""
+def peak_of_fit(size: list[int], batch: int) -> int:
+    """Bytes that a fit adds to the process, in one of its own."""
     code = (
         f"from benchmarks.training import fastact_steps, peak\nfastact_steps({size}, 1)(1)\n"
         f"steps = fastact_steps({size}, {batch})\nbefore = peak()\nsteps(3)\nprint(peak() - before)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
+    return int(done.stdout)
+
+
+def memory(size: list[int], batch: int) -> str:
+    """What a fit adds, beside what it must hold."""
     parameters = 4 * sum(i * o + o for i, o in pairwise(size))
     activations = 4 * batch * sum(size[1:])
-    return (
-        f"| {size} | {batch} | {int(done.stdout) / 2**20:.1f} | {parameters / 2**20:.1f} | {activations / 2**20:.1f} |"
-    )
+    added = peak_of_fit(size, batch)
+    return f"| {size} | {batch} | {added / 2**20:.1f} | {parameters / 2**20:.1f} | {activations / 2**20:.1f} |"
 
 
 def peak() -> int:

@@ -23,7 +23,8 @@ def draw_chart(rows: Sequence[Row], title: str, *, ax: Any = None) -> Any:
     ax = ax if ax is not None else new_axes(figsize=(8, 1.6 + 0.24 * max(4, len(quiet))))
     for library, colour, marker in zip(libraries, cycle(COLOURS), cycle("Dos^vPX")):
         known = [(row.each[library], place) for place, row in enumerate(quiet) if library in row.each]
-        ax.plot(*zip(*known), marker, color=colour, markersize=7, markeredgecolor="white", markeredgewidth=0.5, label=library, zorder=3)
+        shape: dict[str, Any] = {"markersize": 7, "markeredgecolor": "white", "markeredgewidth": 0.5, "zorder": 3}
+        ax.plot(*zip(*known), marker, color=colour, label=library, **shape)
     for place, row in enumerate(quiet):
         ax.plot([min(row.each.values()), max(row.each.values())], [place, place], color="0.8", linewidth=1, zorder=1)
     ax.set_yticks(range(len(quiet)), [row.name for row in quiet])

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["Report", "Row", "noise"]
+__all__ = ["QUIET", "Report", "Row", "noise", "spread"]
 
 Write = Callable[[str], object]
 
@@ -32,7 +32,7 @@ class Row(NamedTuple):
     @property
     def quiet(self) -> bool:
         """Whether the machine was: else a ratio of its times would be one of accidents."""
-        return _spread(self.copy_seconds) <= QUIET
+        return spread(self.copy_seconds) <= QUIET
 
     @property
     def each(self) -> dict[str, float]:
@@ -48,10 +48,11 @@ class Row(NamedTuple):
 
 def noise(rows: Sequence[Row]) -> float:
     """How far from its median a quarter of a copy's times lie, relative to it: the median over rows."""
-    return statistics.median(_spread(row.copy_seconds) for row in rows)
+    return statistics.median(spread(row.copy_seconds) for row in rows)
 
 
-def _spread(seconds: Sequence[float]) -> float:
+def spread(seconds: Sequence[float]) -> float:
+    """How far from their median a quarter of the times lie, relative to it."""
     if len(seconds) < 2:
         return 0.0
     low, middle, high = statistics.quantiles(seconds, n=4, method="inclusive")

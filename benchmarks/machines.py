@@ -1,0 +1,116 @@
+"""What was measured on which machine: a file for each in benchmarks/figures/, and the README's tables of them.
+
+A file holds what the machine is, and for each part, by what was measured: a unit, a number for each library, our time
+over that of a copy where there is one, and whether the machine was quiet. Without that no ratio is shown.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+__all__ = ["FIGURES", "Entry", "Machine", "load", "picture", "save", "tables"]
+
+FIGURES = Path(__file__).parent / "figures"
+
+Machine = dict[str, Any]
+Entry = dict[str, Any]
+
+#: What stands above each part's table.
+TITLES = {
+    "elementwise": "Values, 10 million float32, `out` given: nanoseconds per element, times a copy of the same bytes, "
+    "and the fastest other library that was installed",
+    "backward": "Backward, `grad * f'(x)`: the same",
+    "rows": "Rows of 1000, gates and norms: the same",
+    "losses": "Losses, mean: the same",
+    "dense": "Dense layers (batch, inputs, outputs): microseconds",
+    "training": "Training steps (sizes; rows of a batch): microseconds",
+    "startup": "From starting Python to a first result, compiled before: milliseconds",
+    "memory": "Peak memory of a process: megabytes",
+    "accuracy": "Errors over a million float32 of any size, where ours is largest: ulp (SciPy and torch: values)",
+}
+
+
+def load() -> list[Machine]:
+    return [json.loads(path.read_text()) for path in sorted(FIGURES.glob("*.json"))]
+
+
+def save(machine: Machine, folder: Path = FIGURES) -> Path:
+    """Write a machine's file; parts that were not measured this time stay as they are."""
+    path = folder / f"{_slug(machine)}.json"
+    before = json.loads(path.read_text()) if path.exists() else {}
+    parts = before.get("parts", {}) | machine["parts"]
+    folder.mkdir(exist_ok=True)
+    path.write_text(json.dumps(machine | {"parts": parts}, indent=1) + "\n")
+    return path
+
+
+def picture(machine: Machine, folder: Path = FIGURES) -> Path:
+    """Where a machine's chart is."""
+    return folder / f"{_slug(machine)}.svg"
+
+
+def _slug(machine: Machine) -> str:
+    text = f"{machine['processor']} {machine['registers']}"
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+# -- tables -----------------------------------------------------------------------------------------
+
+
+def tables(machines: list[Machine], root: str = "benchmarks/figures") -> str:
+    """All machines side by side, as Markdown."""
+    if not machines:
+        return "`python -m benchmarks.report` puts its tables here.\n"
+    lines = ["| | processor | registers | cores | with | a copy's noise |", "|---|---|---|---|---|---|"]
+    lines += [_row(letter, *_about(machine)) for letter, machine in zip(LETTERS, machines)]
+    for letter, machine in zip(LETTERS, machines):
+        if picture(machine).exists():
+            lines += [
+                "",
+                f"![Nanoseconds per element of each library on machine {letter}]({root}/{picture(machine).name})",
+            ]
+    for part, title in TITLES.items():
+        known = [machine["parts"].get(part, {}) for machine in machines]
+        names = dict.fromkeys(name for measured in known for name in measured)
+        if names:
+            lines += ["", f"{title}.", "", *_table(list(names), known)]
+    return "\n".join(lines) + "\n"
+
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def _about(machine: Machine) -> tuple[str, ...]:
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    noise = f"{machine['noise']:.1%}"
+    return machine["processor"], machine["registers"], f"{machine['threads']} of {machine['cores']}", versions, noise
+
+
+def _table(names: list[str], machines: list[dict[str, Entry]]) -> list[str]:
+    with_copies = any(entry.get("copies") is not None for measured in machines for entry in measured.values())
+    columns = ["ours", *(["copies"] if with_copies else []), "fastest other"]
+    heads = [f"{letter}: {column}" for letter, _ in zip(LETTERS, machines) for column in columns]
+    lines = [_row("", *heads), "|---|" + "---:|" * len(heads)]
+    for name in names:
+        cells = [cell for measured in machines for cell in _cells(measured.get(name), with_copies)]
+        lines.append(_row(name, *cells))
+    return lines
+
+
+def _cells(entry: Entry | None, with_copies: bool) -> list[str]:
+    if entry is None:
+        return ["", *([""] if with_copies else []), ""]
+    ours, others = entry["each"]["fastact"], {key: value for key, value in entry["each"].items() if key != "fastact"}
+    fastest = min(others, key=others.__getitem__, default=None)
+    ratio = f", {others[fastest] / ours:.1f}x" if fastest and entry["quiet"] and ours else ""
+    beside = f"{fastest} {others[fastest]:.3g}{ratio}" if fastest else ""
+    copies = entry.get("copies")
+    shown = "noisy" if not entry["quiet"] else "" if copies is None else f"{copies:.2f}"
+    return [f"{ours:.3g}", *([shown] if with_copies else []), beside if entry["quiet"] else f"{beside} (noisy)".strip()]
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
