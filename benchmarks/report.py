@@ -152,7 +152,7 @@ def startup(run: Run) -> dict[str, machines.Entry]:
         return 1e3 * (time.perf_counter() - start)
 
     def measure() -> dict[str, float]:
-        turns = [{name: once(code) for name, code in _processes(run).items()} for _ in range(2 if run.quick else 6)]
+        turns = [{name: once(code) for name, code in _processes(run).items()} for _ in range(2 if run.quick else 4)]
         return {name: statistics.median(turn[name] for turn in turns[1:]) for name in turns[0]}
 
     return {"gelu of a few numbers": run.while_quiet(measure)}

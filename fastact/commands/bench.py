@@ -25,6 +25,10 @@ __all__ = ["parallel_copy", "run_bench", "timed"]
 #: Seconds of a turn, for which short calls are repeated: the clock and the threads of a copy have their own jitter.
 TURN = 2e-4
 
+#: Seconds before each turn, beside others: threads of OpenMP look for work for so long on cores that the next in turn
+#: needs, those of onnxruntime for longer.
+PAUSE, LONG_PAUSE = 0.02, 0.07
+
 
 def run_bench(
     names: Sequence[str],
@@ -70,7 +74,9 @@ def timed(subject: Subject, threads: int, repeat: int, progress: Callable[[], ob
     calls |= {"numpy": subject.plain} | (
         {f"by {name}": call for name, call in subject.peers().items()} if peers else {}
     )
-    times = _in_turns(calls, repeat, progress)
+    others = calls.keys() - {"copy", "fastact", "numpy"}
+    pause = LONG_PAUSE if "by onnxruntime" in others else PAUSE if others else 0.0
+    times = _in_turns(calls, repeat, progress, pause)
     moved = sum(array.nbytes for array in subject.arrays) / (2 * source.nbytes)  # a copy moves its bytes in and out
     medians = {name: statistics.median(values) for name, values in times.items()}
     each = {name: seconds / largest.size * 1e9 for name, seconds in medians.items()}
@@ -85,12 +91,17 @@ def timed(subject: Subject, threads: int, repeat: int, progress: Callable[[], ob
     )
 
 
-def _in_turns(calls: Mapping[str, Call], repeat: int, progress: Callable[[], object]) -> dict[str, list[float]]:
+def _in_turns(
+    calls: Mapping[str, Call], repeat: int, progress: Callable[[], object], pause: float
+) -> dict[str, list[float]]:
     """Seconds of each, all taking turns: a machine that slows down slows all of them down."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     often = dict.fromkeys(calls, 1)
     for turn in range(repeat + 2):
         for name, call in calls.items():
+            if pause:
+                time.sleep(pause)
+                call()  # wakes its threads
             start = time.perf_counter()
             for _ in range(often[name]):
                 call()
