@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import re
 from pathlib import Path
 from typing import Any
 
@@ -103,3 +105,13 @@ def test_functions_compiled_here_serve_others() -> None:
 
     llvm_modules({"ours": (numba.intp(numba.intp), lambda i: twice(i))})
     assert numba.njit(lambda i: twice(i) + 1)(np.int64(3)) == 9
+
+
+@pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64"), reason="this machine is no x86-64, as that Windows is"
+)
+def test_what_is_compiled_on_windows_needs_nothing_that_is_not_there(tmp_path: Path) -> None:
+    """Threads of POSIX, say, whose names would be linked as address 0."""
+    code = "from benchmarks.windows import found_by; print(found_by(['sigmoid', 'softmax'], ['float32']))"
+    result = run(code, FASTACT_CACHE_DIR=str(tmp_path))
+    assert re.fullmatch(r"\(([5-9]|\d\d), \[\]\)\n", result.stdout), result.stdout + result.stderr
