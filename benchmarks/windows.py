@@ -27,7 +27,7 @@ MACHINE = b"\x64\x86"
 
 #: What Windows' C library has of all that kernels may call, and LLVM by itself; ``fma`` and the like in both sizes.
 C_LIBRARY = {"malloc", "free", "memcpy", "memset", "memmove"}
-C_LIBRARY |= {name + size for name in ("sin", "cos", "tan", "atan", "fma", "pow", "fmod") for size in ("", "f")}
+C_LIBRARY |= {name + size for name in ("sin", "cos", "tan", "atan", "fma", "pow", "fmod", "sqrt") for size in ("", "f")}
 
 #: What Python's DLL has begins so.
 PYTHON = ("Py", "_Py")
