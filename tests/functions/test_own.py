@@ -11,7 +11,7 @@ import pytest
 
 import fastact
 from fastact.catalogue import ACTIVATIONS, Activation
-from fastact.commands.bench import sample_parameters as parameters
+from fastact.functions.parameters import sample_parameters as parameters
 from tests.conftest import callable_of
 
 X = np.array([-3.3, -1.7, -0.6, -0.11, 0.2, 0.9, 2.4, 4.1])
