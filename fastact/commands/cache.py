@@ -88,7 +88,8 @@ def _warm_all(names: Sequence[str], dtypes: Sequence[str]) -> None:
 
 def warm(name: str, dtype: str) -> None:
     """Call a function in all ways that are compiled apart."""
-    threads.begin_sharing()
+    if fastact.backend() == "numba":
+        threads.begin_sharing()  # which on one core no call would
     if name == NETWORK:
         _train(dtype)
         return
