@@ -6,5 +6,6 @@ Uses nothing of the rooms above. Elementwise functions are ufuncs, and NumPy's p
 apart, calls the function again with what is inside, and puts the result together. Begin with :mod:`.recognition`.
 
 Dask's arrays take most of the room: :mod:`.lazy` and what begins like it, :mod:`.blocks` for how chunks reach a
-function, and :mod:`.pairs` for ufuncs of several results, of which Dask must be told.
+function, and :mod:`.pairs` for ufuncs of several results, of which Dask must be told, as astropy of all ufuncs
+(:mod:`.units`).
 """

@@ -12,11 +12,15 @@ __all__ = ["ContainedError", "as_array", "as_summable", "handler_of", "is_bfloat
 #: The module of this room that takes a class apart, by the class's package and name. Those that may hold others come
 #: first: of several kinds in one call, the first is taken apart, and the call with what was inside comes here again.
 HANDLERS = {
+    ("xarray", "Dataset"): "datasets",
     ("xarray", "DataArray"): "xarrays",
     ("pandas", "DataFrame"): "frames",
     ("pandas", "Series"): "frames",
     ("polars", "Series"): "series",
+    ("dask", "DataFrame"): "partitions",
+    ("dask", "Series"): "partitions",
     ("dask", "Array"): "lazy",
+    ("astropy", "Quantity"): "quantities",
     ("numpy", "MaskedArray"): "masked",
 }
 

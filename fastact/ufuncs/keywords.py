@@ -124,8 +124,14 @@ def _train(trained: Callable[..., Any], namespace: dict[str, Any], names: list[s
 
 def _draw(x: Any, lower: Any, upper: Any, rng: Any) -> Any:
     """Numbers between the bounds, one per element of x and in its dtype."""
-    if handler_of(x) == "lazy":
+    handler = handler_of(x)
+    if handler == "lazy":
         return uniform(x, lower, upper, rng)
+    if handler == "datasets":
+        drawn = np.random.default_rng(rng)  # one sequence of numbers for all variables
+        return x.map(lambda variable: variable.copy(data=_draw(variable, lower, upper, drawn)))
+    if handler == "partitions":
+        raise TypeError("rrelu draws a number for every row, and how many there are Dask does not know")
     x = np.asanyarray(x)
     dtype = x.dtype if x.dtype.kind == "f" or x.dtype == bfloat16() else np.dtype(float)
     return np.random.default_rng(rng).uniform(lower, upper, x.shape).astype(dtype)

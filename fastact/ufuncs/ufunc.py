@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from fastact.containers import pairs
+from fastact.containers import pairs, units
 from fastact.formulas.expressions import Expression, constant, substitute
 from fastact.formulas.fallback import numpy_function, wide
 from fastact.formulas.nodes import topological
@@ -140,6 +140,7 @@ def make_ufunc(definition: Definition, backend: str) -> np.ufunc:
         with_kept_results(ufunc)
     if outputs > 1:
         pairs.enter(ufunc, definition.results)
+    units.enter(ufunc)
     if bfloat16():
         _register(ufunc, operands, loop, records[-1])
     return ufunc

@@ -139,6 +139,31 @@ def _lazy(array: np.ndarray) -> Any:
     return da.from_array(array, chunks=(2, -1) if array.ndim > 1 else 2)
 
 
+def _quantity(array: np.ndarray) -> Any:
+    """In percent, which must not count as ones; labels have no unit."""
+    from astropy.units import Quantity
+
+    return Quantity(array * 100, "%") if array.dtype.kind == "f" else array
+
+
+def _dataset(array: np.ndarray) -> Any:
+    """A Dataset of two variables."""
+    import xarray as xr
+
+    labelled = _labelled(array)
+    return xr.Dataset({"one": labelled, "two": labelled.copy(data=array[::-1])}, attrs={"unit": "1"})
+
+
+def _dataset_values(result: Any) -> np.ndarray:
+    assert list(result.data_vars) == ["one", "two"]
+    return np.asarray(result["one"])
+
+
+def _dataset_kept(result: Any, given: Any) -> bool:
+    same = result.attrs == given.attrs and result["two"].dims == given["two"].dims
+    return bool(same and all(result.coords[dim].equals(given.coords[dim]) for dim in given["one"].dims))
+
+
 class Marked(np.ndarray):
     """A subclass."""
 
@@ -148,15 +173,19 @@ def _containers() -> Iterator[tuple[str, Container]]:
     import pandas as pd
     import polars as pl
     import xarray as xr
+    from astropy.units import Quantity
 
     norms = ("layer_norm", "layer_norm_backward")
     yield "masked", Container(_masked, np.ma.MaskedArray, refused=(*norms, "dense", "dense_backward"))
     yield "DataFrame", Container(_frame, (pd.DataFrame, pd.Series), kept=_frame_kept)  # type: ignore[arg-type]
     yield "DataArray", Container(_labelled, xr.DataArray, kept=_labelled_kept)
     pairs = ("silu_with_derivative", "elu_with_derivative", "prelu_backward")
+    without_labels = ("prelu_backward", "layer_norm_backward", "dense_backward")
+    yield "Dataset", Container(_dataset, xr.Dataset, _dataset_values, _dataset_kept, without_labels)
     yield "polars", Container(_polars, pl.Series, refused=pairs, rows=True)
     yield "matrix", Container(lambda a: a.view(np.matrix) if a.ndim > 1 else a, np.matrix)
     yield "subclass", Container(lambda a: a.view(Marked), Marked)
+    yield "quantity", Container(_quantity, Quantity, lambda result: Quantity(result).to_value(""))
     yield "Dask", Container(_lazy, da.Array)
     yield "list", Container(np.ndarray.tolist, np.ndarray)
 

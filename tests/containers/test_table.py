@@ -38,7 +38,9 @@ def _check_numbers(container: Container, ours: Any, theirs: Any, drawn: bool) ->
 
 
 def _check_kind(container: Container, ours: Any, given: tuple[Any, ...]) -> None:
-    like = [array for array in given if isinstance(array, container.kind) and np.shape(array) == np.shape(ours)]
-    if like and np.ndim(ours):
+    shape = container.values(ours).shape
+    held = [array for array in given if isinstance(array, container.kind)]
+    like = [array for array in held if container.values(array).shape == shape]
+    if like and shape:
         assert isinstance(ours, container.kind)
         assert container.kept(ours, like[0])
