@@ -41,7 +41,7 @@ from fastact.functions.elementwise import Elementwise as Elementwise
 from fastact.functions.elementwise import elementwise as elementwise
 from fastact.losses.definition import Reduction
 from fastact.networks.mlp import MLP as MLP
-from fastact.rows.shapes import Axis
+from fastact.rows.shapes import Axis, OneAxis, SomeAxes
 from fastact.runtime.backends import backend as backend
 from fastact.runtime.control import get_num_threads as get_num_threads
 from fastact.runtime.control import set_num_threads as set_num_threads
@@ -183,6 +183,8 @@ def variants(name: str, signature: inspect.Signature) -> Iterator[tuple[dict[str
         known = LOSSES[name].reductions if name in LOSSES else REDUCTIONS
         yield types | {"reduction": "Literal['none']"}, FLOATS
         yield types | {"reduction": f"Literal{[r for r in known if r != 'none']}"}, "_Float"
+    elif "keepdims" in parameters:
+        yield from sums(types, "return_sign" in parameters)
     elif " | " in result:  # one array, or also the gradient with respect to another, if there is that
         other = next(key for key, p in parameters.items() if p.annotation == "ArrayLike | None")
         alone, _, several = result.replace("NDArray[Any]", FLOATS).partition(" | ")
@@ -192,6 +194,17 @@ def variants(name: str, signature: inspect.Signature) -> Iterator[tuple[dict[str
         yield types, result.replace("NDArray[Any]", FLOATS)
 
 
+def sums(types: dict[str, str], signed: bool) -> Iterator[tuple[dict[str, str], str]]:
+    """A sum over all is a number, one along some axes an array; ``signed``: its signs may be asked for as well."""
+    whole = {"axis": "None", "keepdims": "Literal[False]", "out": "None"}
+    for changed, result in ((whole, "_Float"), ({"axis": "SomeAxes"}, FLOATS), ({"keepdims": "Literal[True]"}, FLOATS)):
+        if not signed:
+            yield types | changed, result
+        else:
+            yield types | changed | {"return_sign": "Literal[False]"}, result
+            yield types | changed | {"return_sign": "Literal[True]"}, pair(result, True)
+
+
 def followed(signature: inspect.Signature) -> list[str]:
     """The arguments whose dtypes the result has, promoted."""
     names = [name for name, p in signature.parameters.items() if "ArrayLike" in str(p.annotation) and name != "where"]
@@ -199,8 +212,9 @@ def followed(signature: inspect.Signature) -> list[str]:
 
 
 def arguments(signature: inspect.Signature, types: dict[str, str]) -> str:
-    """A signature's inside; what must be of another type than its default is must be given."""
-    written, keywords_only = [], False
+    """A signature's inside; what must be of another type than its default is must be given, by name after others."""
+    written: list[str] = []
+    keywords_only = False
     for name, parameter in signature.parameters.items():
         if parameter.kind is parameter.KEYWORD_ONLY and not keywords_only:
             written.append("*")
@@ -209,13 +223,16 @@ def arguments(signature: inspect.Signature, types: dict[str, str]) -> str:
         default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
         if name in types and repr(parameter.default) not in type_ and choosing(parameter):
             default = ""
+            if not keywords_only and any(" = " in other for other in written):
+                written.append("*")
+                keywords_only = True
         written.append(f"{name}: {type_}{default}")
     return ", ".join(written)
 
 
 def choosing(parameter: inspect.Parameter) -> bool:
     """Whether what is given decides on the kind of result."""
-    return parameter.name == "reduction" or parameter.default is None
+    return parameter.name == "reduction" or parameter.default is None or isinstance(parameter.default, bool)
 
 
 def stubs() -> str:

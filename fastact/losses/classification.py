@@ -16,7 +16,7 @@ from fastact.functions.offered import offered
 from fastact.losses.definition import Reduction
 from fastact.losses.elementwise import check_values
 from fastact.losses.problems import Options, Problem, checked, delivered, gradient_target, reduced
-from fastact.rows.shapes import as_rows, engine
+from fastact.rows.shapes import OneAxis, as_rows, engine
 from fastact.runtime.guard import once
 from fastact.runtime.numpy_api import address, numpy_loop
 from fastact.ufuncs.direct import Mean, Operand, Work, note, repeated
@@ -42,7 +42,7 @@ def cross_entropy(
     label_smoothing: float = 0.0,
     ignore_index: int = -100,
     weight: ArrayLike | None = None,
-    axis: int | None = None,
+    axis: OneAxis | None = None,
     out: NDArray[Any] | None = None,
 ) -> Any:
     """Cross entropy of logits with labels or probabilities.
@@ -116,7 +116,7 @@ def cross_entropy_backward(
     label_smoothing: float = 0.0,
     ignore_index: int = -100,
     weight: ArrayLike | None = None,
-    axis: int | None = None,
+    axis: OneAxis | None = None,
     out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
     """Gradient of `cross_entropy` with respect to the logits.

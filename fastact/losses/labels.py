@@ -12,7 +12,7 @@ from fastact.losses.classification import counted, gradient, negative_logarithms
 from fastact.losses.definition import Reduction
 from fastact.losses.elementwise import check_values
 from fastact.losses.problems import Options, Problem, checked, delivered, gradient_target, reduced
-from fastact.rows.shapes import as_rows, engine
+from fastact.rows.shapes import OneAxis, as_rows, engine
 from fastact.ufuncs.operands import check_not_negative
 
 __all__ = ["nll_loss", "nll_loss_backward", "softmax_focal_loss", "softmax_focal_loss_backward"]
@@ -27,7 +27,7 @@ def nll_loss(
     *,
     weight: ArrayLike | None = None,
     ignore_index: int = -100,
-    axis: int | None = None,
+    axis: OneAxis | None = None,
     out: NDArray[Any] | None = None,
 ) -> Any:
     """Negative logarithm of the probability of labels: the cross entropy of what `log_softmax` returned.
@@ -80,7 +80,7 @@ def nll_loss_backward(
     *,
     weight: ArrayLike | None = None,
     ignore_index: int = -100,
-    axis: int | None = None,
+    axis: OneAxis | None = None,
     out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
     """Gradient of `nll_loss` with respect to pred: minus the weight at each label, and 0 elsewhere.
@@ -129,7 +129,7 @@ def softmax_focal_loss(
     *,
     weight: ArrayLike | None = None,
     ignore_index: int = -100,
-    axis: int | None = None,
+    axis: OneAxis | None = None,
     out: NDArray[Any] | None = None,
 ) -> Any:
     """Cross entropy of logits with labels that pays little attention to rows that are almost right.
@@ -189,7 +189,7 @@ def softmax_focal_loss_backward(
     *,
     weight: ArrayLike | None = None,
     ignore_index: int = -100,
-    axis: int | None = None,
+    axis: OneAxis | None = None,
     out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
     """Gradient of `softmax_focal_loss` with respect to the logits.

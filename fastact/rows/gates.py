@@ -19,6 +19,7 @@ from fastact.formulas.primitives import exp_times_any, maximum, product_error, q
 from fastact.functions.documentation import numpydoc
 from fastact.functions.graphs import through
 from fastact.functions.offered import offered
+from fastact.rows.shapes import OneAxis
 from fastact.simd.layout import Loop
 from fastact.ufuncs import nested
 from fastact.ufuncs.direct import note, repeated
@@ -145,7 +146,7 @@ def _ufunc(name: str, backward: bool, backend: str) -> np.ufunc:
 FLOATS = {np.dtype(storage): i for i, storage in enumerate(STORAGES) if storage.startswith("float")}
 
 
-def _halves(name: str, x: np.ndarray, axis: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+def _halves(name: str, x: np.ndarray, axis: OneAxis) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
     """Indices of the first and the second half."""
     if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
         raise TypeError(f"axis must be an integer, not {axis!r}")
@@ -183,7 +184,7 @@ def _pair(name: str, x: Any, gate: Any) -> tuple[np.ndarray, np.ndarray]:
     return a, b
 
 
-def _value(backend: str, name: str, x: Any, axis: int, gate: Any, out: Any) -> Any:
+def _value(backend: str, name: str, x: Any, axis: OneAxis, gate: Any, out: Any) -> Any:
     if gate is not None:
         a, b = _pair(name, x, gate)
         dtype = result_dtype(a, b)
@@ -208,7 +209,7 @@ def _value(backend: str, name: str, x: Any, axis: int, gate: Any, out: Any) -> A
     return out
 
 
-def _backward(backend: str, name: str, grad: Any, x: Any, axis: int, gate: Any, out: Any) -> Any:
+def _backward(backend: str, name: str, grad: Any, x: Any, axis: OneAxis, gate: Any, out: Any) -> Any:
     if gate is not None:
         a, b = _pair(name, x, gate)
         grad = as_operand("grad", grad)
@@ -279,7 +280,7 @@ def _offer(name: str) -> None:
     def value(
         backend: str,
         x: ArrayLike,
-        axis: int = -1,
+        axis: OneAxis = -1,
         *,
         gate: ArrayLike | None = None,
         out: NDArray[Any] | None = None,
@@ -290,7 +291,7 @@ def _offer(name: str) -> None:
         backend: str,
         grad: ArrayLike,
         x: ArrayLike,
-        axis: int = -1,
+        axis: OneAxis = -1,
         *,
         gate: ArrayLike | None = None,
         out: NDArray[Any] | tuple[NDArray[Any], NDArray[Any]] | None = None,

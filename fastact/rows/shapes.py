@@ -13,10 +13,15 @@ from fastact.ufuncs.memory import empty
 from fastact.ufuncs.operands import check_real
 from fastact.ufuncs.targets import check_target, written
 
-__all__ = ["Axis", "along", "along_both", "as_floats", "as_rows", "can_write", "engine", "masked", "normalized_axes"]
+__all__ = [
+    "Axis", "OneAxis", "SomeAxes", "along", "along_both", "as_floats", "as_rows", "can_write", "engine", "masked",
+    "normalized_axes",
+]  # fmt: skip
 
-#: One axis, several together, or all.
-Axis: TypeAlias = SupportsIndex | tuple[SupportsIndex, ...] | None
+#: An axis, by name where dimensions have names; one or several together; and None for what is meant without one.
+OneAxis: TypeAlias = SupportsIndex | str
+SomeAxes: TypeAlias = OneAxis | tuple[OneAxis, ...]
+Axis: TypeAlias = SomeAxes | None
 
 
 @cache

@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import ArrayLike, NDArray
 
 from fastact.functions.offered import offered
-from fastact.rows.shapes import Axis, along, along_both, as_floats, engine
+from fastact.rows.shapes import Axis, OneAxis, along, along_both, as_floats, engine
 from fastact.ufuncs.direct import repeated
 
 __all__ = ["entmax15", "entmax15_backward", "hardmax", "sparsemax", "sparsemax_backward"]
@@ -15,7 +15,7 @@ __all__ = ["entmax15", "entmax15_backward", "hardmax", "sparsemax", "sparsemax_b
 
 @offered
 @repeated
-def sparsemax(backend: str, x: ArrayLike, axis: int = -1, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+def sparsemax(backend: str, x: ArrayLike, axis: OneAxis = -1, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
     """The nearest point to x on the simplex of probabilities: softmax with true zeros.
 
         sparsemax(x)_i = max(x_i - t, 0), with t such that they add up to 1
@@ -150,7 +150,7 @@ def entmax15_backward(
 
 
 @offered
-def hardmax(backend: str, x: ArrayLike, axis: int = -1, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+def hardmax(backend: str, x: ArrayLike, axis: OneAxis = -1, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
     """1 at the first of the largest elements along an axis, 0 elsewhere.
 
     Parameters
