@@ -18,7 +18,7 @@ __all__ = ["Call", "Family", "hand_over"]
 
 
 class Family(Enum):
-    """What a function does to shapes. Its parameters tell."""
+    """What a function does to shapes; it is offered with that."""
 
     ALONG = "the shape of x"
     NORM = "the shape of x, with weights along the axis"
@@ -30,17 +30,6 @@ class Family(Enum):
     DENSE = "another last axis"
 
 
-#: A parameter that only functions of that family have.
-TELLING = {
-    "activation": Family.DENSE,
-    "ignore_index": Family.CLASSES,
-    "smooth": Family.SETS,
-    "reduction": Family.TERMS,
-    "gate": Family.GATE,
-    "keepdims": Family.SUM,
-    "eps": Family.NORM,
-}
-
 #: Arguments whose labels a result takes, in the order of preference; and those of several results.
 LEADING = ("y", "x", "logits", "pred")
 
@@ -49,16 +38,12 @@ class Call(NamedTuple):
     """A public function, and what it was given by name; what it was not given is missing."""
 
     function: Callable[..., Any]
+    family: Family
     given: Mapping[str, Any]
 
     @property
     def name(self) -> str:
         return self.function.__name__
-
-    @property
-    def family(self) -> Family:
-        parameters = _parameters(self.function)
-        return next((family for name, family in TELLING.items() if name in parameters), Family.ALONG)
 
     @property
     def backward(self) -> bool:
@@ -123,7 +108,9 @@ def _handlers(given: Mapping[str, Any]) -> set[str]:
     return {handler for handler in found if handler is not None}
 
 
-def hand_over(function: Callable[..., Any], arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+def hand_over(
+    function: Callable[..., Any], family: Family, arguments: tuple[Any, ...], keywords: Mapping[str, Any]
+) -> Any:
     """The result of a call with an argument that is no plain array."""
     given = inspect.signature(function).bind(*arguments, **keywords).arguments
     found = _handlers(given)
@@ -131,4 +118,4 @@ def hand_over(function: Callable[..., Any], arguments: tuple[Any, ...], keywords
         given = {name: np.asarray(value) if isinstance(value, list) else value for name, value in given.items()}
         found = _handlers(given)
     handler = min(found, key=ORDER.index)
-    return import_module(f"fastact.containers.{handler}").hand_over(Call(function, given))
+    return import_module(f"fastact.containers.{handler}").hand_over(Call(function, family, given))

@@ -13,14 +13,14 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from fastact.containers.calls import hand_over
+from fastact.containers.calls import Family, hand_over
 from fastact.containers.recognition import ContainedError
 from fastact.functions.homes import home
 from fastact.runtime.backends import backend as backend_in_use
 from fastact.runtime.backends import do_without
 from fastact.runtime.notices import UnavailableError
 
-__all__ = ["FUNCTIONS", "offered"]
+__all__ = ["FUNCTIONS", "Family", "offered"]
 
 
 class _Functions(Mapping[str, Callable[..., Any]]):
@@ -28,10 +28,16 @@ class _Functions(Mapping[str, Callable[..., Any]]):
 
     def __init__(self) -> None:
         self._by_name: dict[str, Callable[..., Any]] = {}
+        self._families: dict[str, Family] = {}
         self._bound: dict[tuple[str, str], Callable[..., Any]] = {}
 
-    def add(self, function: Callable[..., Any]) -> None:
+    def add(self, function: Callable[..., Any], family: Family) -> None:
         self._by_name[function.__name__] = function
+        self._families[function.__name__] = family
+
+    def family(self, name: str) -> Family:
+        """What the function of that name does to shapes."""
+        return self._families[name]
 
     def __getitem__(self, name: str) -> Callable[..., Any]:
         return self._by_name[name]
@@ -64,7 +70,8 @@ def _bind(function: Callable[..., Any], backend: str) -> Callable[..., Any]:
             return function(computing, *arguments, **keywords)
         except ContainedError:
             pass  # what else may be raised has nothing to do with it
-        return hand_over(FUNCTIONS.callable(function.__name__, backend), arguments, keywords)
+        name = function.__name__
+        return hand_over(FUNCTIONS.callable(name, backend), FUNCTIONS.family(name), arguments, keywords)
 
     signature = inspect.signature(function)
     described: Any = bound
@@ -79,7 +86,12 @@ def _bind(function: Callable[..., Any], backend: str) -> Callable[..., Any]:
 FUNCTIONS = _Functions()
 
 
-def offered(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A decorator: make a public function of one whose first parameter is the backend."""
-    FUNCTIONS.add(function)
-    return function
+def offered(family: Family) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A decorator: make a public function of one whose first parameter is the backend. ``family``: what it does to
+    shapes, for arrays of other kinds than NumPy's."""
+
+    def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
+        FUNCTIONS.add(function, family)
+        return function
+
+    return decorated

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastact.catalogue import Activation
 from fastact.containers.recognition import as_array
-from fastact.functions.offered import offered
+from fastact.functions.offered import Family, offered
 from fastact.layers import matmul
 from fastact.layers.blocking import blocking
 from fastact.layers.checks import (
@@ -38,7 +38,7 @@ from fastact.ufuncs.ufunc import loop_of, make_generalized, make_ufunc
 __all__ = ["dense", "dense_backward"]
 
 
-@offered
+@offered(Family.DENSE)
 @repeated
 def dense(
     backend: str,
@@ -132,7 +132,7 @@ def dense(
     return _hand_over(y_rows, y)
 
 
-@offered
+@offered(Family.DENSE)
 def dense_backward(
     backend: str,
     grad: ArrayLike,

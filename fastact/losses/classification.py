@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastact.formulas.fallback import wide
-from fastact.functions.offered import offered
+from fastact.functions.offered import Family, offered
 from fastact.losses.definition import Reduction
 from fastact.losses.elementwise import check_values
 from fastact.losses.problems import Options, Problem, checked, delivered, gradient_target, reduced
@@ -31,7 +31,7 @@ DIRECT = (np.dtype(np.float32), np.dtype(np.float64))
 BLOCK = 1 << 18
 
 
-@offered
+@offered(Family.CLASSES)
 @repeated
 def cross_entropy(
     backend: str,
@@ -105,7 +105,7 @@ def cross_entropy(
     return result
 
 
-@offered
+@offered(Family.CLASSES)
 @repeated
 def cross_entropy_backward(
     backend: str,

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from fastact.formulas.fallback import wide
-from fastact.functions.offered import offered
+from fastact.functions.offered import Family, offered
 from fastact.losses.definition import LOSSES, REDUCTIONS, Loss, Variant
 from fastact.losses.documentation import public
 from fastact.ufuncs.direct import Work, note, repeated
@@ -36,7 +36,7 @@ def loss(**details: Any) -> Callable[..., Loss]:
     def decorated(function: Callable[..., Any]) -> Loss:
         made = LOSSES[function.__name__] = Loss(function, **details)
         for compute, work, suffix in ((_value, _value_work, ""), (_gradient, _gradient_work, "_backward")):
-            offered(repeated(public(made, _noting(compute, work, suffix), suffix)))
+            offered(Family.TERMS)(repeated(public(made, _noting(compute, work, suffix), suffix)))
         return made
 
     return decorated

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastact.functions.offered import offered
+from fastact.functions.offered import Family, offered
 from fastact.losses.classification import counted, gradient, negative_logarithms, picked, times
 from fastact.losses.definition import Reduction
 from fastact.losses.elementwise import check_values
@@ -18,7 +18,7 @@ from fastact.ufuncs.operands import check_not_negative
 __all__ = ["nll_loss", "nll_loss_backward", "softmax_focal_loss", "softmax_focal_loss_backward"]
 
 
-@offered
+@offered(Family.CLASSES)
 def nll_loss(
     backend: str,
     pred: ArrayLike,
@@ -71,7 +71,7 @@ def nll_loss(
     return reduced(problem, counted(problem, losses), reduction, out)
 
 
-@offered
+@offered(Family.CLASSES)
 def nll_loss_backward(
     backend: str,
     pred: ArrayLike,
@@ -119,7 +119,7 @@ def nll_loss_backward(
     return delivered(result, out)
 
 
-@offered
+@offered(Family.CLASSES)
 def softmax_focal_loss(
     backend: str,
     pred: ArrayLike,
@@ -179,7 +179,7 @@ def softmax_focal_loss(
     return reduced(problem, counted(problem, losses), reduction, out)
 
 
-@offered
+@offered(Family.CLASSES)
 def softmax_focal_loss_backward(
     backend: str,
     pred: ArrayLike,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastact.formulas.fallback import wide
-from fastact.functions.offered import offered
+from fastact.functions.offered import Family, offered
 from fastact.losses.definition import Reduction
 from fastact.losses.elementwise import check_reduction, check_values
 from fastact.losses.problems import reduced
@@ -36,7 +36,7 @@ class Overlap(NamedTuple):
         return float(np.size(self.both))
 
 
-@offered
+@offered(Family.SETS)
 def dice_loss(
     backend: str,
     pred: ArrayLike,
@@ -96,7 +96,7 @@ def dice_loss(
     return reduced(overlap, losses, reduction, out)
 
 
-@offered
+@offered(Family.SETS)
 def dice_loss_backward(
     backend: str,
     pred: ArrayLike,

@@ -18,7 +18,7 @@ from fastact.formulas.expressions import Expression, constant, substitute, varia
 from fastact.formulas.primitives import exp_times_any, maximum, product_error, quotient, where
 from fastact.functions.documentation import numpydoc
 from fastact.functions.graphs import through
-from fastact.functions.offered import offered
+from fastact.functions.offered import Family, offered
 from fastact.rows.shapes import OneAxis
 from fastact.simd.layout import Loop
 from fastact.ufuncs import nested
@@ -301,7 +301,7 @@ def _offer(name: str) -> None:
     for function, suffix in ((value, ""), (backward, "_backward")):
         function.__name__ = function.__qualname__ = name + suffix
         function.__doc__ = _documentation(name, bool(suffix))
-        offered(repeated(function))
+        offered(Family.GATE)(repeated(function))
 
 
 for _name in GATES:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastact.formulas.fallback import wide
-from fastact.functions.offered import offered
+from fastact.functions.offered import Family, offered
 from fastact.rows.shapes import Axis, as_floats, as_rows, can_write, engine, normalized_axes
 from fastact.ufuncs.memory import empty
 from fastact.ufuncs.operands import check_not_negative
@@ -17,7 +17,7 @@ from fastact.ufuncs.targets import check_target, written
 __all__ = ["layer_norm", "layer_norm_backward", "rms_norm", "rms_norm_backward"]
 
 
-@offered
+@offered(Family.NORM)
 def layer_norm(
     backend: str,
     x: ArrayLike,
@@ -71,7 +71,7 @@ def layer_norm(
     return _value(backend, "layer_norm", x, weight, bias, axis, eps, out)
 
 
-@offered
+@offered(Family.NORM)
 def rms_norm(
     backend: str,
     x: ArrayLike,
@@ -115,7 +115,7 @@ def rms_norm(
     return _value(backend, "rms_norm", x, weight, None, axis, eps, out)
 
 
-@offered
+@offered(Family.NORM)
 def layer_norm_backward(
     backend: str,
     grad: ArrayLike,
@@ -157,7 +157,7 @@ def layer_norm_backward(
     return _gradients(backend, "layer_norm", grad, x, weight, axis, eps, out)
 
 
-@offered
+@offered(Family.NORM)
 def rms_norm_backward(
     backend: str,
     grad: ArrayLike,

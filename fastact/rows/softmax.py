@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from fastact.functions.offered import offered
+from fastact.functions.offered import Family, offered
 from fastact.rows.shapes import Axis, along, along_both, as_floats, engine, masked, normalized_axes
 from fastact.ufuncs.direct import repeated
 from fastact.ufuncs.memory import empty
@@ -19,7 +19,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-@offered
+@offered(Family.ALONG)
 @repeated
 def softmax(
     backend: str,
@@ -73,7 +73,7 @@ def softmax(
     return along(engine(backend), "softmax", axis, out, masked(as_floats(x, dtype=dtype), where))
 
 
-@offered
+@offered(Family.ALONG)
 @repeated
 def softmin(
     backend: str, x: ArrayLike, axis: Axis = -1, *, out: NDArray[Any] | None = None, dtype: DTypeLike | None = None
@@ -104,7 +104,7 @@ def softmin(
     return along(engine(backend), "softmin", axis, out, as_floats(x, dtype=dtype))
 
 
-@offered
+@offered(Family.ALONG)
 @repeated
 def log_softmax(
     backend: str,
@@ -147,7 +147,7 @@ def log_softmax(
     return along(engine(backend), "log_softmax", axis, out, masked(as_floats(x, dtype=dtype), where))
 
 
-@offered
+@offered(Family.ALONG)
 def gumbel_softmax(
     backend: str,
     logits: ArrayLike,
@@ -219,7 +219,7 @@ def gumbel_softmax(
     return result if x.ndim else result[()]
 
 
-@offered
+@offered(Family.ALONG)
 @repeated
 def softmax_backward(
     backend: str, grad: ArrayLike, y: ArrayLike, axis: Axis = -1, *, out: NDArray[Any] | None = None
@@ -260,7 +260,7 @@ def softmax_backward(
     return along_both(backend, "softmax_backward", grad, y, axis, out)
 
 
-@offered
+@offered(Family.ALONG)
 @repeated
 def softmin_backward(
     backend: str, grad: ArrayLike, y: ArrayLike, axis: Axis = -1, *, out: NDArray[Any] | None = None
@@ -293,7 +293,7 @@ def softmin_backward(
     return along_both(backend, "softmin_backward", grad, y, axis, out)
 
 
-@offered
+@offered(Family.ALONG)
 @repeated
 def log_softmax_backward(
     backend: str, grad: ArrayLike, y: ArrayLike, axis: Axis = -1, *, out: NDArray[Any] | None = None

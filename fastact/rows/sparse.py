@@ -6,14 +6,14 @@ from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 
-from fastact.functions.offered import offered
+from fastact.functions.offered import Family, offered
 from fastact.rows.shapes import Axis, OneAxis, along, along_both, as_floats, engine
 from fastact.ufuncs.direct import repeated
 
 __all__ = ["entmax15", "entmax15_backward", "hardmax", "sparsemax", "sparsemax_backward"]
 
 
-@offered
+@offered(Family.ALONG)
 @repeated
 def sparsemax(backend: str, x: ArrayLike, axis: OneAxis = -1, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
     """The nearest point to x on the simplex of probabilities: softmax with true zeros.
@@ -48,7 +48,7 @@ def sparsemax(backend: str, x: ArrayLike, axis: OneAxis = -1, *, out: NDArray[An
     return along(engine(backend), "sparsemax", axis, out, as_floats(x))
 
 
-@offered
+@offered(Family.ALONG)
 @repeated
 def sparsemax_backward(
     backend: str, grad: ArrayLike, y: ArrayLike, axis: Axis = -1, *, out: NDArray[Any] | None = None
@@ -81,7 +81,7 @@ def sparsemax_backward(
     return along_both(backend, "sparsemax_backward", grad, y, axis, out)
 
 
-@offered
+@offered(Family.ALONG)
 @repeated
 def entmax15(backend: str, x: ArrayLike, axis: Axis = -1, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
     """Between softmax and sparsemax: true zeros, and no kinks.
@@ -116,7 +116,7 @@ def entmax15(backend: str, x: ArrayLike, axis: Axis = -1, *, out: NDArray[Any] |
     return along(engine(backend), "entmax15", axis, out, as_floats(x))
 
 
-@offered
+@offered(Family.ALONG)
 @repeated
 def entmax15_backward(
     backend: str, grad: ArrayLike, y: ArrayLike, axis: Axis = -1, *, out: NDArray[Any] | None = None
@@ -149,7 +149,7 @@ def entmax15_backward(
     return along_both(backend, "entmax15_backward", grad, y, axis, out)
 
 
-@offered
+@offered(Family.ALONG)
 def hardmax(backend: str, x: ArrayLike, axis: OneAxis = -1, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
     """1 at the first of the largest elements along an axis, 0 elsewhere.
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastact.containers.recognition import as_array
 from fastact.formulas.fallback import wide
-from fastact.functions.offered import offered
+from fastact.functions.offered import Family, offered
 from fastact.rows.shapes import Axis, as_floats, as_rows, engine, masked, normalized_axes
 from fastact.ufuncs.targets import check_target
 
@@ -19,7 +19,7 @@ __all__ = ["logmeanexp", "logsumexp"]
 BLOCK = 1 << 16
 
 
-@offered
+@offered(Family.SUM)
 def logsumexp(
     backend: str,
     x: ArrayLike,
@@ -86,7 +86,7 @@ def logsumexp(
     return _finished(results, array, normalized_axes(axis, array.ndim), keepdims, out)
 
 
-@offered
+@offered(Family.SUM)
 def logmeanexp(
     backend: str,
     x: ArrayLike,
