@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastact.formulas import logistic
+from fastact.formulas.expressions import constant
 from fastact.formulas.language import LN2, copysign, defined
 from fastact.formulas.primitives import (
     NORMAL_PEAK,
@@ -36,8 +37,9 @@ from fastact.formulas.primitives import (
 from fastact.formulas.rounding import carried
 
 __all__ = [
-    "erf", "erfc", "gauss", "hypot", "log1mexp", "log1p_square", "logaddexp", "logistic_bell", "ndtr", "precise_exp",
-    "root", "root_ratio", "sech2", "sech2_times_exp", "sigmoid", "sin_ratio", "softplus", "xlogy",
+    "arcsinh", "erf", "erfc", "gauss", "half_hypot_sum", "half_root_sum", "hypot", "log1mexp", "log1p_square",
+    "log_root", "logaddexp", "logistic_bell", "ndtr", "precise_exp", "root", "root_ratio", "sech2", "sech2_times_exp",
+    "sigmoid", "sin_ratio", "softplus", "xlogy",
 ]  # fmt: skip
 
 # -- exponentials that neither overflow nor cancel --------------------------------------------------
@@ -91,6 +93,8 @@ def log1mexp(a: Any) -> Any:
     """log(1 - exp(a))"""
     return where(a > -LN2, log(-expm1(a)), log1p(-exp(a)))
 
+
+ONE = constant(1.0)
 
 #: From here on, 1 + a**2 is a**2 in every precision; the square of this is finite in all.
 FAR = 2.0**60
@@ -146,6 +150,66 @@ def root(a: Any, b: Any, c: Any) -> Any:
 def root_ratio(a: Any, b: Any, c: Any) -> Any:
     """c / sqrt(a + b * c**2)"""
     return c / root(a, b, c)
+
+
+@defined(lambda a, b, y: (0.25 / root(a, 1.0, b), root_sum_ratio(a, b)), internal=True)
+def half_root_sum(a: Any, b: Any) -> Any:
+    """(b + sqrt(a + b**2)) / 2"""
+    # which times (sqrt(a + b**2) - b) / 2 is a / 4; halves, as sums may be infinite where this is not
+    large = root(a, 1.0, b)
+    return where(b < 0.0, 0.25 * a / (0.5 * large - 0.5 * b), 0.5 * b + 0.5 * large)
+
+
+@defined(
+    lambda a, b, y: tuple(f / root(a, 1.0, b) / root(a, 1.0, b) / root(a, 1.0, b) for f in (-0.25 * b, 0.5 * a)),
+    internal=True,
+)
+def root_sum_ratio(a: Any, b: Any) -> Any:
+    """(b + sqrt(a + b**2)) / 2 / sqrt(a + b**2)"""
+    return half_root_sum(a, b) / root(a, 1.0, b)
+
+
+@defined(lambda a, b, y: (0.5 * (a / hypot(a, b)), hypot_sum_ratio(a, b)), internal=True)
+def half_hypot_sum(a: Any, b: Any) -> Any:
+    """(b + hypot(a, b)) / 2"""
+    large = hypot(a, b)
+    return where(b < 0.0, a * (0.25 * a / (0.5 * large - 0.5 * b)), 0.5 * b + 0.5 * large)
+
+
+@defined(
+    lambda a, b, y: tuple(
+        f * (a / hypot(a, b)) / hypot(a, b) for f in (-0.5 * (b / hypot(a, b)), 0.5 * (a / hypot(a, b)))
+    ),
+    internal=True,
+)
+def hypot_sum_ratio(a: Any, b: Any) -> Any:
+    """(b + hypot(a, b)) / 2 / hypot(a, b)"""
+    return half_hypot_sum(a, b) / hypot(a, b)
+
+
+@defined(
+    lambda a, b, c, y: (1.0 / root(a, b, c) / root(a, b, c), root_ratio(a, b, c) ** 2, 2.0 * b * over_square(a, b, c)),
+    internal=True,
+)
+def log_root(a: Any, b: Any, c: Any) -> Any:
+    """log(a + b * c**2)"""
+    z = absolute(c)
+    square = b * z * z  # which may be infinite
+    near = log1p(square) if a is ONE else log(a + square)
+    return where(square > FAR, 2.0 * log(z) + log(b + a / z / z), near)
+
+
+@defined(
+    lambda a, b, c, y: (
+        -y / root(a, b, c) / root(a, b, c),
+        -y * root_ratio(a, b, c) ** 2,
+        1.0 / root(a, b, c) / root(a, b, c) - 2.0 * b * y * y,
+    ),
+    internal=True,
+)
+def over_square(a: Any, b: Any, c: Any) -> Any:
+    """c / (a + b * c**2)"""
+    return where(absolute(c) > 1.0, 1.0 / (b + a / c / c) / c, c / (a + b * c * c))
 
 
 def _root_ratio_slopes(a: Any, root: Any, ratio: Any) -> tuple[Any, Any, Any]:

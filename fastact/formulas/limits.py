@@ -128,7 +128,7 @@ def _at(result: Expression, sign: float, signs: dict[Expression, float]) -> floa
 
 
 #: Parameters whose signs limits are looked for, one combination after the other.
-MOST_SIGNS = 2
+MOST_SIGNS = 3
 
 
 def with_limits(result: Expression, computed: Expression) -> Expression:

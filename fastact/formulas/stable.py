@@ -13,10 +13,14 @@ from collections.abc import Callable
 from typing import Any
 
 from fastact.formulas.careful import (
+    arcsinh,
     erfc,
+    half_hypot_sum,
+    half_root_sum,
     hypot,
     log1mexp,
     log1p_square,
+    log_root,
     ndtr,
     precise_exp,
     root,
@@ -30,11 +34,14 @@ from fastact.formulas.careful import (
 from fastact.formulas.expressions import Expression, apply, constant
 from fastact.formulas.nodes import topological
 from fastact.formulas.operations import LEAVES
-from fastact.formulas.primitives import absolute, exp, expm1, log1p, tanh
+from fastact.formulas.primitives import absolute, exp, expm1, log, log1p, tanh
 
 __all__ = ["stable"]
 
 ONE = constant(1.0)
+
+#: Halves of sums with roots.
+HALVES = ("half_root_sum", "half_hypot_sum")
 
 #: What may be zero where another exponential is infinite, though their product is neither.
 VANISHING = ("sech2", "exp", "precise_exp")
@@ -96,7 +103,32 @@ def _add(a: Expression, b: Expression) -> Any:
             return 2.0 * sigmoid(2.0 * u)
         if one is ONE and (u := _of(other, "erf")) is not None:
             return _again(erfc(_negated(u)))
+        if (made := _sum_with_root(one, other)) is not None:
+            return made
     return None
+
+
+def _sum_with_root(u: Expression, r: Expression) -> Any:
+    """u + sqrt(c + u * u), which cancels where u is negative."""
+    if r.operation == "root" and r.operands[1] is ONE and _same_size(u, r.operands[2]):
+        return 2.0 * half_root_sum(r.operands[0], u)
+    if r.operation == "hypot":
+        for v, w in (r.operands, r.operands[::-1]):
+            if _same_size(u, v):
+                return 2.0 * half_hypot_sum(w, u)
+    return None
+
+
+def _twice(e: Expression) -> Any:
+    """The half of a sum with a root, whose double may be infinite."""
+    if e.operation == "multiply" and _is(e.operands[0], 2.0) and e.operands[1].operation in HALVES:
+        return e.operands[1]
+    return None
+
+
+def _same_size(u: Expression, v: Expression) -> bool:
+    """Of what is no number: there, nothing would be won."""
+    return u.operation != "constant" and (u is v or _of(u, "negative") is v or _of(v, "negative") is u)
 
 
 def _subtract(a: Expression, b: Expression) -> Any:
@@ -104,6 +136,10 @@ def _subtract(a: Expression, b: Expression) -> Any:
         return _improved("add", a, u)
     if (u := _exponent(a)) is not None and b is ONE:
         return expm1(u)
+    if (made := _sum_with_root(_negated(b), a)) is not None:
+        return made
+    if (made := _sum_with_root(_negated(a), b)) is not None:
+        return -made
     if a is not ONE:
         return None
     if (u := _exponent(b)) is not None:
@@ -135,6 +171,9 @@ def _multiply(a: Expression, b: Expression) -> Any:
             return -_improved("multiply", *((u, other) if one is a else (other, u)))
     if (u := _exponent(a)) is not None and (v := _exponent(b)) is not None:
         return _exp_of(_sum(u, v))
+    for one, other in ((a, b), (b, a)):
+        if one.operation == "constant" and (half := _twice(other)) is not None:
+            return half if _is(one, 0.5) else 2.0 * one.operands[0] * half
     for one, other in ((a, b), (b, a)):
         if one.operation in VANISHING and _grows(other):  # no infinite part is to meet a zero
             p, q = other.operands
@@ -178,6 +217,8 @@ def _divide(a: Expression, b: Expression) -> Any:
         return _improved("multiply", a, _exp_of(_negated(v)))
     if (u := _less_one(b)) is not None and (v := _exponent(u)) is not None:
         return _improved("multiply", a, sigmoid(_negated(v)))
+    if b.operation == "constant" and (half := _twice(a)) is not None:
+        return half if _is(b, 2.0) else half / (0.5 * b.operands[0])
     if b.operation == "root" and a is b.operands[2]:
         return root_ratio(*b.operands)
     if (u := _of(a, "sin")) is b and u is not None:
@@ -211,6 +252,12 @@ def _log(a: Expression) -> Any:
         return log1mexp(u)  # of what is negative; elsewhere both are NaN
     if a.operation == "subtract" and _is(a.operands[0], 2.0) and (u := _exponent(a.operands[1])) is not None:
         return log1p(-expm1(u))
+    if (found := _of_square(a)) is not None:
+        return log_root(*found)
+    if a.operation == "multiply" and a.operands[0] is a.operands[1]:
+        return 2.0 * log(absolute(a.operands[0]))
+    if (half := _twice(a)) is not None and half.operation == "half_root_sum" and half.operands[0] is ONE:
+        return arcsinh(half.operands[1])
     if a.operation == "cosh":
         u = absolute(a.operands[0])
         return u + (log1p(exp(-2.0 * u)) - math.log(2))
@@ -226,7 +273,8 @@ def _log1p(a: Expression) -> Any:
         return log1mexp(u)
     if a.operation == "multiply" and a.operands[0] is a.operands[1]:
         return log1p_square(a.operands[0])
-    return None
+    square = _square(a)
+    return None if square is None else log_root(ONE, *square)
 
 
 def _sqrt(a: Expression) -> Any:
@@ -234,12 +282,21 @@ def _sqrt(a: Expression) -> Any:
         return absolute(a.operands[0])
     if a.operation != "add":
         return None
+    if (found := _of_square(a)) is not None:
+        return root(*found)
     squares = [_square(o) for o in a.operands]
-    for factor_and_v, c in ((squares[0], a.operands[1]), (squares[1], a.operands[0])):
-        if factor_and_v is not None and c.operation in LEAVES and c is not factor_and_v[1]:
-            return root(c, *factor_and_v)
     if all(s is not None and s[0] is ONE for s in squares):
         return hypot(squares[0][1], squares[1][1])  # type: ignore[index]
+    return None
+
+
+def _of_square(a: Expression) -> tuple[Expression, ...] | None:
+    """c, k and v of c + k * v * v, for numbers or parameters c and k."""
+    if a.operation == "add":
+        for c, other in (a.operands, a.operands[::-1]):
+            square = _square(other)
+            if square is not None and c.operation in LEAVES and c is not square[1]:
+                return c, *square
     return None
 
 

@@ -313,6 +313,7 @@ RULES: dict[str, Callable[..., Term]] = {
     "gauss": _gauss,
     "hypot": lambda a, b: _root(_times(a, a), Term(1.0), b),
     "root": _root,
+    "log_root": lambda c, k, v: _log(plus(c, _times(k, _times(v, v)))),
     "root_ratio": lambda c, k, v: _times(v, _raised(_root(c, k, v), -1)),
     "exp_times": lambda factor, a, low: _times(factor, _exp(a)),
     "exp_times_any": _exp_times_any,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import mpmath as mp
@@ -42,6 +43,47 @@ NAIVE: dict[str, tuple[Any, Any, Any]] = {
         lambda x: mp.log1p(x * x),
         lambda x: 2 * x / (1 + x * x),
     ),
+    "log_of_square": (lambda x: np.log(2 + x * x), lambda x: mp.log(2 + x * x), lambda x: 2 * x / (2 + x * x)),
+    "log_of_four": (lambda x: np.log(1 + 4 * x * x), lambda x: mp.log1p(4 * x * x), lambda x: 8 * x / (1 + 4 * x * x)),
+    "squareplus": (  # whose terms cancel below zero
+        lambda x: (x + np.sqrt(x * x + 4)) / 2,
+        lambda x: plus_root(x, 4) / 2,
+        lambda x: plus_root(x, 4) / mp.sqrt(x * x + 4) / 2,
+    ),
+    "squareminus": (
+        lambda x: np.sqrt(2 + x**2) - x,
+        lambda x: plus_root(-x, 2),
+        lambda x: -plus_root(-x, 2) / mp.sqrt(x * x + 2),
+    ),
+    "arcsinh": (lambda x: np.log(np.sqrt(x * x + 1) + x), mp.asinh, lambda x: 1 / mp.sqrt(1 + x * x)),
+}
+
+
+def plus_root(x: Any, b: Any) -> Any:
+    """x + sqrt(x * x + b)"""
+    return x + mp.sqrt(x * x + b) if x > 0 else b / (mp.sqrt(x * x + b) - x)
+
+
+#: Of x and a parameter: naive forms, what they are, and derivatives by x and by the parameter.
+WITH_PARAMETER: dict[str, tuple[Any, ...]] = {
+    "squareplus": (
+        lambda x, b=4.0: 0.5 * (x + np.sqrt(x * x + b)),
+        lambda x, b: plus_root(x, b) / 2,
+        lambda x, b: plus_root(x, b) / mp.sqrt(x * x + b) / 2,
+        lambda x, b: 1 / (4 * mp.sqrt(x * x + b)),
+    ),
+    "squareplus_of_square": (
+        lambda x, b=4.0: x + np.sqrt(x * x + b * b),
+        lambda x, b: plus_root(x, b * b),
+        lambda x, b: plus_root(x, b * b) / mp.sqrt(x * x + b * b),
+        lambda x, b: b / mp.sqrt(x * x + b * b),
+    ),
+    "log_of_square": (
+        lambda x, b=4.0: np.log(b + x * x),
+        lambda x, b: mp.log(b + x * x),
+        lambda x, b: 2 * x / (b + x * x),
+        lambda x, b: 1 / (b + x * x),
+    ),
 }
 
 
@@ -56,6 +98,51 @@ def test_naive_forms_keep_their_tails(name: str, backend: str, dtype: Any) -> No
     with mp.workdps(400):
         for made, truth in zip(results, (value, slope)):
             assert max(ulp_distance(y, truth(mp.mpf(float(v)))) for v, y in zip(x, made)) <= 8
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("b", [0.75, 4.0, 300.0])
+@pytest.mark.parametrize("name", list(WITH_PARAMETER))
+def test_forms_with_a_parameter_keep_their_tails(name: str, b: float, backend: str, dtype: Any) -> None:
+    """Near where a logarithm is zero, what is to be small is a sum that is near one, and rounded."""
+    formula, *exact = WITH_PARAMETER[name]
+    made = fastact.activation(formula)
+    x = every_exponent(dtype)[:: 2 if dtype is np.float32 else 17]
+    x = x[abs(b + np.square(x.astype(float), where=abs(x) < 1e9, out=np.full(x.shape, 2.0)) - 1) > 0.2]
+    for kind, truth in zip(("value", "derivative", "derivative:b"), exact):
+        results = callable_of(made, kind, backend)(x, dtype(b))
+        assert results.dtype == dtype
+        with mp.workdps(400):
+            assert max(ulp_distance(y, truth(mp.mpf(float(v)), mp.mpf(b))) for v, y in zip(x, results)) <= 8
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "slope"),
+    [
+        ("squareplus", [0.0, np.inf], [0.0, 1.0]),
+        ("squareplus_of_square", [0.0, np.inf], [0.0, 2.0]),
+        ("log_of_square", [np.inf, np.inf], [0.0, 0.0]),
+    ],
+)
+def test_limits_of_forms_with_a_parameter(name: str, value: list[float], slope: list[float], backend: str) -> None:
+    made = fastact.activation(WITH_PARAMETER[name][0])
+    assert callable_of(made, "value", backend)([-np.inf, np.inf], 2.0).tolist() == value
+    assert callable_of(made, "derivative", backend)([-np.inf, np.inf], 2.0).tolist() == slope
+
+
+def test_second_derivatives_of_sums_with_roots(backend: str) -> None:
+    plus = callable_of(fastact.activation(lambda x: x + np.sqrt(x * x + 4)), "second_derivative", backend)
+    x = np.array([-1e100, -1e6, -3.0, -1e-3, 0.0, 2.0, 1e5])
+    assert np.allclose(plus(x), 4 / np.sqrt(x * x + 4) ** 3, rtol=1e-14, atol=0)
+
+
+def test_logarithm_of_a_square(backend: str) -> None:
+    made = fastact.activation(lambda x: np.log(x * x))
+    x = np.array([-1e300, -2.0, 1e-200, 0.0, np.inf])
+    with np.errstate(all="ignore"):
+        expected = 2 * np.log(abs(x))
+    assert np.allclose(callable_of(made, "value", backend)(x), expected, rtol=1e-15)
+    assert np.allclose(callable_of(made, "derivative", backend)(x[:3]), 2 / x[:3], rtol=1e-15)
 
 
 #: What is written, and what it is taken for.
@@ -73,6 +160,16 @@ FORMS: list[tuple[Any, str]] = [
     (lambda x: np.exp(-x) * np.exp(x), "1"),
     (lambda x: np.sqrt(x * x), "absolute(x)"),
     (lambda x: np.sqrt(x**2 + 4), "root(4, 1, x)"),
+    (lambda x: x + np.sqrt(x**2 + 4), "2 * half_root_sum(4, x)"),
+    (lambda x: 0.5 * (x + np.sqrt(x**2 + 4)), "half_root_sum(4, x)"),
+    (lambda x: (np.sqrt(x**2 + 4) + x) / 8, "half_root_sum(4, x) / 4"),
+    (lambda x: np.sqrt(4 + x * x) - x, "2 * half_root_sum(4, -x)"),
+    (lambda x: x - np.sqrt(4 + x * x), "-(2 * half_root_sum(4, -x))"),
+    (lambda x: 2 * x + np.hypot(2 * x, 3), "2 * half_hypot_sum(3, 2 * x)"),
+    (lambda x: x + np.sqrt(2 * x * x + 4), "x + root(4, 2, x)"),
+    (lambda x: 3 + np.sqrt(x * x + 9), "3 + root(9, 1, x)"),
+    (lambda x: np.log(2 + x * x), "log_root(2, 1, x)"),
+    (lambda x: np.log(1 + 4 * x * x), "log_root(1, 4, x)"),
     (lambda x: np.sin(2 * x) / (2 * x), "sin_ratio(2 * x)"),
     (lambda x: np.exp(x) + 1, "exp(x) + 1"),
     (lambda x: x * x + 1, "x * x + 1"),
@@ -139,6 +236,15 @@ def test_limits_by_the_signs_of_two_parameters(backend: str) -> None:
     for a in (3.0, -3.0):
         assert slope([-np.inf, np.inf], a, 2.0).tolist() == [0.0, a]
         assert slope([-np.inf, np.inf], a, -2.0).tolist() == [a, 0.0]
+
+
+def test_limits_by_the_signs_of_three_parameters(backend: str) -> None:
+    made = fastact.activation(lambda x, a=1.0, b=1.0, c=1.0: a * x / (1 + np.exp(-b * x)) + c * x * np.exp(-(x**2)))
+    for kind, expected in (("value", lambda a: a * np.inf), ("derivative", lambda a: a)):
+        function = callable_of(made, kind, backend)
+        for a, c in itertools.product((3.0, -3.0), (1.5, -1.5)):
+            assert function([-np.inf, np.inf], a, 2.0, c).tolist() == [0.0, expected(a)]
+            assert function([-np.inf, np.inf], a, -2.0, c).tolist() == [-expected(a) if kind == "value" else a, 0.0]
 
 
 PRODUCTS: list[tuple[Any, list[float]]] = [
