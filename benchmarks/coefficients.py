@@ -59,6 +59,11 @@ def cosine_remainder(w: mp.mpf) -> mp.mpf:
     return mp.hyp1f2(1, 2.5, 3, -w / 4) / 24
 
 
+def arctan_remainder(w: mp.mpf) -> mp.mpf:
+    """atan(t) = t + t**3 * this, with w = t**2."""
+    return -mp.hyp2f1(1, 1.5, 2.5, -w) / 3
+
+
 def erf_ratio(w: mp.mpf) -> mp.mpf:
     """erf(x) = x * this, with w = x**2."""
     return 2 / mp.sqrt(mp.pi) * mp.hyp1f1(0.5, 1.5, -w)
@@ -233,6 +238,13 @@ def tables() -> dict[str, tuple[str, dict[str, list[mp.mpf]]]]:
             {
                 name: interpolate(cosine_remainder, mp.mpf(0), mp.mpf("0.64"), n)
                 for name, n in (("float16", 1), ("float32", 3), ("float64", 6))
+            },
+        ),
+        "ARCTAN": (
+            "atan(t) = t + t**3 P(t**2) for abs(t) <= tan(pi / 8)",
+            {
+                name: interpolate(arctan_remainder, mp.mpf(0), mp.tan(mp.pi / 8) ** 2 * mp.mpf("1.0001"), n)
+                for name, n in (("float16", 2), ("float32", 4), ("float64", 11))
             },
         ),
         "ERF": (

@@ -14,6 +14,7 @@ from benchmarks.stubs import CATALOGUE, fallback_stubs, stubs
 from fastact.catalogue import ACTIVATIONS, SPECIAL
 from fastact.formulas import language
 from fastact.formulas.operations import ALIASES
+from fastact.kernels.trigonometric import FAR
 from fastact.names import functions
 
 ROOT = Path(__file__).parent.parent
@@ -53,11 +54,12 @@ def table() -> str:
 
 
 def words() -> str:
-    """The words of formulas: those computed in vectors, and those that the C library computes."""
+    """The words of formulas: those computed in vectors, and those that the C library computes far out."""
     public = sorted(name for name, word in language.WORDS.items() if not word.internal)
     known = {name: [name, *(alias for alias, real in ALIASES.items() if real == name)] for name in public}
     lines = ["| words | computed by |", "|---|---|"]
-    for library, how in ((False, "vectors (SIMD)"), (True, "the C library, one number at a time")):
+    beyond = f"vectors up to {FAR[64]:,.0f} (float32: {FAR[32]:,.0f}), the C library beyond, one number at a time"
+    for library, how in ((False, "vectors (SIMD)"), (True, beyond)):
         names = [f"`{name}`" for word in public if language.calls_c_library(word) is library for name in known[word]]
         lines.append(f"| {', '.join(names)} | {how} |")
     return "\n".join(lines) + "\n"

@@ -241,7 +241,7 @@ def arctanh(a: Any) -> Any:
 @defined(lambda a, y: (1.0 / sqrt((1.0 - a) * (1.0 + a)),))
 def arcsin(a: Any) -> Any:
     """the angle of a sine"""
-    return arctan(a / sqrt((1.0 - a) * (1.0 + a)))
+    return 2.0 * arctan(a / (1.0 + sqrt((1.0 - a) * (1.0 + a))))  # whose errors the sum with 1 makes small
 
 
 @defined(lambda a, y: (-1.0 / sqrt((1.0 - a) * (1.0 + a)),))

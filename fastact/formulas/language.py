@@ -34,7 +34,7 @@ class Word(NamedTuple):
     meaning: str
     derivative: Rule | None = None  # by each operand, given these and the result; None: as that of what is written out
     definition: Rule | None = None  # in other words; None: kernels and NumPy have it
-    c_library: bool = False  # whether kernels call the C library's function, one element at a time
+    c_library: bool = False  # whether kernels call the C library's function where arguments are far out
     internal: bool = False  # whether nobody else has it; its meaning is in words that others have
 
 
@@ -73,7 +73,7 @@ def written_out(definition: Rule) -> Rule:
 
 
 def calls_c_library(name: str) -> bool:
-    """Whether kernels compute a word with the C library's functions, one element at a time."""
+    """Whether kernels compute a word with the C library's functions where arguments are far out, one by one."""
     word = WORDS[name]
     if word.definition is None:
         return word.c_library
@@ -115,10 +115,10 @@ basic("log2", "the logarithm to base 2", lambda a, y: (1.0 / (LN2 * a),))
 basic("log10", "the logarithm to base 10", lambda a, y: (1.0 / (math.log(10) * a),))
 basic("log1p", "log(1 + a)", lambda a, y: (1.0 / (1.0 + a),))
 basic("tanh", "the hyperbolic tangent", lambda a, y: (sech2(a),))
-basic("sin", "the sine", lambda a, y: (cos(a),))
-basic("cos", "the cosine", lambda a, y: (-sin(a),))
+basic("sin", "the sine", lambda a, y: (cos(a),), c_library=True)
+basic("cos", "the cosine", lambda a, y: (-sin(a),), c_library=True)
 basic("tan", "the tangent", lambda a, y: (1.0 + y * y,), c_library=True)
-basic("arctan", "the angle of a tangent", lambda a, y: (1.0 / (1.0 + a * a),), c_library=True)
+basic("arctan", "the angle of a tangent", lambda a, y: (1.0 / (1.0 + a * a),))
 
 
 def _power_slopes(a: Any, b: Any, y: Any) -> tuple[Any, Any]:

@@ -27,7 +27,6 @@ from fastact.formulas.primitives import (
     sum_error_of,
     where,
 )
-from fastact.formulas.signs import is_zero
 from fastact.kernels.exponentials import (
     exp_error_kernel,
     exp_times_any_kernel,
@@ -36,47 +35,15 @@ from fastact.kernels.exponentials import (
     expm1_times_kernel,
     gauss_times_kernel,
 )
-from fastact.kernels.instructions import about_reciprocal, bits, clip, copysign, horner, integer, lookup, shift_right
+from fastact.kernels.instructions import bits, clip, copysign, horner, integer, lookup, shift_right
 from fastact.kernels.logarithms import log1p_exp_kernel, log1p_kernel, log_kernel
 from fastact.kernels.powers import cbrt_kernel, exp2_kernel, log2_kernel, log10_kernel, power_kernel
 from fastact.kernels.precision import Precision
-from fastact.kernels.trigonometric import cos_kernel, sin_kernel
+from fastact.kernels.quotients import quotient_error_kernel, quotient_kernel, reciprocal_kernel
+from fastact.kernels.trigonometric import arctan_kernel, cos_kernel, sin_kernel, tan_kernel
 from fastact.simd.registers import has_avx512
 
 __all__ = ["KERNELS"]
-
-
-def reciprocal_kernel(precision: Precision, b: Expression) -> Expression:
-    """``1 / b`` from AVX-512's 14 bits, five times as fast as a division; each step of Newton's doubles them."""
-    if b.operation == "constant" or not has_avx512():
-        return 1.0 / b
-    r = about_reciprocal(b)
-    for _ in range(precision.newton):
-        r = fma(r, fma(-b, r, 1.0), r)
-    return r
-
-
-def quotient_kernel(
-    precision: Precision, a: Expression, a_low: Expression, b: Expression, b_low: Expression
-) -> Expression:
-    """One step of Newton's from a / b, with a residual that is exact in a and b."""
-    r = reciprocal_kernel(precision, b)
-    q = a * r
-    if not precision.careful:
-        return q
-    # what is too much rather than what is missing: that is +0 where a is -0, and -0 - 0 is -0
-    excess = fma(q, b, -a)
-    excess = excess if is_zero(a_low) else excess - a_low
-    excess = excess if is_zero(b_low) else fma(q, b_low, excess)
-    return fma(-excess, r, q)
-
-
-def quotient_error_kernel(precision: Precision, a: Expression, b: Expression) -> Expression:
-    """The remainder is as many digits smaller than a; scaled, it is not subnormal."""
-    if not precision.careful:
-        return constant(0.0)
-    scale = where(absolute(b) < 1.0, 2.0**64, 1.0)
-    return fma(-(a / b), b * scale, a * scale) * reciprocal_kernel(precision, b * scale)
 
 
 def sqrt_error_kernel(precision: Precision, x: Expression, low: Expression) -> Expression:
@@ -144,6 +111,7 @@ KERNELS: dict[str, Callable[..., Expression]] = {
     for table in FITTED
 }
 KERNELS |= {
+    "arctan": arctan_kernel,
     "cbrt": cbrt_kernel,
     "cos": cos_kernel,
     "constant_error": lambda precision, digits: (
@@ -176,5 +144,6 @@ KERNELS |= {
     "sin": sin_kernel,
     "sqrt_error": sqrt_error_kernel,
     "sum_error": lambda precision, a, b: sum_error_of(a, b) if precision.careful else constant(0.0),
+    "tan": tan_kernel,
     "tanh": tanh_kernel,
 }

@@ -14,8 +14,9 @@ from fastact.formulas.signs import is_nonpositive
 from fastact.kernels.precision import Precision
 
 __all__ = [
-    "about_reciprocal", "bits", "clip", "copysign", "far_cos", "far_sin", "float_from_bits", "floor", "horner",
-    "integer", "integer_sub", "ldexp", "lookup", "polynomial", "rint", "shift_left", "shift_right", "to_float",
+    "about_reciprocal", "bits", "clip", "copysign", "far_cos", "far_sin", "far_tan", "float_from_bits", "floor",
+    "horner", "integer", "integer_sub", "ldexp", "lookup", "polynomial", "rint", "shift_left", "shift_right",
+    "to_float",
 ]  # fmt: skip
 
 
@@ -31,7 +32,7 @@ about_reciprocal, bits, float_from_bits, floor, rint, to_float = map(
     _instruction, ("about_reciprocal", "bits", "float_from_bits", "floor", "rint", "to_float")
 )
 #: The C library's, of x, in lanes that a condition says, where there is one; elsewhere another value.
-far_cos, far_sin = map(_instruction, ("far_cos", "far_sin"))
+far_cos, far_sin, far_tan = map(_instruction, ("far_cos", "far_sin", "far_tan"))
 
 
 def lookup(table: str, index: Expression) -> Expression:

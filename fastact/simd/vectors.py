@@ -167,11 +167,11 @@ def _elementwise(name: str, operands: int) -> Any:
     return intrinsic((one, two, three)[operands - 1])
 
 
-FUNCTIONS = {"copysign": 2, "sqrt": 1, "floor": 1, "ceil": 1, "rint": 1, "trunc": 1, "sin": 1, "cos": 1, "tan": 1}
+FUNCTIONS = {"copysign": 2, "sqrt": 1, "floor": 1, "ceil": 1, "rint": 1, "trunc": 1}
 for _name, _operands in FUNCTIONS.items():
     globals()[_name] = _elementwise(_name, _operands)
-absolute, arctan = _elementwise("fabs", 1), _elementwise("atan", 1)
-__all__ += [*FUNCTIONS, "absolute", "arctan", "fma"]
+absolute = _elementwise("fabs", 1)
+__all__ += [*FUNCTIONS, "absolute", "fma"]
 
 
 def _far(name: str) -> Any:
@@ -211,8 +211,8 @@ def _apart(module: ir.Module, name: str, kind: ir.Type) -> Any:
     return function
 
 
-far_cos, far_sin = _far("cos"), _far("sin")
-__all__ += ["far_cos", "far_sin"]
+far_cos, far_sin, far_tan = map(_far, ("cos", "sin", "tan"))
+__all__ += ["far_cos", "far_sin", "far_tan"]
 
 
 @intrinsic

@@ -1,4 +1,4 @@
-"""Sine and cosine, next to their roots, far out, and of the smallest numbers."""
+"""Sine, cosine and tangent, next to their roots and poles, far out, and of the smallest numbers; the arctangent."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ import pytest
 
 import fastact
 from tests.conftest import callable_of
-from tests.reference import ulp_distance
+from tests.reference import every_exponent, ulp_distance
 
 WAVES = {
     "sin": (fastact.activation(lambda x: np.sin(x)), mp.sin),
     "cos": (fastact.activation(lambda x: np.cos(x)), mp.cos),
+    "tan": (fastact.activation(lambda x: np.tan(x)), mp.tan),
+}
+
+ANGLES = {
+    "arctan": (fastact.activation(lambda x: np.arctan(x)), mp.atan, np.inf),
+    "arcsin": (fastact.activation(lambda x: np.arcsin(x)), mp.asin, 1.0),
+    "arccos": (fastact.activation(lambda x: np.arccos(x)), mp.acos, 1.0),
 }
 
 wave = pytest.mark.parametrize("name", list(WAVES))
@@ -56,6 +63,37 @@ def test_beside_elements_far_out(name: str, backend: str, dtype: Any) -> None:
 
 
 def test_zero_keeps_its_sign(backend: str) -> None:
-    zeros = callable_of(WAVES["sin"][0], "value", backend)(np.array([0.0, -0.0]))
-    assert zeros.tolist() == [0, 0]
-    assert np.signbit(zeros).tolist() == [False, True]
+    for made in (WAVES["sin"][0], WAVES["tan"][0], ANGLES["arctan"][0], ANGLES["arcsin"][0]):
+        zeros = callable_of(made, "value", backend)(np.array([0.0, -0.0]))
+        assert zeros.tolist() == [0, 0]
+        assert np.signbit(zeros).tolist() == [False, True]
+
+
+@of_dtype
+@pytest.mark.parametrize("name", list(ANGLES))
+def test_angles(name: str, backend: str, dtype: Any) -> None:
+    """On both sides of where the reduction changes, next to the ends, and of every size."""
+    made, exact, end = ANGLES[name]
+    edges = np.tan(np.array([1, 2, 3]) * np.pi / 8)
+    turns = (edges[:, None] * (1 + np.linspace(-0.2, 0.2, 200))).ravel().astype(dtype)
+    near_one = 1 - np.arange(40, dtype=dtype) * np.finfo(dtype).epsneg
+    x = np.concatenate([every_exponent(dtype)[::3], turns, np.linspace(0, 1, 300).astype(dtype), near_one])
+    x = x[abs(x) <= end]
+    x = np.concatenate([x, -x])
+    results = callable_of(made, "value", backend)(x)
+    assert results.dtype == dtype
+    with mp.workdps(60):
+        worst = max(ulp_distance(result, exact(mp.mpf(float(point)))) for result, point in zip(results, x))
+    assert worst <= (1 if name == "arctan" else 2)
+
+
+def test_ends_of_angles(backend: str) -> None:
+    arctan = callable_of(ANGLES["arctan"][0], "value", backend)
+    for dtype in (np.float32, np.float64):
+        assert arctan(np.array([np.inf, -np.inf], dtype)).tolist() == [dtype(np.pi / 2), -dtype(np.pi / 2)]
+        assert np.isnan(arctan(np.array([np.nan], dtype)))
+    assert callable_of(ANGLES["arcsin"][0], "value", backend)([1.0, -1.0]).tolist() == [np.pi / 2, -np.pi / 2]
+    assert callable_of(ANGLES["arccos"][0], "value", backend)([1.0, -1.0]).tolist() == [0, np.pi]
+    for name in ("arcsin", "arccos"):
+        with np.errstate(invalid="ignore"):
+            assert np.isnan(callable_of(ANGLES[name][0], "value", backend)([1.5, -1.5])).all()
