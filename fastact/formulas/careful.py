@@ -21,6 +21,7 @@ from fastact.formulas.primitives import (
     exp_times_any,
     expm1,
     fitted,
+    fma,
     gauss_times,
     log,
     log1p,
@@ -29,6 +30,8 @@ from fastact.formulas.primitives import (
     minimum,
     normal_tail,
     product_error,
+    quick_sum_error,
+    quotient,
     sin,
     sqrt,
     tanh,
@@ -241,13 +244,25 @@ def arctanh(a: Any) -> Any:
 @defined(lambda a, y: (1.0 / sqrt((1.0 - a) * (1.0 + a)),))
 def arcsin(a: Any) -> Any:
     """the angle of a sine"""
-    return 2.0 * arctan(a / (1.0 + sqrt((1.0 - a) * (1.0 + a))))  # whose errors the sum with 1 makes small
+    cosine, low = _complement(a)
+    half = arctan(quotient(a, 0.0, 1.0 + cosine, quick_sum_error(1.0, cosine) + low))
+    return where(absolute(a) < 2.0**-26, a, 2.0 * half)
 
 
 @defined(lambda a, y: (-1.0 / sqrt((1.0 - a) * (1.0 + a)),))
 def arccos(a: Any) -> Any:
     """the angle of a cosine"""
-    return 2.0 * arctan(sqrt((1.0 - a) / (1.0 + a)))
+    sine, low = _complement(a)
+    half = arctan(quotient(sine, low, 1.0 + a, quick_sum_error(1.0, a)))
+    return where(a == -1.0, math.pi, 2.0 * half)
+
+
+def _complement(a: Any) -> tuple[Any, Any]:
+    """sqrt(1 - a**2), in two parts."""
+    square = a * a
+    rest, rest_low = 1.0 - square, quick_sum_error(1.0, -square) - product_error(a, a)
+    root = sqrt(rest)
+    return root, where(root > 0.0, (fma(-root, root, rest) + rest_low) * (0.5 / root), 0.0)
 
 
 # -- the normal distribution ------------------------------------------------------------------------
