@@ -16,9 +16,8 @@ HOSTS = {
     "SSE2": ("x86-64", ("avx", "evex512", "fma", "bmi", "f16c", "sse3", "ssse3", "sse4", "vaes", "vpclmul", "gfni")),
 }
 
-NARROW = """
-from itertools import product
-
+#: A program's start.
+TAKEN_FOR = """
 import numpy as np
 from fastact.simd import registers
 
@@ -27,6 +26,10 @@ missing = tuple("+" + beginning for beginning in {missing})
 shown = ["-" + f[1:] if f.startswith(missing) else f for f in features.split(",")]
 registers.host = lambda: ({name!r}, ",".join(shown))
 assert not registers.has_avx512()
+"""
+
+NARROW = """
+from itertools import product
 
 from benchmarks.accuracy import ulp_errors
 from benchmarks.wide import exact_enough
@@ -44,6 +47,20 @@ for entry, dtype, kind in product(ACTIVATIONS.values(), (np.float32, np.float64)
     errors[near & (kind == "derivative")] = 0
     worst = np.argmax(errors)
     assert errors[worst] <= entry.ulp, (entry.name, dtype, kind, errors[worst], x[worst], result[worst], truth[worst])
+print("within bounds")
+"""
+
+
+WAVES = """
+from tests.kernels import test_trigonometric as waves
+
+for dtype in (np.float32, np.float64):
+    for name in waves.WAVES:
+        waves.test_to_the_last_bit(name, "compiled", dtype)
+        waves.test_beside_elements_far_out(name, "compiled", dtype)
+    for name in waves.ANGLES:
+        waves.test_angles(name, "compiled", dtype)
+waves.test_ends_of_angles("compiled")
 print("within bounds")
 """
 
@@ -74,7 +91,9 @@ print("right")
 @pytest.mark.parametrize("host", HOSTS)
 def test_results_are_as_accurate_on_lesser_hosts(host: str) -> None:
     name, missing = HOSTS[host]
-    assert said_by(NARROW.format(name=name, missing=missing, step=1 if host == "AVX2" else 3)) == "within bounds\n"
+    start = TAKEN_FOR.format(name=name, missing=missing)
+    assert said_by(start + NARROW.format(step=1 if host == "AVX2" else 3)) == "within bounds\n"
+    assert said_by(start + WAVES) == "within bounds\n"
 
 
 @compiled_only
