@@ -87,6 +87,19 @@ def test_quantities_in_formulas_of_ones_own(backend: str) -> None:
     assert offered("softmax", backend)(narrow).dtype == np.float32
 
 
+def test_quantities_to_write_to(backend: str) -> None:
+    x, out = X * u.percent, np.zeros(X.shape) * u.one
+    assert offered("softmax", backend)(x, out=out) is out
+    assert np.allclose(out.value, offered("softmax", backend)(X / 100), rtol=1e-14)
+    array = np.zeros(X.shape)
+    assert offered("softmax", backend)(x, out=array) is array
+    pair = np.zeros(X.shape) * u.one, np.zeros(X.shape)
+    assert offered("swiglu_backward", backend)(x, x, gate=x, out=pair) is pair
+    assert pair[0].value.any()
+    with pytest.raises(u.UnitTypeError, match="out must be a quantity without a unit, not in %"):
+        offered("softmax", backend)(x, out=x)
+
+
 def test_astropy_imported_later() -> None:
     code = "fastact.sigmoid; import astropy.units as u; print(fastact.sigmoid(0 * u.one), fastact.tanh(0 * u.one))"
     assert run(f"import fastact; {code}").stdout.split() == ["0.5", "0.0"]
