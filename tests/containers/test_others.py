@@ -217,7 +217,8 @@ import sys, numpy as np, fastact
 x = np.ones((2, 4))
 fastact.softmax(x), fastact.glu(x), fastact.mse_loss(x, x), fastact.cross_entropy(x, [0, 1]), fastact.dense(x, x)
 fastact.softmax([1.0]), fastact.softmax(2.0), fastact.gelu_with_derivative(x)
-print(*sorted({m.split(".")[0] for m in sys.modules} & {"pandas", "xarray", "polars", "dask", "torch", "zarr"}))
+others = {"pandas", "xarray", "polars", "dask", "torch", "zarr", "astropy"}
+print(*sorted({m.split(".")[0] for m in sys.modules} & others))
 print(*sorted(m for m in sys.modules if m.startswith("fastact.containers.")))
 """
     handlers = {f"fastact.containers.{name}" for name in ORDER}
