@@ -15,15 +15,16 @@ from typing import Any
 
 from numba import njit, types
 
-from fastact.simd import slots, vectors  # noqa: F401  kernels read what slots makes known to Numba
+from fastact.simd import far, slots, vectors  # noqa: F401  kernels read what slots makes known to Numba
 from fastact.simd.addresses import prefetch
+from fastact.simd.far import *  # noqa: F403
 from fastact.simd.layout import CACHE_LINE, Loop, Traffic
 from fastact.simd.memory import STORAGES, Format, first_elements, rooms, strided_elements, whole_vectors
 from fastact.simd.registers import host_features
 from fastact.simd.vectors import *  # noqa: F403
 from fastact.simd.vectors import LANES, REGISTERS
 
-__all__ = [*vectors.__all__, "kernel"]
+__all__ = [*far.__all__, *vectors.__all__, "kernel"]
 
 #: Nothing but compiled code calls these functions: what Numba makes for other callers would be compiled for nothing.
 _WITHOUT_WRAPPERS: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}

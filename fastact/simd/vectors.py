@@ -72,7 +72,7 @@ def _widest(operands: Any) -> Vector | None:
     return next((o for o in operands if isinstance(o, Vector)), None)
 
 
-def _as_vectors(builder: ir.IRBuilder, values: Any, kinds: Any) -> list[Any]:
+def as_vectors(builder: ir.IRBuilder, values: Any, kinds: Any) -> list[Any]:
     widest = _widest(kinds)
     if widest is None:
         return list(values)
@@ -96,7 +96,7 @@ def _operator(function: Any, generate: Any, element: Any = None) -> None:
     infer_global(function)(Template)
 
     def lower(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        return generate(builder, *_as_vectors(builder, args, signature.args))
+        return generate(builder, *as_vectors(builder, args, signature.args))
 
     for kinds in ((Vector, Vector), (Vector, types.Any), (types.Any, Vector)):
         lower_builtin(function, *kinds)(lower)
@@ -152,7 +152,7 @@ def _elementwise(name: str, operands: int) -> Any:
     """LLVM's intrinsic of that name on one to three vectors."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        vectors = _as_vectors(builder, args, signature.args)
+        vectors = as_vectors(builder, args, signature.args)
         return llvm_call(builder, f"llvm.{name}.{suffix(vectors[0].type)}", vectors[0].type, *vectors)
 
     def one(typing_context, a):
@@ -174,53 +174,12 @@ absolute = _elementwise("fabs", 1)
 __all__ += [*FUNCTIONS, "absolute", "fma"]
 
 
-def _far(name: str) -> Any:
-    """The C library's function of a, in lanes that a condition says; elsewhere what is ``near``. Looked at together:
-    mostly no lane asks for it."""
-
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        a, near, condition = _as_vectors(builder, args, signature.args)
-        some = llvm_call(builder, f"llvm.vector.reduce.or.v{condition.type.count}i1", ir.IntType(1), condition)
-        before, far, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
-        builder.cbranch(some, far, after).set_weights([1, 1000])
-        builder.position_at_end(far)
-        there = builder.select(condition, builder.call(_apart(builder.module, name, a.type), [a]), near)
-        builder.branch(after)
-        builder.position_at_end(after)
-        result = builder.phi(near.type)
-        result.add_incoming(near, before)
-        result.add_incoming(there, far)
-        return result
-
-    def function(typing_context, a, near, condition):
-        return near(a, near, condition), generate
-
-    return intrinsic(function)
-
-
-def _apart(module: ir.Module, name: str, kind: ir.Type) -> Any:
-    """LLVM's function of a vector, which calls the C library's for each element, as a function of its own."""
-    symbol = f"fastact.{name}_{suffix(kind)}"
-    function = module.globals.get(symbol)
-    if function is None:
-        function = ir.Function(module, ir.FunctionType(kind, [kind]), symbol)
-        function.linkage = "linkonce_odr"
-        function.attributes.add("noinline")
-        builder = ir.IRBuilder(function.append_basic_block())
-        builder.ret(llvm_call(builder, f"llvm.{name}.{suffix(kind)}", kind, *function.args))
-    return function
-
-
-far_cos, far_sin, far_tan = map(_far, ("cos", "sin", "tan"))
-__all__ += ["far_cos", "far_sin", "far_tan"]
-
-
 @intrinsic
 def fma(typing_context, a, b, c):
     """``a * b + c``, rounded once."""
 
     def generate(context, builder, signature, args):
-        vectors = _as_vectors(builder, args, signature.args)
+        vectors = as_vectors(builder, args, signature.args)
         if not has_fused():
             return emulated(builder, *vectors)
         return llvm_call(builder, f"llvm.fma.{suffix(vectors[0].type)}", vectors[0].type, *vectors)
@@ -233,7 +192,7 @@ def select(typing_context, condition, a, b):
     """``a`` where the condition holds, ``b`` elsewhere; both have been computed."""
 
     def generate(context, builder, signature, args):
-        return builder.select(*_as_vectors(builder, args, signature.args))
+        return builder.select(*as_vectors(builder, args, signature.args))
 
     element = a.element if isinstance(a, Vector) else b.element if isinstance(b, Vector) else a
     return condition.of(element)(condition, a, b), generate
@@ -266,7 +225,7 @@ def _integer_operation(name: str) -> Any:
     @intrinsic
     def operation(typing_context, a, b):
         def generate(context, builder, signature, args):
-            return getattr(builder, name)(*_as_vectors(builder, args, signature.args))
+            return getattr(builder, name)(*as_vectors(builder, args, signature.args))
 
         return (_widest((a, b)) or a)(a, b), generate
 
@@ -287,7 +246,7 @@ def ldexp(typing_context, a, k):
     size = k.element.bitwidth
 
     def generate(context, builder, signature, args):
-        value, power = _as_vectors(builder, args, signature.args)
+        value, power = as_vectors(builder, args, signature.args)
         if has_avx512():
             return _register_by_register(builder, "mask.scalef", value, power)
         whole = ir.VectorType(ir.IntType(size), k.lanes)
