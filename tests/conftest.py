@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from fastact.catalogue import ACTIVATIONS, Activation
 from fastact.functions.parameters import sample_parameters as parameters
 from fastact.functions.registry import KINDS
 from fastact.names import functions
+from fastact.ufuncs import direct
 from fastact.ufuncs.keywords import REQUIRED
 
 __all__ = [
@@ -55,6 +56,17 @@ needs_wide_longdouble = pytest.mark.skipif(
 needs_built_in_functions = pytest.mark.skipif(
     sys.version_info < (3, 11), reason="this machine's Python, 3.10, cannot be asked to make functions of C"
 )
+
+
+@pytest.fixture(autouse=True)
+def registry_as_it_was() -> Iterator[None]:
+    """What a test registers, no other finds, which the same process may run."""
+    known, aliases = dict(ACTIVATIONS._by_name), dict(ACTIVATIONS._aliases)
+    yield
+    if known != ACTIVATIONS._by_name:
+        ACTIVATIONS._by_name, ACTIVATIONS._aliases = known, aliases
+        ACTIVATIONS.changes += 1
+        direct.forget()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
