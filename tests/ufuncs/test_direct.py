@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import os
 import pickle
 import sys
 import tracemalloc
@@ -20,6 +19,7 @@ from fastact.names import functions
 from fastact.simd.known import Direct
 from fastact.ufuncs import direct
 from tests.conftest import compiled_only, needs_built_in_functions, needs_posix
+from tests.processes import PRELUDE, run
 from tests.threads import at_once
 
 pytestmark = [compiled_only, needs_built_in_functions]
@@ -399,18 +399,17 @@ def test_many_python_threads() -> None:
 
 
 @needs_posix
-@pytest.mark.filterwarnings("ignore:.*fork")
 def test_in_a_forked_child() -> None:
-    x, weight = operands("softmax", (100, 1000), np.float32)[0], np.ones((30, 1000), np.float32)
-
-    def results() -> list[np.ndarray]:
-        return [fastact.softmax(x), fastact.glu(x), np.array(fastact.mse_loss(x, x + 1)), fastact.dense(x, weight)]
-
-    expected = results()
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if all(map(np.array_equal, results(), expected)) else 1)
-    assert os.waitpid(child, 0)[1] == 0
+    """In a process of its own: what other tests have imported may have threads that do not survive it."""
+    code = """
+x, weight = np.random.default_rng(0).standard_normal((100, 1000), np.float32), np.ones((30, 1000), np.float32)
+def results():
+    return [fastact.softmax(x), fastact.glu(x), np.array(fastact.mse_loss(x, x + 1)), fastact.dense(x, weight)]
+before = results()
+assert in_child(lambda: all(map(np.array_equal, results(), before)))
+"""
+    result = run(PRELUDE + code)
+    assert result.returncode == 0, result.stderr
 
 
 def test_it_looks_like_the_function_it_stands_for() -> None:
