@@ -100,16 +100,21 @@ def _table(names: list[str], machines: list[dict[str, Entry]]) -> list[str]:
     return lines
 
 
+def figure(value: float) -> str:
+    """Three digits, and all there are in front of the point."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
 def _cells(entry: Entry | None, with_copies: bool) -> list[str]:
     if entry is None:
         return ["", *([""] if with_copies else []), ""]
     ours, others = entry["each"]["fastact"], {key: value for key, value in entry["each"].items() if key != "fastact"}
     fastest = min(others, key=others.__getitem__, default=None)
     ratio = f", {others[fastest] / ours:.1f}x" if fastest and entry["quiet"] and ours else ""
-    beside = f"{fastest} {others[fastest]:.3g}{ratio}" if fastest else ""
+    beside = f"{fastest} {figure(others[fastest])}{ratio}" if fastest else ""
     copies = entry.get("copies")
     shown = "noisy" if not entry["quiet"] else "" if copies is None else f"{copies:.2f}"
-    return [f"{ours:.3g}", *([shown] if with_copies else []), beside if entry["quiet"] else f"{beside} (noisy)".strip()]
+    return [figure(ours), *([shown] if with_copies else []), beside if entry["quiet"] else f"{beside} (noisy)".strip()]
 
 
 def _row(*cells: str) -> str:
