@@ -76,7 +76,7 @@ def tables(machines: list[Machine], root: str = "benchmarks/figures") -> str:
         known = [machine["parts"].get(part, {}) for machine in machines]
         names = dict.fromkeys(name for measured in known for name in measured)
         if names:
-            lines += ["", f"{title}.", "", *_table(list(names), known)]
+            lines += ["", f"{title}.", "", *_table(list(names), known, ratios=part != "accuracy")]
     return "\n".join(lines) + "\n"
 
 
@@ -89,13 +89,13 @@ def _about(machine: Machine) -> tuple[str, ...]:
     return machine["processor"], machine["registers"], f"{machine['threads']} of {machine['cores']}", versions, noise
 
 
-def _table(names: list[str], machines: list[dict[str, Entry]]) -> list[str]:
+def _table(names: list[str], machines: list[dict[str, Entry]], ratios: bool) -> list[str]:
     with_copies = any(entry.get("copies") is not None for measured in machines for entry in measured.values())
     columns = ["ours", *(["copies"] if with_copies else []), "fastest other"]
     heads = [f"{letter}: {column}" for letter, _ in zip(LETTERS, machines) for column in columns]
     lines = [_row("", *heads), "|---|" + "---:|" * len(heads)]
     for name in names:
-        cells = [cell for measured in machines for cell in _cells(measured.get(name), with_copies)]
+        cells = [cell for measured in machines for cell in _cells(measured.get(name), with_copies, ratios)]
         lines.append(_row(name, *cells))
     return lines
 
@@ -105,12 +105,12 @@ def figure(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
-def _cells(entry: Entry | None, with_copies: bool) -> list[str]:
+def _cells(entry: Entry | None, with_copies: bool, ratios: bool) -> list[str]:
     if entry is None:
         return ["", *([""] if with_copies else []), ""]
     ours, others = entry["each"]["fastact"], {key: value for key, value in entry["each"].items() if key != "fastact"}
     fastest = min(others, key=others.__getitem__, default=None)
-    ratio = f", {others[fastest] / ours:.1f}x" if fastest and entry["quiet"] and ours else ""
+    ratio = f", {others[fastest] / ours:.1f}x" if fastest and entry["quiet"] and ours and ratios else ""
     beside = f"{fastest} {figure(others[fastest])}{ratio}" if fastest else ""
     copies = entry.get("copies")
     shown = "noisy" if not entry["quiet"] else "" if copies is None else f"{copies:.2f}"

@@ -138,7 +138,7 @@ PROCESSES = {
     "jax": "import jax; jax.nn.gelu(jax.numpy.ones(9)).block_until_ready()",
     "scipy": "import numpy as np, scipy.special; scipy.special.erf(np.ones(9, np.float32))",
 }
-PEAK = "; import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+PEAK = "; from benchmarks.peak import peak; print(peak() / 2**20)"
 
 
 def _processes(run: Run) -> dict[str, str]:

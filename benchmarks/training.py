@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -191,8 +190,9 @@ def and_gate() -> str:
 def peak_of_fit(size: list[int], batch: int) -> int:
     """Bytes that a fit adds to the process, in one of its own."""
     code = (
-        f"from benchmarks.training import fastact_steps, peak\nfastact_steps({size}, 1)(1)\n"
-        f"steps = fastact_steps({size}, {batch})\nbefore = peak()\nsteps(3)\nprint(peak() - before)"
+        "from benchmarks.peak import peak\nfrom benchmarks.training import fastact_steps\n"
+        f"fastact_steps({size}, 1)(1)\nsteps = fastact_steps({size}, {batch})\n"
+        "before = peak()\nsteps(3)\nprint(peak() - before)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     return int(done.stdout)
@@ -204,10 +204,6 @@ def memory(size: list[int], batch: int) -> str:
     activations = 4 * batch * sum(size[1:])
     added = peak_of_fit(size, batch)
     return f"| {size} | {batch} | {added / 2**20:.1f} | {parameters / 2**20:.1f} | {activations / 2**20:.1f} |"
-
-
-def peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def main() -> None:
