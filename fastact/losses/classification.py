@@ -90,18 +90,13 @@ def cross_entropy(
     >>> float(fastact.cross_entropy(np.array([[0.0, 0.0], [0.0, 100.0]]), np.array([0, 1])))
     0.34657359027997264
     """
-    problem = checked(pred, target, reduction, Options(weight, ignore_index, axis, label_smoothing))
+    options = Options(weight, ignore_index, axis, label_smoothing)
+    problem = checked(pred, target, reduction, options)
     if out is not None:
         check_values("cross_entropy", out, problem.shape, problem.dtype, reduction)
     result = reduced(problem, _losses(engine(backend), problem), reduction, out)
-    if backend == "numba" and weight is None:
-        options = {
-            "reduction": reduction,
-            "axis": axis,
-            "label_smoothing": label_smoothing,
-            "ignore_index": ignore_index,
-        }
-        _note("cross_entropy", problem, pred, target, options)
+    if backend == "numba":
+        _note("cross_entropy", problem, pred, target, reduction, options)
     return result
 
 
@@ -146,16 +141,11 @@ def cross_entropy_backward(
     >>> fastact.cross_entropy_backward(np.array([[0.0, 0.0]]), np.array([1]))
     array([[ 0.5, -0.5]])
     """
-    problem = checked(pred, target, reduction, Options(weight, ignore_index, axis, label_smoothing))
+    options = Options(weight, ignore_index, axis, label_smoothing)
+    problem = checked(pred, target, reduction, options)
     result = gradient(backend, problem, pred, target, reduction, out, problem.row_weights)
-    if backend == "numba" and weight is None:
-        options = {
-            "reduction": reduction,
-            "axis": axis,
-            "label_smoothing": label_smoothing,
-            "ignore_index": ignore_index,
-        }
-        _note("cross_entropy_backward", problem, pred, target, options)
+    if backend == "numba":
+        _note("cross_entropy_backward", problem, pred, target, reduction, options)
     return result
 
 
@@ -257,14 +247,18 @@ def _targets(problem: Problem, part: slice) -> np.ndarray:
     return targets if problem.weights is None else targets * problem.weights
 
 
-def _note(name: str, problem: Problem, pred: Any, target: Any, options: dict[str, Any]) -> None:
+def _note(name: str, problem: Problem, pred: Any, target: Any, reduction: str, options: Options) -> None:
     """Note a call without weights for calls without Python, if all its labels count."""
     plain = type(pred) is np.ndarray and type(target) is np.ndarray and target.dtype == np.int64
     labelled = problem.labels is not None and problem.counted is None and not problem.smoothing
-    if plain and labelled and pred.dtype is problem.dtype and problem.dtype in DIRECT:
+    usual = plain and labelled and options.weight is None
+    if usual and pred.dtype is problem.dtype and problem.dtype in DIRECT:
         shape = pred.shape if name.endswith("_backward") else problem.shape
-        given = {"pred": pred, "target": target, **options}
-        note(name, given, lambda: _work(problem, shape, options["reduction"], options["ignore_index"]))
+        given = {
+            "pred": pred, "target": target, "reduction": reduction, "label_smoothing": options.smoothing,
+            "ignore_index": options.ignore_index, "axis": options.axis,
+        }  # fmt: skip
+        note(name, given, lambda: _work(problem, shape, reduction, options.ignore_index))
 
 
 def _work(problem: Problem, shape: tuple[int, ...], reduction: str, ignored: int) -> Work | None:

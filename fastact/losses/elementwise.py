@@ -110,17 +110,9 @@ def _gradient(
 def _noting(compute: Callable[..., Any], work: Callable[..., Work | None], suffix: str) -> Callable[..., Any]:
     """The same function; it notes calls with no more than arrays and numbers, for those that follow."""
 
-    def noted(
-        loss: Loss,
-        backend: str,
-        pred: Any,
-        target: Any,
-        reduction: str,
-        numbers: tuple[Any, ...],
-        choice: Choice,
-        out: Any,
-    ) -> Any:
-        result = compute(loss, backend, pred, target, reduction, numbers, choice, out)
+    def noted(loss: Loss, backend: str, pred: Any, target: Any, reduction: str, *options: Any) -> Any:
+        result = compute(loss, backend, pred, target, reduction, *options)
+        numbers, choice, _ = options
         if choice is None and backend == "numba" and type(pred) is type(target) is np.ndarray:
             given = {"pred": pred, "target": target, "reduction": reduction, **dict(zip(loss.numbers, numbers))}
             note(loss.name + suffix, given, lambda: work(loss, pred, target, reduction, numbers))

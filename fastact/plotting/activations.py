@@ -13,7 +13,7 @@ from fastact.catalogue import ACTIVATIONS, Activation, get
 from fastact.functions.parameters import sample_parameters
 from fastact.plotting.curves import Curve, common_legend, draw_curves
 from fastact.plotting.mathematics import above, equals
-from fastact.plotting.style import described, new_axes, panels
+from fastact.plotting.style import check_parameters, described, listed, new_axes, panels
 
 __all__ = ["plot_activations"]
 
@@ -63,12 +63,9 @@ def plot_activations(
     >>> axes = plotting.plot_activations(["relu", "gelu"], same_axes=True)
     >>> axes = plotting.plot_activations("elu", parameters={"alpha": [0.5, 1, 2]})
     """
-    single = isinstance(names, str) or (not isinstance(names, Sequence) and names is not None)
-    entries = [get(name) for name in ([names] if single else names or ACTIVATIONS.values())]
+    entries = [get(name) for name in listed(names, ACTIVATIONS.values())]
     families = {entry: list(_curves(entry, parameters or {})) for entry in entries}
-    for name in parameters or {}:
-        if not any(name in entry.parameters for entry in entries):
-            raise ValueError(f"none of these activations has a parameter {name!r}")
+    check_parameters(parameters or {}, [entry.parameters for entry in entries], "activations")
     if same_axes or len(families) == 1:
         panel = ax if ax is not None else new_axes(figsize=(7, 5))
         _draw(panel, families, derivative, limit)

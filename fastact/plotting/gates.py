@@ -13,7 +13,7 @@ from fastact.catalogue import Activation, get
 from fastact.functions.parameters import sample_parameters
 from fastact.plotting.curves import Curve, draw_curves
 from fastact.plotting.mathematics import above
-from fastact.plotting.style import described, panels
+from fastact.plotting.style import described, listed, panels
 from fastact.rows.gates import GATES
 
 __all__ = ["plot_gates"]
@@ -61,9 +61,7 @@ def plot_gates(
     >>> from fastact import plotting
     >>> axes = plotting.plot_gates(["glu", "swiglu"], halves=[1, 3])
     """
-    single = isinstance(names, str) or (not isinstance(names, Sequence) and names is not None)
-    chosen = [names] if single else list(names or GATES)
-    opened = [_opened(name) for name in chosen]
+    opened = [_opened(name) for name in listed(names, GATES)]
     axes = panels(len(opened), ax, "gates")
     for panel, (label, entry) in zip(np.ravel(axes), opened):
         curves = [_curve(entry, float(half)) for half in (HALVES if halves is None else halves)]

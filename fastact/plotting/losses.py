@@ -16,7 +16,7 @@ from fastact.losses.definition import Domain
 from fastact.names import public_callable
 from fastact.plotting.curves import Curve, draw_curves
 from fastact.plotting.mathematics import above, equals
-from fastact.plotting.style import described, panels
+from fastact.plotting.style import check_parameters, described, listed, panels
 
 __all__ = ["loss_names", "loss_parameters", "plot_loss_functions"]
 
@@ -122,11 +122,8 @@ def plot_loss_functions(
     >>> axes = plotting.plot_loss_functions("binary_cross_entropy", targets=[0, 1])
     """
     given = dict(parameters or {})
-    single = isinstance(names, str) or callable(names)
-    drawn = [_drawn(name, given) for name in ([names] if single else list(names or loss_names()))]
-    for name in given:
-        if not any(name in loss.numbers for loss in drawn):
-            raise ValueError(f"none of these losses has a parameter {name!r}")
+    drawn = [_drawn(name, given) for name in listed(names, loss_names())]
+    check_parameters(given, [loss.numbers for loss in drawn], "losses")
     axes = panels(len(drawn), ax, "losses")
     for panel, loss in zip(np.ravel(axes), drawn):
         low, high = _ends(loss.pred, limit)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastact.names import public_callable
-from fastact.plotting.style import COLOURS, described, panels
+from fastact.plotting.style import COLOURS, described, listed, panels
 
 __all__ = ["FORMULAS", "plot_rows"]
 
@@ -76,8 +76,7 @@ def plot_rows(
     >>> axes.get_ylabel()
     'value'
     """
-    single = isinstance(names, str) or callable(names)
-    chosen = [names] if single else list(names or FORMULAS)
+    chosen = listed(names, FORMULAS)
     row = np.asarray(x, float)
     if row.ndim != 1 or not row.size:
         raise ValueError(f"a row has one dimension, and elements; this has shape {row.shape}")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
 
-__all__ = ["BLACK", "BLUE", "COLOURS", "DOTTED", "GREEN", "RING", "VERMILLION", "described", "new_axes", "panels"]
+__all__ = [
+    "BLACK", "BLUE", "COLOURS", "DOTTED", "GREEN", "RING", "VERMILLION", "check_parameters", "described", "listed",
+    "new_axes", "panels",
+]  # fmt: skip
 
 #: Okabe's and Ito's colours, which the colour-blind can tell apart; their yellow is too pale for a line on white.
 BLACK, BLUE, VERMILLION, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
@@ -29,6 +33,20 @@ def new_axes(**settings: Any) -> Any:
         raise ImportError('pictures are drawn by matplotlib: python -m pip install "fastact[plot]"') from None
     _, axes = pyplot.subplots(layout="constrained", **settings)
     return axes
+
+
+def listed(names: Any, usual: Iterable[Any]) -> list[Any]:
+    """What to draw: what one was asked for, or several, or else the usual."""
+    alone = isinstance(names, str) or (names is not None and not isinstance(names, Iterable))
+    return [names] if alone else list(names or usual)
+
+
+def check_parameters(given: Iterable[str], known: Iterable[Collection[str]], what: str) -> None:
+    """Each that is given belongs to something that is drawn."""
+    some = set[str]().union(*known)
+    for name in given:
+        if name not in some:
+            raise ValueError(f"none of these {what} has a parameter {name!r}")
 
 
 def panels(count: int, ax: Any, what: str) -> Any:

@@ -118,22 +118,20 @@ def _fill(record: np.ndarray, threads: int) -> None:
 
 def begin_sharing() -> None:
     """Have compiled what shares work out, if it is not yet. Where that cannot be, whoever calls works alone."""
-    ending = sys.is_finalizing()
+    ending, found = sys.is_finalizing(), (0, _drivers()["work_alone"])
     if not compiling.acquire(blocking=not ending):  # who holds it has been stopped for good
-        _note_sharing(0, _drivers()["work_alone"])
+        _note_sharing(*found)
         return
     try:
         pool()
-        if not _sharing[1]:
-            _note_sharing(*_compiled_sharing())
+        found = (_sharing[0], _sharing[1]) if _sharing[1] else _compiled_sharing()
     except UnavailableError as error:
-        _note_sharing(0, _drivers()["work_alone"])
         warn_once("threads", f"one thread computes: {error}")
     except BaseException:
-        _note_sharing(0, _drivers()["work_alone"])
         if not ending:  # when modules go, nothing is wrong
             raise
     finally:
+        _note_sharing(*found)
         compiling.release()
 
 
