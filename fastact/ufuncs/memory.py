@@ -77,10 +77,10 @@ def kept_memory() -> Iterator[None]:
     """Keep the memory of large arrays that go, for the next of about their size: all arrays that NumPy makes in here.
 
     Memory that is new costs more than most functions that fill it. That of fastact's own results is kept anyway; for
-    those of other ufuncs, and of calls with keywords, this asks for it, in the thread or task that enters it. Arrays
-    may be used, and freed, anywhere and at any time. Up to ``FASTACT_KEPT_MEMORY`` bytes are kept (by default 256 MiB;
-    0 keeps nothing); what goes unused while other arrays come and go, the system may have back when it runs short.
-    Without Numba, or elsewhere than on Linux, nothing happens.
+    those of other ufuncs this asks for it, in the thread or task that enters it. Arrays may be used, and freed,
+    anywhere and at any time. Up to ``FASTACT_KEPT_MEMORY`` bytes are kept (by default 256 MiB; 0 keeps nothing); what
+    goes unused while other arrays come and go, the system may have back when it runs short. Without Numba, or elsewhere
+    than on Linux, nothing happens.
 
     Raises
     ------

@@ -69,12 +69,18 @@ def test_who_else_is_asked() -> None:
     ways: list[Any] = [
         functools.partial(fastact.sigmoid, x), lambda: next(map(fastact.sigmoid, [x])),
         lambda: fastact.sigmoid.__call__(x), lambda: fastact.sigmoid(*[x]),
+        lambda: fastact.sigmoid(x, out=None), lambda: fastact.sigmoid(x, casting="same_kind"),
+        lambda: fastact.sigmoid(x, dtype=np.float32, out=None, order="C"), lambda: fastact.elu(x, out=None),
+        lambda: fastact.sigmoid(x, **{"".join(["o", "ut"]): None}),
     ]  # fmt: skip
-    assert all(get_handler_name(way()) == "fastact" for way in ways)
-    with_keywords = fastact.sigmoid(x, casting="same_kind"), fastact.sigmoid(x, dtype=np.float32)
-    assert all(np.array_equal(result, fastact.sigmoid(x)) for result in with_keywords)
-    out = np.empty_like(x)
-    assert fastact.sigmoid(x, out) is out
+    for way in ways:
+        assert get_handler_name(way()) == "fastact"
+        assert np.array_equal(way(), fastact.sigmoid(x) if way is not ways[-2] else fastact.elu(x))
+    out, by_name = np.empty_like(x), "".join(["o", "ut"])  # not the object that is in source code
+    assert fastact.sigmoid(x, out) is fastact.sigmoid(x, out=out) is fastact.sigmoid(x, **{by_name: out}) is out
+    assert fastact.sigmoid(x, **{by_name: (out,)}) is fastact.sigmoid(x, out=out, casting="same_kind") is out
+    half = np.arange(x.size) % 2 == 0
+    assert np.array_equal(fastact.sigmoid(x, where=half)[half], out[half])
     assert type(fastact.sigmoid(np.ma.array(x))) is np.ma.MaskedArray
     assert get_handler_name(fastact.sigmoid(x[:10])) == "default_allocator"
     assert get_handler_name(np.exp(x)) == "default_allocator"
@@ -90,8 +96,11 @@ def test_who_else_is_asked() -> None:
         lambda x: fastact.sigmoid(x, x, x),
         lambda x: fastact.silu_backward(x, x[:3]),
         lambda x: fastact.sigmoid(x, wrong=1),
+        lambda x: fastact.sigmoid(x, out=None, wrong=1),
+        lambda x: fastact.sigmoid(x, casting="never"),
+        lambda x: fastact.sigmoid(x, **{f"keyword{i}": i for i in range(40)}),
     ],
-    ids=["complex", "strings", "none", "three", "shapes", "keyword"],
+    ids=["complex", "strings", "none", "three", "shapes", "keyword", "out and keyword", "casting", "many keywords"],
 )
 def test_errors_are_numpys(call: Any) -> None:
     with pytest.raises((TypeError, ValueError)) as large:
@@ -111,6 +120,7 @@ def test_nothing_is_held() -> None:
     before = sys.getrefcount(x), sys.getrefcount(fastact.sigmoid)
     for _ in range(50):
         fastact.sigmoid(x)
+        fastact.sigmoid(x, out=None, casting="same_kind")
         with pytest.raises(ValueError, match="broadcast"):
             fastact.silu_backward(x, x[:3])
     assert (sys.getrefcount(x), sys.getrefcount(fastact.sigmoid)) == before
