@@ -16,7 +16,7 @@ from fastact.formulas.primitives import absolute, fma, product_error, quick_sum_
 from fastact.formulas.signs import is_nonpositive, is_zero
 from fastact.kernels.instructions import bits, clip, ldexp, lookup, polynomial
 from fastact.kernels.precision import Precision
-from fastact.simd.registers import has_avx512
+from fastact.simd.variants import variant
 
 __all__ = [
     "exp_error_kernel",
@@ -46,7 +46,7 @@ class Reduced(NamedTuple):
 
 
 def reduce_exp(precision: Precision, x: Expression, x_low: Expression) -> Reduced:
-    steps = 16 if has_avx512() else 1
+    steps = variant().exp_table[precision.size]
     shift = 1.5 * 2.0**precision.digits / steps  # added to a moderate number, leaves it in the last bits of the sum
     shifted = fma(x, LOG2_E, shift)
     k = shifted - shift
@@ -65,7 +65,7 @@ def reduce_exp(precision: Precision, x: Expression, x_low: Expression) -> Reduce
 def exp_of_remainder(reduced: Reduced, precision: Precision) -> tuple[Expression, Expression]:
     """p with exp(x) = 2**k * p for the whole part of k, to 0.6 ulp, and its rounding error."""
     r = reduced.r
-    if has_avx512():
+    if variant().exp_table[precision.size] > 1:
         base, base_error = lookup("EXP2", reduced.last_bits), lookup("EXP2_ERROR", reduced.last_bits)
         grown = fma(polynomial(r, coefficients.EXP_SIXTEENTH[precision.table]), r * r, r)
         if not precision.careful:
@@ -114,7 +114,7 @@ def exp_times_any_kernel(
     if factor is not constant(1.0):
         p = factor * p if not precision.careful else fma(factor, p, factor * error)
     k = k + power
-    if has_avx512():
+    if variant().scales:
         return ldexp(p, k)
     # Halves of k are normal numbers down to -2040, or -250 in float32: the largest factors bring back smaller ones.
     first = clip(k, 23.0 - precision.bias, None if is_nonpositive(x) else float(precision.bias))
@@ -139,7 +139,7 @@ def expm1_parts(
     saturated = -2 * (precision.digits + 3) / LOG2_E  # -1 from here on down, with no error to speak of
     reduced = reduce_exp(precision, clip(x, saturated, most), constant(0.0))
     r = reduced.r
-    if has_avx512():
+    if variant().exp_table[precision.size] > 1:
         table = coefficients.EXPM1_SIXTEENTH
         base, lacks = lookup("EXP2", reduced.last_bits), lookup("EXP2_RELATIVE_ERROR", reduced.last_bits)
     else:

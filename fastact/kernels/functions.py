@@ -41,7 +41,7 @@ from fastact.kernels.powers import cbrt_kernel, exp2_kernel, log2_kernel, log10_
 from fastact.kernels.precision import Precision
 from fastact.kernels.quotients import quotient_error_kernel, quotient_kernel, reciprocal_kernel
 from fastact.kernels.trigonometric import arctan_kernel, cos_kernel, sin_kernel, tan_kernel
-from fastact.simd.registers import has_avx512
+from fastact.simd.variants import variant
 
 __all__ = ["KERNELS"]
 
@@ -62,12 +62,18 @@ def tanh_from_tables(precision: Precision, x: Expression) -> Expression:
     return copysign(horner(r, [lookup(f"TANH_{n}", interval) for n in reversed(range(6))]), x)
 
 
-def tanh_kernel(precision: Precision, x: Expression) -> Expression:
+def tanh_from_exponential(precision: Precision, x: Expression) -> Expression:
     """-expm1(-2a) / (2 + expm1(-2a)) with a = abs(x): exact as a goes to 0, 1 as it grows."""
-    if has_avx512() and precision.size == 32:
-        return tanh_from_tables(precision, x)
     u, low = expm1_and_error(precision, -2.0 * absolute(x))
     return copysign(quotient_kernel(precision, u, low, 2.0 + u, quick_sum_error(2.0, u) + low), x)
+
+
+#: What variants of kernels call them.
+TANH = {"pieces": tanh_from_tables, "exponential": tanh_from_exponential}
+
+
+def tanh_kernel(precision: Precision, x: Expression) -> Expression:
+    return TANH[variant().tanh[precision.size]](precision, x)
 
 
 def tail_polynomial(precision: Precision, z: Expression, table: Mapping[str, Sequence[float]]) -> Expression:

@@ -1,6 +1,6 @@
 """What kernels are written with beyond the functions of formulas: bits of floats, polynomials, bounds.
 
-On hosts with AVX-512 there are instructions of its own to write with: see :func:`fastact.simd.registers.has_avx512`.
+Some need instructions that not every host has: :func:`fastact.simd.variants.variant` says what rules may write with.
 """
 
 from __future__ import annotations

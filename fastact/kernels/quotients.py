@@ -7,14 +7,15 @@ from fastact.formulas.primitives import absolute, fma, where
 from fastact.formulas.signs import is_zero
 from fastact.kernels.instructions import about_reciprocal
 from fastact.kernels.precision import Precision
-from fastact.simd.registers import has_avx512
+from fastact.simd.variants import variant
 
 __all__ = ["quotient_error_kernel", "quotient_kernel", "reciprocal_kernel"]
 
 
 def reciprocal_kernel(precision: Precision, b: Expression) -> Expression:
-    """``1 / b`` from AVX-512's 14 bits, five times as fast as a division; each step of Newton's doubles them."""
-    if b.operation == "constant" or not has_avx512():
+    """``1 / b``, where 14 bits of it can be had (AVX-512: five times as fast as a division) by Newton's steps from
+    those; each doubles them."""
+    if b.operation == "constant" or not variant().reciprocal_bits[precision.size]:
         return 1.0 / b
     r = about_reciprocal(b)
     for _ in range(precision.newton):

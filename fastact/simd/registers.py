@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.util import find_spec
 
-__all__ = ["has_avx512", "host", "host_features", "register_bytes"]
+__all__ = ["host", "host_features", "register_bytes"]
 
 
 @cache
@@ -25,9 +24,3 @@ def register_bytes() -> int:
     """Bytes in the widest vector register."""
     features = host_features()
     return 64 if "+avx512f" in features else 32 if "+avx" in features else 16
-
-
-@cache
-def has_avx512() -> bool:
-    """Whether registers can be indexed by others, and more that only AVX-512 has. No, if nothing can be compiled."""
-    return find_spec("llvmlite") is not None and "+avx512f" in host_features()

@@ -27,15 +27,16 @@ from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic, models, register_model
 
 from fastact.simd.fused import emulated, has_fused
-from fastact.simd.registers import has_avx512, register_bytes
+from fastact.simd.registers import register_bytes
+from fastact.simd.variants import variant
 
 __all__ = ["LANES", "Vector", "bits", "float32", "float64", "int32", "int64", "logical_not", "select", "to_float"]
 
 float32, float64, int32, int64 = np.float32, np.float64, np.int32, np.int64  # constants in emitted code
 
 
-#: In a vector: with two the core idles, with eight it runs out of registers.
-REGISTERS = 4
+#: In a vector.
+REGISTERS = variant().registers
 
 #: Elements in a vector.
 LANES = {"float32": REGISTERS * register_bytes() // 4, "float64": REGISTERS * register_bytes() // 8}
@@ -247,7 +248,7 @@ def ldexp(typing_context, a, k):
 
     def generate(context, builder, signature, args):
         value, power = as_vectors(builder, args, signature.args)
-        if has_avx512():
+        if variant().scales:
             return _register_by_register(builder, "mask.scalef", value, power)
         whole = ir.VectorType(ir.IntType(size), k.lanes)
         lowest = splat(builder, ir.Constant(value.type.element, -250.0 if size == 32 else -2040.0), k.lanes)

@@ -9,23 +9,31 @@ import pytest
 from tests.conftest import compiled_only
 from tests.processes import run
 
-#: Hosts to be taken for: LLVM's name, and beginnings of the features that they have not.
+#: Hosts to be taken for: LLVM's name, their kernels, and beginnings of the features that they have not.
 HOSTS = {
-    "AVX2": ("x86-64-v3", ("avx512", "evex512", "avx10")),
-    "AVX without FMA": ("x86-64", ("avx512", "evex512", "avx10", "avx2", "fma", "bmi", "f16c", "avxvnni", "avxifma")),
-    "SSE2": ("x86-64", ("avx", "evex512", "fma", "bmi", "f16c", "sse3", "ssse3", "sse4", "vaes", "vpclmul", "gfni")),
+    "AVX2": ("x86-64-v3", "AVX2", ("avx512", "evex512", "avx10")),
+    "AVX without FMA": (
+        "x86-64",
+        "any",
+        ("avx512", "evex512", "avx10", "avx2", "fma", "bmi", "f16c", "avxvnni", "avxifma"),
+    ),
+    "SSE2": (
+        "x86-64",
+        "any",
+        ("avx", "evex512", "fma", "bmi", "f16c", "sse3", "ssse3", "sse4", "vaes", "vpclmul", "gfni"),
+    ),
 }
 
 #: A program's start.
 TAKEN_FOR = """
 import numpy as np
-from fastact.simd import registers
+from fastact.simd import registers, variants
 
 name, features = registers.host()
 missing = tuple("+" + beginning for beginning in {missing})
 shown = ["-" + f[1:] if f.startswith(missing) else f for f in features.split(",")]
 registers.host = lambda: ({name!r}, ",".join(shown))
-assert not registers.has_avx512()
+assert variants.variant().name == {kernels!r}
 """
 
 NARROW = """
@@ -90,8 +98,8 @@ print("right")
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="this machine is no x86-64")
 @pytest.mark.parametrize("host", HOSTS)
 def test_results_are_as_accurate_on_lesser_hosts(host: str) -> None:
-    name, missing = HOSTS[host]
-    start = TAKEN_FOR.format(name=name, missing=missing)
+    name, kernels, missing = HOSTS[host]
+    start = TAKEN_FOR.format(name=name, kernels=kernels, missing=missing)
     assert said_by(start + NARROW.format(step=1 if host == "AVX2" else 3)) == "within bounds\n"
     assert said_by(start + WAVES) == "within bounds\n"
 
