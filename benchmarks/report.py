@@ -215,9 +215,12 @@ def processor() -> str:
 def registers() -> str:
     if fastact.backend() == "numpy":
         return "NumPy backend"
+    import llvmlite.binding as llvm
+
     from fastact.simd.registers import register_bytes
 
-    return f"{8 * register_bytes()} bits"
+    unused = register_bytes() < 64 and llvm.get_host_cpu_features().get("avx512f")
+    return f"{8 * register_bytes()} bits" + (" of 512" if unused else "")
 
 
 def about(run: Run) -> machines.Machine:
