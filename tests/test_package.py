@@ -22,7 +22,7 @@ def printed_by(code: str) -> str:
 
 
 def test_importing_loads_no_compiler() -> None:
-    heavy = "{'numba', 'llvmlite', 'inspect', 'ctypes.util', 'scipy', 'tqdm', 'filelock'}"
+    heavy = "{'numba', 'llvmlite', 'inspect', 'ctypes.util', 'scipy', 'tqdm', 'filelock', 'importlib.metadata'}"
     before = "import numpy, sys; before = set(sys.modules)"
     assert printed_by(f"{before}; import fastact; print((set(sys.modules) - before) & {heavy})") == "set()"
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import inspect
 import traceback
 from collections.abc import Callable
-from difflib import get_close_matches
 from functools import partial
 from typing import Any, Union
 
@@ -262,6 +261,8 @@ def unknown(operation: str, count: int) -> str:
     if operation in known:
         return f"{operation} takes {known[operation]} operands in a formula, not {count}"
     public = [word for word in known if not word.startswith("fitted_")]
+    from difflib import get_close_matches
+
     near = get_close_matches(operation, public, n=3)
     instead = f"; near it are {', '.join(near)}" if near else ""
     return f"a formula cannot use {operation}{instead}; fastact.formulas.language lists all it can use"

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from fractions import Fraction
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -62,6 +61,8 @@ def precise(number: Any, low: Any = 0.0) -> Any:
     ``low`` is what it lacks already, if that is known and less than half a unit in its last place.
     """
     if isinstance(number, str):
+        from fractions import Fraction
+
         value, exact = constant(float(number)), Fraction(number) == Fraction(float(np.float32(number)))
         return _made(value, ZERO if exact else Expression("constant_error", (number,)), value)
     number = as_expression(number)

@@ -12,7 +12,6 @@ formula is traced they become nodes of its graph. For each node there are up to 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -156,6 +155,8 @@ def sum_error_of(a: Any, b: Any) -> Any:
 
 def constant_error_in(kind: type[np.floating[Any]], digits: str) -> Expression:
     """What a precision's rounding of a decimal lacks."""
+    from fractions import Fraction
+
     return constant(float(Fraction(digits) - Fraction(float(kind(digits)))))
 
 

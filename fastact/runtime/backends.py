@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import sysconfig
+import sys
 from functools import cache
 from importlib.util import find_spec
 
@@ -12,7 +12,7 @@ from fastact.runtime.notices import UnavailableError, in_one_line, warn_once
 from fastact.runtime.sources import version_of
 from fastact.runtime.threads import pool
 
-__all__ = ["HOMES", "backend", "do_without", "reason"]
+__all__ = ["HOMES", "backend", "do_without", "free_threaded", "reason"]
 
 #: What compiles here: LLVM in llvmlite 0.45 to 0.47 aborts the process over an attribute of a function's.
 OLDEST = {"numba": (0, 66), "llvmlite": (0, 48)}
@@ -84,11 +84,17 @@ def _choose() -> tuple[str, str]:
     return "numpy", problem
 
 
+def free_threaded() -> bool:
+    """Whether Python was built without the lock that lets one thread run at a time. It says so itself, and need not
+    read its build's 700 settings."""
+    return "free-threading build" in sys.version
+
+
 def _problem_with_numba() -> str | None:
     """Load the driver: from the cache without Numba, or by compiling it, which shows whether Numba works."""
     if _given_up:
         return _given_up[0]
-    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+    if free_threaded():
         return "this Python is free-threaded, and nothing compiled here has been tried without its lock"
     try:
         for package, oldest in OLDEST.items():

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import secrets
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -101,7 +100,7 @@ def write(key: str, code: bytes) -> None:
     path = _entry(key)
     if path is None or problem():
         return
-    draft = path.with_suffix(f".{secrets.token_hex(8)}")
+    draft = path.with_suffix(f".{os.urandom(8).hex()}")
     with contextlib.suppress(OSError):
         file = trust.create(draft)
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -22,8 +21,9 @@ def when_imported(name: str, tell: Callable[[ModuleType], None]) -> None:
         tell(module)
 
 
-class _Watch(MetaPathFinder):
-    """Waits until a module is imported, and not merely looked for, and goes."""
+class _Watch:
+    """Waits until a module is imported, and not merely looked for, and goes. A finder, of which only this method is
+    asked; the class of them all would import ``importlib.resources``."""
 
     def __init__(self, name: str, tell: Callable[[ModuleType], None]) -> None:
         self.name, self._tell = name, tell

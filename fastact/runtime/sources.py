@@ -14,9 +14,9 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from os.path import join
+from os import listdir
+from os.path import dirname, join
 from types import CodeType
 from typing import Any
 
@@ -28,7 +28,23 @@ IMPORT = re.compile(rf"^[ \t]*from ({PACKAGE}[\w.]+) import (\([^)]*\)|.*)", re.
 
 
 def version_of(package: str) -> str:
-    """The version of an installed package, also in a frozen program, which may have been shipped without records."""
+    """The version of an installed package, also in a frozen program, which may have been shipped without records.
+
+    It stands in the name of the record beside the package; the library for records takes 20 ms to import.
+    """
+    spec = find_spec(package)
+    beside = dirname(dirname(spec.origin)) if spec and spec.origin else ""
+    start, end = f"{package}-", ".dist-info"
+    try:
+        names = [name for name in listdir(beside) if name.startswith(start) and name.endswith(end)] if beside else []
+    except OSError:  # in an archive
+        names = []
+    return names[0][len(start) : -len(end)] if len(names) == 1 else _recorded(package)
+
+
+def _recorded(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(package)
     except PackageNotFoundError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import signal
 import sys
 from functools import cache
@@ -29,7 +28,7 @@ SPIN = 4000
 def last_cache() -> int:
     """Bytes in the cache next to memory; 0 if that is unknown, or where going past it has not been measured."""
     sizes = sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"))
-    size = sizes[-1].read_text().strip() if sizes and platform.machine() in ("x86_64", "AMD64") else ""
+    size = sizes[-1].read_text().strip() if sizes and os.uname().machine == "x86_64" else ""
     return int(size[:-1]) << 10 if size.endswith("K") and size[:-1].isdecimal() else 0
 
 

@@ -12,13 +12,13 @@ import ctypes
 import inspect
 import struct
 import sys
-import sysconfig
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastact.runtime.backends import free_threaded
 from fastact.runtime.notices import UnavailableError
 from fastact.runtime.numpy_api import ARRAY_TYPE, NEW_LIKE_ARRAY, SCALAR, address, numpy_functions
 from fastact.simd.known import Direct, Form, Known
@@ -191,7 +191,7 @@ def repeated(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _with_direct_calls(function: Callable[..., Any]) -> Callable[..., Any]:
     """A built-in function that computes what it knows, and leaves the rest to the Python function."""
-    if sysconfig.get_config_var("Py_GIL_DISABLED"):  # nothing else keeps two threads apart at the record
+    if free_threaded():  # nothing else keeps two threads apart at the record
         return function
     if len(inspect.signature(function).parameters) > Direct.MOST:
         return function

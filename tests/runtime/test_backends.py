@@ -72,7 +72,7 @@ WITHHELD = {
         "the system lets this process run no code that it makes (SELinux, PR_SET_MDWE)",
     ),
     "free_threaded": (
-        "import sysconfig\nsysconfig.get_config_vars()['Py_GIL_DISABLED'] = 1",
+        "import sys\nsys.version += ' free-threading build'",
         "this Python is free-threaded, and nothing compiled here has been tried without its lock",
     ),
     "not_installed": (

@@ -8,6 +8,7 @@ import shutil
 import sys
 import zipfile
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,9 @@ def test_versions_without_records(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a frozen program, where packages' records are left behind."""
 
     def version(package: str) -> str:
-        raise sources.PackageNotFoundError(package)
+        raise metadata.PackageNotFoundError(package)
 
-    monkeypatch.setattr(sources, "version", version)
+    assert sources.version_of("numpy") == metadata.version("numpy")
+    monkeypatch.setattr(metadata, "version", version)
+    monkeypatch.setattr(sources, "listdir", lambda folder: [])
     assert sources.version_of("numpy") == sys.modules["numpy"].__version__
