@@ -129,10 +129,10 @@ def pairings(epochs: int | None, seed: int, teacher: Teacher) -> Outcome:
     ]
 
     def draw() -> Any:
-        from fastact.plotting.style import COLOURS, new_axes
+        from fastact.plotting.style import new_axes, theme
 
         ax = new_axes(figsize=(7, 4.5))
-        for (label, curve), colour, marker in zip(curves.items(), COLOURS, "os^"):
+        for (label, curve), colour, marker in zip(curves.items(), theme(ax).colours, "os^"):
             ax.plot(curve, color=colour, marker=marker, markersize=4, label=label)
         ax.set(xlabel="step", ylabel="loss", title=f"one weight, from {START:g}")
         ax.grid(alpha=0.25)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastact.plotting.style import BLUE, VERMILLION, new_axes
+from fastact.plotting.style import VERMILLION, new_axes, theme
 
 __all__ = ["animate_fit"]
 
@@ -65,11 +65,11 @@ def _animated(
     from matplotlib.animation import FuncAnimation
 
     upper.plot(*points, "o", color=VERMILLION, markersize=5, label="to be learned")
-    (curve,) = upper.plot(line, curves[0], color=BLUE, label="the network")
+    (curve,) = upper.plot(line, curves[0], color=theme(upper).blue, label="the network")
     low, high = (f([f(points[1]), *map(f, curves)]) for f in (np.min, np.max))
-    upper.set(ylim=(low - 0.08 * (high - low), high + 0.08 * (high - low)), xlabel="x", ylabel="output")
-    upper.legend(loc="upper left")
-    (trace,) = lower.plot([], [], color=BLUE)
+    upper.set(ylim=(low - 0.08 * (high - low), high + 0.24 * (high - low)), xlabel="x", ylabel="output")
+    upper.legend(loc="upper left", ncols=2)  # in the room above
+    (trace,) = lower.plot([], [], color=theme(lower).blue)
     lower.set(xlim=(0, len(loss)), ylim=(0, 1.05 * np.nanmax(loss)), xlabel="epoch", ylabel="loss")
     lower.grid(alpha=0.25)
 

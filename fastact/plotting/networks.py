@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastact.plotting.gradients import gradient_sizes
-from fastact.plotting.style import COLOURS, VERMILLION, new_axes
+from fastact.plotting.style import VERMILLION, new_axes, theme
 
 __all__ = ["plot_gradients", "plot_loss", "plot_surface"]
 
@@ -88,12 +88,13 @@ def _regions(ax: Any, first: Any, second: Any, height: np.ndarray, points: np.nd
 
     classes = np.unique(height if y is None else np.concatenate([height.ravel(), np.ravel(y)]))
     levels = [*(classes - 0.5), classes[-1] + 0.5]
-    colours = ListedColormap([colour for colour, _ in zip(cycle(COLOURS), classes)])
-    ax.contourf(first, second, height, levels=levels, cmap=colours, alpha=0.25)
+    shades = theme(ax)
+    colours = [colour for colour, _ in zip(cycle(shades.colours), classes)]
+    ax.contourf(first, second, height, levels=levels, cmap=ListedColormap(colours), alpha=0.25)
     for number, marker in zip(classes if y is not None else [], cycle("os^Dvp*")):  # by shape as well as by colour
         of_class = points[np.ravel(y) == number]
-        colour = COLOURS[int(np.searchsorted(classes, number)) % len(COLOURS)]
-        ax.plot(*of_class.T, marker, color=colour, markersize=5, markeredgecolor="white", label=f"class {number:g}")
+        shape = {"color": colours[int(np.searchsorted(classes, number))], "markeredgecolor": shades.paper}
+        ax.plot(*of_class.T, marker, markersize=5, label=f"class {number:g}", **shape)
     if y is not None:
         ax.legend()
 
@@ -116,7 +117,7 @@ def plot_loss(networks: Any, *, ax: Any = None) -> Any:
         several = networks if isinstance(networks, Sequence) else [networks]
         labelled = {f"{i}: {_described(network)}": network for i, network in enumerate(several, 1)}
     ax = ax if ax is not None else new_axes(figsize=(7, 4.5))
-    for (label, network), colour in zip(labelled.items(), cycle(COLOURS)):
+    for (label, network), colour in zip(labelled.items(), cycle(theme(ax).colours)):
         curves = {"": (network.loss_curve_, "-"), ", validation": (getattr(network, "validation_curve_", ()), "--")}
         for suffix, (curve, style) in curves.items():
             if curve is not None and len(curve):
@@ -155,7 +156,7 @@ def plot_gradients(networks: Any, x: Any, y: Any, *, ax: Any = None) -> Any:
     """
     labelled = dict(networks) if isinstance(networks, Mapping) else {_described(networks): networks}
     ax = ax if ax is not None else new_axes(figsize=(7, 4.5))
-    for (label, network), colour, marker in zip(labelled.items(), cycle(COLOURS), cycle("os^Dv")):
+    for (label, network), colour, marker in zip(labelled.items(), cycle(theme(ax).colours), cycle("os^Dv")):
         sizes = gradient_sizes(network, x, y)
         ax.plot(range(1, len(sizes) + 1), sizes, color=colour, marker=marker, label=label)
     ax.set(xlabel="layer, 1 next to the inputs", ylabel="root mean square of the gradient", yscale="log")

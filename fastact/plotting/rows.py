@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastact.names import public_callable
-from fastact.plotting.style import COLOURS, described, listed, panels
+from fastact.plotting.style import described, listed, panels, theme
 
 __all__ = ["FORMULAS", "plot_rows"]
 
@@ -115,20 +115,22 @@ def _bars(ax: Any, row: np.ndarray, results: list[np.ndarray], temperatures: Seq
     labels = [f"$T = {temperature:g}$" for temperature in temperatures]
     if all(np.allclose(result, results[0], rtol=SAME, atol=SAME) for result in results):
         results, labels = results[:1], ["any $T$"]
-    width = 0.8 / len(results)
+    width, shades = 0.8 / len(results), theme(ax)
     places = np.arange(row.size)
-    for number, (result, label, colour, pattern) in enumerate(zip(results, labels, cycle(COLOURS), cycle(PATTERNS))):
+    looks = zip(cycle(shades.colours), cycle(PATTERNS))
+    for number, (result, label, (colour, pattern)) in enumerate(zip(results, labels, looks)):
         left = places + (number - (len(results) - 1) / 2) * width
-        ax.bar(left, result, width, label=label, color=colour, hatch=pattern, edgecolor="white", linewidth=0.5)
-    ax.axhline(0, color="0.4", linewidth=0.8)
+        ax.bar(left, result, width, label=label, color=colour, hatch=pattern, edgecolor=shades.paper, linewidth=0.5)
+    ax.axhline(0, color=shades.ink, alpha=0.6, linewidth=0.8)
     _ticks(ax, row)
     ax.legend(fontsize="small", framealpha=0.85)
 
 
 def _lines(ax: Any, row: np.ndarray, results: list[np.ndarray], temperatures: Sequence[float]) -> None:
-    ax.bar(np.arange(row.size), row, 0.6, color="0.8", label="$x_i$")
-    ax.axhline(0, color="0.4", linewidth=0.8)
-    for result, temperature, colour, style in zip(results, temperatures, cycle(COLOURS), cycle(("-", "--", "-.", ":"))):
+    shades, styles = theme(ax), cycle(("-", "--", "-.", ":"))
+    ax.bar(np.arange(row.size), row, 0.6, color=shades.ink, alpha=0.2, label="$x_i$")
+    ax.axhline(0, color=shades.ink, alpha=0.6, linewidth=0.8)
+    for result, temperature, colour, style in zip(results, temperatures, cycle(shades.colours), styles):
         ax.axhline(float(result), color=colour, linestyle=style, label=f"$T = {temperature:g}$")
     _ticks(ax, row)
     ax.margins(y=0.35)

@@ -4,25 +4,55 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = [
-    "BLACK", "BLUE", "COLOURS", "DOTTED", "GREEN", "RING", "VERMILLION", "check_parameters", "described", "listed",
-    "new_axes", "panels",
-]  # fmt: skip
+__all__ = ["GREEN", "VERMILLION", "Theme", "check_parameters", "described", "listed", "new_axes", "panels", "theme"]
 
-#: Okabe's and Ito's colours, which the colour-blind can tell apart; their yellow is too pale for a line on white.
-BLACK, BLUE, VERMILLION, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
-COLOURS = (BLUE, VERMILLION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", BLACK)
+#: Okabe's and Ito's colours, which the colour-blind can tell apart; their yellow is too pale for a line on white, and
+#: their blue, which is as dark as that is pale, for one on black.
+BLUE, SKY, VERMILLION, GREEN = "#0072B2", "#56B4E9", "#D55E00", "#009E73"
+PURPLE, ORANGE = "#CC79A7", "#E69F00"
 
-#: Kinks, and lines that curves approach.
-RING: dict[str, Any] = {
-    "marker": "o", "markersize": 5, "markerfacecolor": "white", "markeredgecolor": "0.2", "linestyle": "none",
-    "zorder": 3,
-}  # fmt: skip
-DOTTED: dict[str, Any] = {"color": "0.45", "linestyle": ":", "linewidth": 1.2, "zorder": 1}
+
+class Theme(NamedTuple):
+    """Colours that can be seen on what is drawn upon."""
+
+    ink: str  # black on white, or white on black
+    paper: str
+    blue: str
+
+    @property
+    def colours(self) -> tuple[str, ...]:
+        other = SKY if self.blue == BLUE else BLUE
+        return self.blue, VERMILLION, GREEN, PURPLE, ORANGE, other, self.ink
+
+    @property
+    def line(self) -> dict[str, Any]:
+        """An axis of coordinates, and whatever else stands back."""
+        return {"color": self.ink, "alpha": 0.25, "linewidth": 0.8, "zorder": 0}
+
+    @property
+    def ring(self) -> dict[str, Any]:
+        """A kink."""
+        colours = {"markerfacecolor": self.paper, "markeredgecolor": self.ink}
+        return {"marker": "o", "markersize": 5, "linestyle": "none", "zorder": 3, **colours}
+
+    @property
+    def dotted(self) -> dict[str, Any]:
+        """A line that a curve approaches."""
+        return {"color": self.ink, "alpha": 0.55, "linestyle": ":", "linewidth": 1.2, "zorder": 1}
+
+
+def theme(ax: Any) -> Theme:
+    """That of axes, by what is behind them: users may have chosen a dark style for all of their pictures."""
+    from matplotlib.colors import to_rgba
+
+    behind = map(to_rgba, (ax.get_facecolor(), ax.figure.get_facecolor(), "white"))
+    red, green, blue, _ = next(colour for colour in behind if colour[3] > 0)
+    is_dark = 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.5
+    return Theme("white", "black", SKY) if is_dark else Theme("black", "white", BLUE)
 
 
 def new_axes(**settings: Any) -> Any:

@@ -21,6 +21,7 @@ matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("agg")
 
 from matplotlib import mathtext, pyplot  # noqa: E402
+from matplotlib.colors import to_rgb  # noqa: E402
 
 from fastact import plotting  # noqa: E402
 from fastact.plotting import activations as curves  # noqa: E402
@@ -51,6 +52,34 @@ def rendered(axes: Any) -> None:
         assert paper.y0 <= box.y0 < box.y1 <= paper.y1, said
         assert not any(box.overlaps(axes.patch.get_window_extent()) for axes in figure.axes if axes.name != "3d"), said
         assert [(said, other) for other, there in boxes[:i] if box.overlaps(there)] == []
+
+
+# -- what is behind them ----------------------------------------------------------------------------
+
+
+def contrast(one: Any, other: Any) -> float:
+    """As accessibility guidelines count it; 3 is what they ask of graphics."""
+
+    def luminance(colour: Any) -> float:
+        red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour))
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    brighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (brighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background"])
+def test_curves_stand_out_from_what_is_behind_them(style: str) -> None:
+    """Black on white, and on black not black; of the pale colours on white, orange and purple stay below 3."""
+    with matplotlib.style.context(style):
+        eight = ["relu", "elu", "gelu", "softplus", "silu", "mish", "tanh", "selu"]
+        axes = plotting.plot_activations(eight, same_axes=True)
+        curves = [line for line in axes.lines if line.get_label() in eight or line.get_label()[:3] in ("elu", "sof")]
+        looks = {(line.get_color(), line.get_linewidth()) for line in curves}
+        assert len(looks) == len(curves) == 8
+        assert min(contrast(line.get_color(), axes.get_facecolor()) for line in curves) > 2
+        marks = plotting.plot_activations("hardtanh").lines
+        assert all(contrast(mark.get_color(), axes.get_facecolor()) > 3 for mark in marks)
 
 
 # -- curves -----------------------------------------------------------------------------------------
