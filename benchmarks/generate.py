@@ -22,6 +22,7 @@ README, PACKAGE = ROOT / "README.md", ROOT / "fastact" / "__init__.py"
 START, END = "<!-- functions: written by benchmarks/generate.py -->\n", "<!-- end of functions -->\n"
 DIFFER_START, DIFFER_END = "<!-- differences: written by benchmarks/generate.py -->\n", "<!-- end of differences -->\n"
 WORDS_START, WORDS_END = "<!-- words: written by benchmarks/generate.py -->\n", "<!-- end of words -->\n"
+FIRST_START, FIRST_END = "<!-- first figures: written by benchmarks/report.py -->\n", "<!-- end of first figures -->\n"
 MACHINES_START, MACHINES_END = "<!-- machines: written by benchmarks/report.py -->\n", "<!-- end of machines -->\n"
 LINE = 119  # characters
 
@@ -42,8 +43,7 @@ def table() -> str:
         aliases = "".join(f", `{alias}`" for alias in entry.aliases)
         arguments = ", ".join(["x", *parameters])
         rows.append(f"| `{entry.name}({arguments})`{aliases} | `{entry.formula}` | {entry.range} |")
-    if functions():
-        rows += ["", "| function | what it is |", "|---|---|"]
+    rows += ["", "| function | what it is |", "|---|---|"]
     for name in functions():
         plain = [
             p.replace(annotation=p.empty) for p in inspect.signature(functions().callable(name)).parameters.values()
@@ -92,15 +92,17 @@ def between(text: str, *parts: tuple[str, str, str]) -> str:
 
 def generated() -> dict[Path, str]:
     """The files and what they should hold."""
+    known = machines.load()
     return {
         PACKAGE.with_suffix(".pyi"): stubs(),
         PACKAGE.with_name("fallback.pyi"): fallback_stubs(),
         README: between(
             README.read_text(),
+            (FIRST_START, machines.headline(known), FIRST_END),
             (START, table(), END),
             (DIFFER_START, differences.table(), DIFFER_END),
             (WORDS_START, words(), WORDS_END),
-            (MACHINES_START, machines.tables(machines.load()), MACHINES_END),
+            (MACHINES_START, machines.tables(known), MACHINES_END),
         ),
         PACKAGE: between(PACKAGE.read_text(), (OVERVIEW_START, overview(), OVERVIEW_END)),
     }

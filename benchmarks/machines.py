@@ -11,12 +11,18 @@ import re
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FIGURES", "Entry", "Machine", "load", "picture", "save", "tables"]
+__all__ = ["FIGURES", "Entry", "Machine", "headline", "load", "picture", "save", "speed", "tables"]
 
 FIGURES = Path(__file__).parent / "figures"
 
 Machine = dict[str, Any]
 Entry = dict[str, Any]
+
+#: What the README begins with.
+FIRST = [
+    "relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "silu", "swish", "mish", "gelu", "gelu_backward",
+    "softmax", "swiglu", "cross_entropy",
+]  # fmt: skip
 
 #: What stands above each part's table.
 TITLES = {
@@ -57,6 +63,42 @@ def _slug(machine: Machine) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
+# -- few figures ------------------------------------------------------------------------------------
+
+
+def headline(machines: list[Machine]) -> str:
+    """A column for each machine, as Markdown; a row for each of some functions that one of them was quiet for."""
+    cells = {name: [_beside_others(quiet(machine, name)) for machine in machines] for name in FIRST}
+    lines = [_row("", *map(_name, machines)), "|---" * (1 + len(machines)) + "|"]
+    return "\n".join([*lines, *(_row(name, *said) for name, said in cells.items() if any(said))]) + "\n"
+
+
+def speed(name: str) -> str:
+    """Nanoseconds per element of a function, on each machine that was quiet for it; empty if none was."""
+    found = ((_name(machine), quiet(machine, name)) for machine in load())
+    return "; ".join(f"{figure(entry['each']['fastact'])} ns per element on {where}" for where, entry in found if entry)
+
+
+def quiet(machine: Machine, name: str) -> Entry | None:
+    """What was measured of a function that has a time per element, unless the machine was busy meanwhile."""
+    found = (machine["parts"].get(part, {}).get(name) for part in ("elementwise", "backward", "rows", "losses"))
+    return next((entry for entry in found if entry and entry["quiet"]), None)
+
+
+def _name(machine: Machine) -> str:
+    return f"{machine['processor']}, {machine['registers']}, {machine['threads']} threads"
+
+
+def _beside_others(entry: Entry | None) -> str:
+    """Our time, and how many times as long others take, the fastest first."""
+    if entry is None:
+        return ""
+    ours = entry["each"]["fastact"]
+    others = sorted((time, name) for name, time in entry["each"].items() if name != "fastact")
+    beside = ", ".join(f"{name} {time / ours:.1f}x" for time, name in others)
+    return f"{figure(ours)} ns; {beside}" if beside else f"{figure(ours)} ns"
+
+
 # -- tables -----------------------------------------------------------------------------------------
 
 
@@ -76,7 +118,9 @@ def tables(machines: list[Machine], root: str = "benchmarks/figures") -> str:
         known = [machine["parts"].get(part, {}) for machine in machines]
         names = dict.fromkeys(name for measured in known for name in measured)
         if names:
-            lines += ["", f"{title}.", "", *_table(list(names), known, ratios=part != "accuracy")]
+            summary = re.sub("`(.*?)`", r"<code>\1</code>", title)
+            table = _table(list(names), known, ratios=part != "accuracy")
+            lines += ["", f"<details><summary>{summary}</summary>", "", *table, "", "</details>"]
     return "\n".join(lines) + "\n"
 
 

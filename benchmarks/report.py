@@ -192,7 +192,9 @@ PARTS: dict[str, Callable[[Run], dict[str, machines.Entry]]] = {
 
 
 def _python(code: str) -> str:
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
+    # Installed packages have byte code; what lies in a working tree gets it in the first process, and keeps it.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     return done.stdout
 
 

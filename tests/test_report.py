@@ -33,6 +33,18 @@ def test_machines_side_by_side() -> None:
     assert {line.count("|") for line in table} == {8}  # as many columns in every row
 
 
+def test_first_figures_are_those_of_quiet_machines() -> None:
+    lines = machines.headline([HERE, THERE]).splitlines()
+    assert lines[0] == "|  | One, 512 bits, 2 threads | Two, 256 bits, 2 threads |"
+    assert lines[2:] == ["| relu | 0.25 ns; torch 2.0x, numpy 4.0x | 2 ns |"]  # no gelu: the machine was busy
+
+
+def test_speed_of_one_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machines, "load", lambda: [HERE, THERE])
+    both = "0.25 ns per element on One, 512 bits, 2 threads; 2 ns per element on Two, 256 bits, 2 threads"
+    assert (machines.speed("relu"), machines.speed("gelu"), machines.speed("none")) == (both, "", "")
+
+
 def test_parts_are_measured_one_at_a_time(tmp_path: Path) -> None:
     machines.save(HERE, tmp_path)
     later = HERE | {"noise": 0.5, "parts": {"startup": {"a": {"each": {"fastact": 9.0}, "quiet": True}}}}

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.pages import readme
+from benchmarks import machines
 from benchmarks.pages.reference import alias, documented
 from fastact.catalogue import ACTIVATIONS, SPECIAL, Activation
 from fastact.functions.registry import KINDS
@@ -106,7 +106,7 @@ def known(entry: Activation) -> Iterator[tuple[str, str]]:
     yield "Other names", ", ".join(f"`{name}`" for name in entry.aliases)
     yield "Source", entry.reference
     yield "Bound", f"{entry.ulp:g} ulp, value and derivative ([how it is tested](../guides/accuracy.md))"
-    yield "Speed", readme.speed(entry.name)
+    yield "Speed", machines.speed(entry.name)
 
 
 def draw(folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-__all__ = ["bounds", "speed"]
+__all__ = ["bounds"]
 
 README = Path(__file__).parent.parent.parent / "README.md"
 
@@ -21,9 +21,3 @@ def section(title: str) -> str:
 def bounds() -> str:
     """How exact results are: what tests/test_documentation.py holds to."""
     return section("Accuracy")
-
-
-def speed(name: str) -> str:
-    """Nanoseconds per element, as the README's table has them; empty if that has not."""
-    found = re.search(rf"^\| {name} \| ([\d.]+) \|", README.read_text(encoding="utf-8"), re.MULTILINE)
-    return f"{found[1]} ns per element, as measured for the README's table" if found else ""
