@@ -162,6 +162,6 @@ def test_numba_is_wished_for_where_there_are_wheels(
 def test_the_readme_says_how_to_install_it_without_numba() -> None:
     """With everything else that it needs."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    command = re.search(r"pip install --no-deps \. && python -m pip install (.*)", readme)
+    command = re.search(r"pip install (.*) && python -m pip install --no-deps \.", readme)
     assert command is not None
     assert set(command[1].split()) == {wish.name for wish in requirements()} - {"numba"}

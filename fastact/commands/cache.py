@@ -19,7 +19,8 @@ import fastact
 from fastact.catalogue import ACTIVATIONS, SPECIAL
 from fastact.commands.errors import UsageError
 from fastact.commands.samples import arguments_of
-from fastact.names import public_callable, public_names
+from fastact.functions.registry import unknown
+from fastact.names import functions, public_callable, public_names
 from fastact.networks.choices import LossName, OptimizerName
 from fastact.runtime import cache, limits, threads
 from fastact.runtime.progress import progress_bar
@@ -68,7 +69,7 @@ def _clear(folder: Path) -> None:
 def _warm_all(names: Sequence[str], dtypes: Sequence[str]) -> None:
     for name in names:
         if name != NETWORK and public_callable(name) is None:
-            raise UsageError(f"no function is called {name!r}; there are {', '.join(ACTIVATIONS)}")
+            raise UsageError(unknown(name, [*SPECIAL, *functions()], "function"))
     if fastact.backend() == "numpy":
         raise UsageError("nothing is compiled in the NumPy backend (fastact info says why it is in use)")
     if cache.problem():

@@ -43,7 +43,7 @@ def _written(output: str, draw: Callable[[], Any], write: Callable[[Any], object
     try:
         write(figure)
     except (OSError, ValueError) as error:
-        raise UsageError(f"cannot write {output}: {error}") from None
+        raise UsageError(f"cannot write {output}: {getattr(error, 'strerror', None) or error}") from None
     finally:
         pyplot.close(figure)
     return Path(output)

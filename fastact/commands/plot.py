@@ -74,7 +74,7 @@ def _subject(name: str) -> Any:
     if name in ACTIVATIONS or name in SPECIAL:
         return (ACTIVATIONS if name in ACTIVATIONS else SPECIAL)[name]
     if name not in _others():
-        raise UsageError(f"{unknown(name)}, {', '.join([*SPECIAL, *_others()])}")
+        raise UsageError(unknown(name, [*SPECIAL, *_others()], "function"))
     return name
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from fastact.catalogue import ACTIVATIONS, SPECIAL, Activation
 from fastact.commands.errors import UsageError
+from fastact.functions.registry import unknown
 from fastact.names import functions, public_callable
 
 __all__ = ["Chosen", "chosen_function"]
@@ -33,16 +34,13 @@ def chosen_function(name: str, settings: Sequence[str], axis: int | None) -> Cho
         return Chosen(name, entry.callable(kind), _of_activation(entry, settings))
     rows = _rows()
     if name not in rows:
-        others = f"; {name} takes or returns other arrays, too" if name in functions() else ""
-        raise UsageError(f"no function of one array is called {name!r}; there are {_listed(rows)}{others}")
+        if name in functions():
+            raise UsageError(f"{name} takes or returns other arrays, too; apply does functions of one")
+        raise UsageError(unknown(name, [*SPECIAL, *rows], "function of one array"))
     function, numbers = public_callable(name), _numbers(name)
     axis = -1 if axis is None else axis
     keywords = {key: _number(key, value) for key, value in _pairs(name, settings, numbers)}
     return Chosen(name, function, keywords | {"axis": axis}, axis)
-
-
-def _listed(rows: list[str]) -> str:
-    return ", ".join([*ACTIVATIONS, *SPECIAL, *rows])
 
 
 def _rows() -> list[str]:

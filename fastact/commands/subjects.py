@@ -58,7 +58,7 @@ def _unknown(name: str) -> str:
     forward = name.removesuffix(BACKWARD)
     if forward in functions():
         return f"{forward} has no backward"
-    return f"{unknown(forward)}, {', '.join(name for name in functions() if not name.endswith(BACKWARD))}, {TRAINING}"
+    return unknown(forward, [*(name for name in functions() if not name.endswith(BACKWARD)), TRAINING], "function")
 
 
 def subject(name: str, size: int, dtype: np.dtype) -> Subject:

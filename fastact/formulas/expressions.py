@@ -260,12 +260,12 @@ def unknown(operation: str, count: int) -> str:
     known = ARITY | dict.fromkeys(WRITTEN_OUT, count)
     if operation in known:
         return f"{operation} takes {known[operation]} operands in a formula, not {count}"
-    public = [word for word in known if not word.startswith("fitted_")]
     from difflib import get_close_matches
 
+    public = [word for word in known if not word.startswith("fitted_")]
     near = get_close_matches(operation, public, n=3)
-    instead = f"; near it are {', '.join(near)}" if near else ""
-    return f"a formula cannot use {operation}{instead}; fastact.formulas.language lists all it can use"
+    instead = f"; did you mean {' or '.join(near)}?" if near else ""
+    return f"a formula cannot use {operation}{instead}; the README lists all it can use"
 
 
 def _simplified(operation: str, nodes: list[Expression]) -> Expression | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from fastact.ufuncs import direct
@@ -74,14 +74,15 @@ ACTIVATIONS = Registry()
 SPECIAL = Registry()
 
 
-def unknown(name: Any) -> str:
-    """What to say of a name that no activation has."""
+def unknown(name: Any, others: Iterable[str] = (), what: str = "activation") -> str:
+    """What to say of a name that no activation has, nor any of others that would do: those near it, or else all."""
     from difflib import get_close_matches
 
-    byplain = {plain(known): known for known in ACTIVATIONS.names()}
+    others = list(others)
+    byplain = {plain(known): known for known in [*ACTIVATIONS.names(), *others]}
     close = [byplain[match] for match in get_close_matches(plain(str(name)), byplain)]
-    nearest = f"; the nearest are {', '.join(close)}" if close else ""
-    return f"no activation is called {name!r}{nearest}; there are {', '.join(ACTIVATIONS)}"
+    known = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join([*ACTIVATIONS, *others])}"
+    return f"no {what} is called {name!r}; {known}"
 
 
 def plain(name: str) -> str:

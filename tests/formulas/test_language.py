@@ -204,7 +204,7 @@ def test_refusals_name_the_line_and_what_to_write_instead() -> None:
     refused(lambda x: np.sort(x), "cannot use sort", "fastact.formulas.language")
     refused(lambda x: scipy.special.gamma(x), "cannot use gamma")
     refused(lambda x: x * np.ones(3), "make the array a parameter")
-    refused(lambda x: np.arctan2(x, 1), "near it are arctan")
+    refused(lambda x: np.arctan2(x, 1), "did you mean arctan")
     refused(lambda x: np.round(x, 2), "whole numbers only")
     refused(lambda x: np.exp(x, where=x > 0), "plainly")
 
