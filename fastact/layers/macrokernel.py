@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 
 from fastact.layers.epilogue import finish
-from fastact.layers.packing import Packing, part_of, strip_count, strip_for_tiles
+from fastact.layers.packing import Packing, part_of, strip_count, strips
 from fastact.layers.tiles import ROWS
 from fastact.simd.addresses import call, scratch
 from fastact.simd.blocks import inline
@@ -22,26 +22,32 @@ def multiply_task(shape: Packing, copy: SimpleNamespace, panel: SimpleNamespace)
     """The task that multiplies all rows by a block of B."""
     size, width, block_depth, strip_bytes = shape.size, shape.width, shape.depth, shape.strip
     panel_count = panel.count
-    find_strip, multiply_strip = strip_for_tiles(shape, copy), _strip_times_panels(shape, copy, panel)
+    of_a = strips(shape, copy)
+    find_strip, ahead, multiply_strip = of_a.find, of_a.ahead, _strip_times_panels(shape, copy, panel, of_a)
 
     def multiply(begin, end, record):
         """A task: some parts of C, all of the packed depth, and the activation after the last."""
         room = scratch(strip_bytes)
-        strips, depth = strip_count(record), record[Gemm.DEPTH]
+        count, depth = strip_count(record), record[Gemm.DEPTH]
         blocks = max(1, (depth + block_depth - 1) // block_depth)
         ends = record[Gemm.FIRST_DEPTH] + depth == record[Gemm.K]
         for item in range(begin, end):
             row_part, column_part = item // record[Gemm.COLUMN_PARTS], item % record[Gemm.COLUMN_PARTS]
-            first_strip, last_strip = part_of(strips, row_part, record[Gemm.ROW_PARTS])
+            first_strip, last_strip = part_of(count, row_part, record[Gemm.ROW_PARTS])
             panels = part_of(panel_count(record), column_part, record[Gemm.COLUMN_PARTS])
             for block in range(blocks):
                 depths = part_of(depth, block, blocks)
                 starts = block == 0 and record[Gemm.FIRST_DEPTH] == 0 and record[Gemm.ACCUMULATE] == 0
                 start = record[Gemm.WORKSPACE] if starts else 0
                 for i in range(first_strip, last_strip):
-                    rows = part_of(record[Gemm.M], i, strips)
+                    rows = part_of(record[Gemm.M], i, count)
                     strip = find_strip(record, rows, depths, panels[1] - panels[0], room)
-                    multiply_strip(record, rows, strip, depths, start, panels)
+                    if i + 1 < last_strip:
+                        following = ahead(record, part_of(record[Gemm.M], i + 1, count), depths, True)
+                    else:
+                        below = part_of(depth, min(block + 1, blocks - 1), blocks)
+                        following = ahead(record, part_of(record[Gemm.M], first_strip, count), below, False)
+                    multiply_strip(record, rows, strip, depths, start, panels, following)
                     if ends and block == blocks - 1:
                         apply_activation(record, rows, panels)
 
@@ -54,20 +60,24 @@ def multiply_task(shape: Packing, copy: SimpleNamespace, panel: SimpleNamespace)
     return multiply
 
 
-def _strip_times_panels(shape: Packing, copy: SimpleNamespace, panel: SimpleNamespace) -> Callable[..., None]:
+def _strip_times_panels(
+    shape: Packing, copy: SimpleNamespace, panel: SimpleNamespace, of_a: SimpleNamespace
+) -> Callable[..., None]:
     size, lanes, vector, width = shape.size, shape.lanes, shape.vector, shape.width
     panel_columns, panel_vectors, stays = panel.columns, panel.vectors, panel.stays
     place, packed = panel.place, panel.packed
-    copy_row, copy_any = copy.copy_row, copy.copy_any
+    copy_row, copy_any, fetch = copy.copy_row, copy.copy_any, of_a.fetch
     edge_row = width * size
     edge_bytes = ROWS * edge_row
 
     @inline
-    def multiply_strip(record, rows, strip, depths, start, panels):
-        """One strip of A times some panels: all from where they begin to where they end."""
+    def multiply_strip(record, rows, strip, depths, start, panels, following):
+        """One strip of A times some panels: all from where they begin to where they end. Meanwhile the strip that
+        follows is fetched."""
         height, depth, c_step = rows[1] - rows[0], depths[1] - depths[0], record[Gemm.C_ROW]
         by_row, a, a_step = strip
         for panel in range(panels[0], panels[1]):
+            fetch(following, panel - panels[0], panels[1] - panels[0])
             columns, vectors = panel_columns(record, panel), panel_vectors(record, panel)
             b_step = vectors * vector
             b = packed(record, panel) + depths[0] * b_step

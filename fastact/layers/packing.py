@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,10 +17,13 @@ from fastact.simd.addresses import call, prefetch
 from fastact.simd.blocks import inline
 from fastact.simd.layout import Gemm
 
-__all__ = ["PAGE", "Packing", "pack_task", "packing", "panels", "part_of", "strip_count", "strip_for_tiles"]
+__all__ = ["PAGE", "Packing", "pack_task", "packing", "panels", "part_of", "strip_count", "strips"]
 
 #: Bytes from one address to the next in the same set of the first-level cache: 64 sets of lines of 64 bytes.
 PAGE = 4096
+
+#: Bytes in a line of the caches.
+LINE = 64
 
 
 class Packing(NamedTuple):
@@ -145,8 +148,9 @@ def strip_count(record):
     return (record[Gemm.M] + ROWS - 1) // ROWS
 
 
-def strip_for_tiles(shape: Packing, copy: SimpleNamespace) -> Callable[..., Any]:
-    """What finds a strip of A for tiles, or copies it."""
+def strips(shape: Packing, copy: SimpleNamespace) -> SimpleNamespace:
+    """Strips of A: ``find`` finds one for tiles, or copies it; ``ahead`` and ``fetch`` have the lines of the next one
+    come while tiles are computed."""
     size, lanes, vector = shape.size, shape.lanes, shape.vector
     strip_row, strip_column = shape.strip_row, shape.strip_column
     copy_vector, copy_row, copy_any = copy.copy_vector, copy.copy_row, copy.copy_any
@@ -158,23 +162,26 @@ def strip_for_tiles(shape: Packing, copy: SimpleNamespace) -> Callable[..., Any]
         row, column = record[Gemm.A_ROW], record[Gemm.A_COLUMN]
         height, depth = rows[1] - rows[0], depths[1] - depths[0]
         source = record[Gemm.A] + rows[0] * row + (record[Gemm.FIRST_DEPTH] + depths[0]) * column
-        if reads_in_place(record, panels):
-            return 1, source, row
         if column == size:
+            if stays(row, panels, panels):
+                return 1, source, row
             for i in range(height):
                 copy_row(source + i * row, room + i * strip_row, depth)
             return 1, room, strip_row
         if row == size:
+            if stays(column, panels, 16):
+                return 0, source, column
             copy_columns(source, column, height, record[Gemm.M] - rows[0], depth, room)
             return 0, room, strip_column
         copy_any(source, row, column, room, strip_row, size, height, depth)
         return 1, room, strip_row
 
     @inline
-    def reads_in_place(record, panels):
-        """To copy a strip costs 2 to 5 %; only where its rows meet in the same sets of the first-level cache, and are
-        wanted for many panels, it pays."""
-        return record[Gemm.A_COLUMN] == size and (record[Gemm.A_ROW] % PAGE != 0 or panels <= 4)
+    def stays(step, panels, few):
+        """To copy a strip costs 2 to 5 %, of columns 12 % with four panels and nothing with 32. It pays where the strip
+        is wanted for more than a few, or for more than four if its rows or columns meet in the same sets of the
+        first-level cache."""
+        return panels <= 4 or (panels <= few and step % PAGE != 0)
 
     @inline
     def copy_columns(source, column, rows, rows_left, depth, target):
@@ -182,10 +189,30 @@ def strip_for_tiles(shape: Packing, copy: SimpleNamespace) -> Callable[..., Any]
         padded = (rows + lanes - 1) // lanes * lanes
         if padded <= rows_left:
             for k in range(depth):
-                prefetch(source + k * column + 2 * rows * size)  # the next strip
                 for i in range(padded // lanes):
                     copy_vector(source + k * column + i * vector, target + k * strip_column + i * vector)
         else:
             copy_any(source, size, column, target, size, strip_column, rows, depth)
 
-    return find_strip
+    @inline
+    def ahead(record, rows, depths, joins):
+        """What is to be fetched of a strip that lies by column: where it is, how far its columns are apart, how many
+        they are, and where in each to begin, which depends on whether it joins a strip that is there already. Nothing
+        of one that lies by row: the core fetches rows by itself."""
+        row, column = record[Gemm.A_ROW], record[Gemm.A_COLUMN]
+        source = record[Gemm.A] + rows[0] * row + (record[Gemm.FIRST_DEPTH] + depths[0]) * column
+        by_column = row == size and column != size
+        return source, column, depths[1] - depths[0] if by_column else 0, LINE if joins else 0
+
+    @inline
+    def fetch(strip, part, parts):
+        """One of so many parts of it: a core cannot wait for all of its lines at once, so where there is only one
+        panel to be computed meanwhile, none are asked for."""
+        source, column, count, begin = strip
+        start, end = part_of(count if parts > 1 else 0, part, parts)
+        for k in range(start, end):
+            for place in range(begin, ROWS * size, LINE):
+                prefetch(source + k * column + place)
+            prefetch(source + k * column + ROWS * size - 1)
+
+    return SimpleNamespace(find=find_strip, ahead=ahead, fetch=fetch)
