@@ -24,7 +24,7 @@ from fastact.layers.checks import (
     forward_shape,
     is_identity,
 )
-from fastact.layers.matmul import BLOCK_BYTES
+from fastact.layers.matmul import BLOCK_BYTES, multiplies_here
 from fastact.runtime import threads
 from fastact.runtime.guard import once
 from fastact.runtime.numpy_api import address
@@ -95,7 +95,7 @@ def dense(
            [0., 0., 0.]])
     """
     entry = activation_of(activation)
-    if _compiled(backend) and are_plain(x, weight, bias, out, preactivation):
+    if are_plain(x, weight, bias, out, preactivation) and _compiled(backend, x, weight):
         try:
             y = _forward_compiled(x, weight, bias, entry, out, preactivation)  # type: ignore[arg-type]
         except ValueError:
@@ -123,7 +123,7 @@ def dense(
     z_rows = None if preactivation is None else _as_rows(preactivation, computed, operands)
     x2 = operands[0].reshape(len(y_rows), operands[0].shape[-1])
     bias = operands[2] if bias is not None else None
-    if _compiled(backend):
+    if _compiled(backend, x2, operands[1]):
         _forward_compiled(x2, operands[1], bias, entry, y_rows, z_rows)
     else:
         _forward(backend, x2, operands[1], bias, entry, y_rows, z_rows)
@@ -183,7 +183,7 @@ def dense_backward(
            [0., 0.]]), array([1., 0.]))
     """
     entry = activation_of(activation)
-    if _compiled(backend) and are_matrices(grad, x, weight, preactivation):
+    if are_matrices(grad, x, weight, preactivation) and _compiled(backend, x, weight):
         try:
             return _backward_compiled(grad, x, weight, preactivation, entry)  # type: ignore[arg-type]
         except ValueError:
@@ -201,7 +201,7 @@ def dense_backward(
     dx, dweight = (empty(arrays[name].shape, common_dtype({name: arrays[name]})) for name in ("x", "weight"))
     gradients = dx, dweight, empty(shape[-1:], dweight.dtype)
     targets = tuple(_as_rows(gradient, computed, ()) for gradient in gradients)
-    if _compiled(backend):
+    if _compiled(backend, x2, w):
         _backward_compiled(g, x2, w, z, entry, *targets[:2], targets[2][0])
     else:
         _backward(backend, g, x2, w, z, entry, *targets)
@@ -236,8 +236,8 @@ def _hand_over(computed: np.ndarray, target: np.ndarray) -> np.ndarray:
 # -- in compiled code -------------------------------------------------------------------------------
 
 
-def _compiled(backend: str) -> bool:
-    return backend == "numba" and matmul.choice()[0] == "jit"
+def _compiled(backend: str, x: Any, weight: Any) -> bool:
+    return backend == "numba" and multiplies_here(len(x), weight)
 
 
 def _forward_compiled(

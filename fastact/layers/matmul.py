@@ -11,7 +11,7 @@ from fastact.layers.blocking import blocking
 from fastact.runtime import threads
 from fastact.simd.layout import Gemm
 
-__all__ = ["BLOCK_BYTES", "choice", "compiled", "new_record"]
+__all__ = ["BLOCK_BYTES", "choice", "compiled", "multiplies_here", "new_record"]
 
 #: Bytes of a block of intermediate results that stays in the third-level cache, in the backward pass and where another
 #: library multiplies: large beside the weights, which are packed once for each.
@@ -41,8 +41,9 @@ def new_record(name: str) -> np.ndarray:
 def choice() -> tuple[str, str]:
     """Which library multiplies, ``"jit"`` (compiled here) or ``"blas"`` (NumPy's), and why.
 
-    ``FASTACT_MATMUL`` chooses: ``jit``, ``blas`` or, by default, ``auto``. Measured on a Zen 5 (4096 x 784 x 512,
-    float32): 380-405 GFLOPS here, 210-400 in OpenBLAS, by the kernels it chooses; with both held to AVX2, 150 and 195.
+    ``FASTACT_MATMUL`` chooses: ``jit``, ``blas`` or, by default, ``auto``, which below 512 bits is only said of large
+    products (:func:`multiplies_here`). Measured on a Zen 5 (4096 x 784 x 512, float32): 380-405 GFLOPS here, 210-400 in
+    OpenBLAS, by the kernels it chooses; with both held to AVX2, 150 and 195.
     """
     wish = os.environ.get("FASTACT_MATMUL", "auto").strip().lower() or "auto"
     if wish not in ("auto", "jit", "blas"):
@@ -52,5 +53,31 @@ def choice() -> tuple[str, str]:
     from fastact.simd.registers import register_bytes
 
     if register_bytes() < 64:
-        return "blas", "below 512 bits OpenBLAS is faster: 1.3 times, measured with AVX2"
+        return (
+            "blas",
+            "below 512 bits OpenBLAS is faster, measured with AVX2; small and thin products are compiled here",
+        )
     return "jit", "with 512 bits at least as fast as OpenBLAS, activation included"
+
+
+#: With fewer than 512 bits: bytes of multiplications up to which a product is computed here, and the narrowest matrix
+#: that is left to BLAS. Of a Zen 4 held to AVX2, relu's layers in float32: 32 and 128 rows of 784 x 128 took 0.63 and
+#: 0.74 of the time that they took by way of BLAS, 65536 of 64 x 64 0.25, 128 of 784 x 512 0.98; 1024 of 784 x 512 in
+#: float64 1.1.
+SMALL_BYTES, THIN = 80_000_000, 64
+
+
+@cache
+def always_here() -> bool | None:
+    """Whether every product is computed here, or none; None if that depends on its size."""
+    asked = (os.environ.get("FASTACT_MATMUL", "auto").strip().lower() or "auto") != "auto"
+    library, _ = choice()
+    return None if library == "blas" and not asked else library == "jit"
+
+
+def multiplies_here(rows: int, weight: np.ndarray) -> bool:
+    """Whether a layer's products, of so many rows with that weight, are compiled here rather than BLAS's."""
+    always = always_here()
+    if always is not None:
+        return always
+    return rows * weight.nbytes <= SMALL_BYTES or max(weight.shape) <= THIN

@@ -190,6 +190,18 @@ def test_environment_chooses_the_library(wish: str) -> None:
     assert result.stdout == f"{wish} 6.0\n", result.stderr
 
 
+@pytest.mark.parametrize(
+    ("rows", "shape", "here"),
+    [(32, (128, 784), True), (128, (128, 784), True), (65536, (64, 64), True), (1024, (512, 784), False)],
+    ids=str,
+)
+def test_large_products_alone_may_be_left_to_blas(
+    rows: int, shape: tuple[int, int], here: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matmul, "always_here", lambda: None)
+    assert matmul.multiplies_here(rows, np.empty(shape, np.float32)) is here
+
+
 def test_environment_with_an_unknown_library() -> None:
     result = run("import fastact; fastact.dense([[2.0]], [[3.0]])", FASTACT_MATMUL="mkl")
     assert result.stderr.splitlines()[-1].startswith("ValueError: FASTACT_MATMUL must be one of")
