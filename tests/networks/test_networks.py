@@ -248,13 +248,13 @@ def test_backends_agree(sizes: list[int], rows: int, batch: int | None, dtype: s
 
 
 @compiled_only
-@pytest.mark.parametrize(("sizes", "rows"), [([20, 30, 10], 700), ([3, 8, 4], 3000)], ids=str)
+@pytest.mark.parametrize(("sizes", "rows"), [([20, 30, 10], 700), ([3, 8, 4], 3000), ([90, 350, 10], 2500)], ids=str)
 @pytest.mark.parametrize("batch", ["some", "all"])
 @pytest.mark.parametrize("optimizer", [{}, {"momentum": 0.9, "weight_decay": 0.01}, {"optimizer": "adam"}], ids=str)
 @pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
 def test_steps_in_parts(sizes: list[int], rows: int, batch: str, loss: str, optimizer: dict[str, Any]) -> None:
-    """A small network in parts, and a narrow one: the steps that NumPy takes, the same bits with the same number of
-    threads, and the last batch of an epoch shorter."""
+    """A small network in parts, a narrow one, and a large one some rows at a time: the steps that NumPy takes, the same
+    bits with the same number of threads, and the last batch of an epoch shorter."""
     x, y = data(rows, sizes[0], sizes[-1])
     targets = y if loss == "mse" else y.argmax(axis=1)
     settings: Any = {
