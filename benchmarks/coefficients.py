@@ -189,6 +189,29 @@ def tables() -> dict[str, tuple[str, dict[str, list[mp.mpf]]]]:
                 for name, n in (("float16", 1), ("float32", 2), ("float64", 6))
             },
         ),
+        "EXP_QUARTER": (
+            "exp(r) = 1 + r + r**2 P(r) for abs(r) <= log(2) / 8",
+            {
+                name: interpolate(exp_remainder, -half_log2 / 4, half_log2 / 4, n)
+                for name, n in (("float16", 1), ("float32", 3))
+            },
+        ),
+        "EXPM1_QUARTER": (
+            "the same, for exp(r) - 1 as small as log(2) / 8",
+            {
+                name: interpolate(exp_remainder, -half_log2 / 4, half_log2 / 4, n)
+                for name, n in (("float16", 1), ("float32", 3))
+            },
+        ),
+        "EXP2_QUARTER": ("2**(j / 4) for j = 0 to 7", {"float32": roots(DIGITS["float32"], 4, 8)[0]}),
+        "EXP2_QUARTER_IN_OCTAVE": (
+            "2**(j / 4) for j = 0 to 3, twice",
+            {"float32": 2 * roots(DIGITS["float32"], 4, 4)[0]},
+        ),
+        "EXP2_QUARTER_RELATIVE_ERROR": (
+            "what its rounding lacks, as a part of it",
+            {"float32": [error / root for root, error in zip(*roots(DIGITS["float32"], 4, 8))]},
+        ),
         "EXP2": ("2**(j / 16) for j = 0 to 15", {name: roots(digits)[0] for name, digits in DIGITS.items()}),
         "EXP2_ERROR": ("what the rounding of EXP2 lacks", {name: roots(digits)[1] for name, digits in DIGITS.items()}),
         "EXP2_RELATIVE_ERROR": (
@@ -321,14 +344,18 @@ def three_parts(value: mp.mpf, digits: int) -> list[mp.mpf]:
 DIGITS = {"float32": 24, "float64": 53}
 
 
-def roots(digits: int) -> tuple[list[mp.mpf], list[mp.mpf]]:
-    """The powers of the 16th root of 2, in two parts."""
-    pairs = [two_parts(mp.mpf(2) ** (mp.mpf(j) / 16), digits) for j in range(16)]
+def roots(digits: int, root: int = 16, count: int = 16) -> tuple[list[mp.mpf], list[mp.mpf]]:
+    """The first powers of a root of 2, in two parts."""
+    pairs = [two_parts(mp.mpf(2) ** (mp.mpf(j) / root), digits) for j in range(count)]
     return [high for high, _ in pairs], [low for _, low in pairs]
 
 
 #: Tables that are looked up in.
-LOOKUPS = ("EXP2", "EXP2_ERROR", "EXP2_RELATIVE_ERROR", "TANH_CENTER", *(f"TANH_{n}" for n in range(6)))
+LOOKUPS = (
+    *("EXP2", "EXP2_ERROR", "EXP2_RELATIVE_ERROR", "EXP2_QUARTER"),
+    *("EXP2_QUARTER_IN_OCTAVE", "EXP2_QUARTER_RELATIVE_ERROR"),
+    *("TANH_CENTER", *(f"TANH_{n}" for n in range(6))),
+)
 
 
 def source() -> str:

@@ -15,8 +15,8 @@ from fastact.kernels.precision import Precision
 
 __all__ = [
     "about_reciprocal", "bits", "clip", "copysign", "far_cos", "far_sin", "far_tan", "float_from_bits", "floor",
-    "horner", "integer", "integer_sub", "ldexp", "lookup", "polynomial", "rint", "shift_left", "shift_right",
-    "to_float",
+    "horner", "integer", "integer_add", "integer_sub", "ldexp", "lookup", "polynomial", "rint", "shift_left",
+    "shift_right", "to_float",
 ]  # fmt: skip
 
 
@@ -25,8 +25,8 @@ def _instruction(name: str) -> Callable[..., Expression]:
     return lambda *operands: node(name, *operands)
 
 
-copysign, ldexp, integer_sub, shift_left, shift_right = map(
-    _instruction, ("copysign", "ldexp", "integer_sub", "shift_left", "shift_right")
+copysign, ldexp, integer_add, integer_sub, shift_left, shift_right = map(
+    _instruction, ("copysign", "ldexp", "integer_add", "integer_sub", "shift_left", "shift_right")
 )
 about_reciprocal, bits, float_from_bits, floor, rint, to_float = map(
     _instruction, ("about_reciprocal", "bits", "float_from_bits", "floor", "rint", "to_float")
@@ -36,7 +36,7 @@ far_cos, far_sin, far_tan = map(_instruction, ("far_cos", "far_sin", "far_tan"))
 
 
 def lookup(table: str, index: Expression) -> Expression:
-    """The entries of a table of 16 or 32 that the last four or five bits of integers say."""
+    """The entries of a table of 8, 16 or 32 that the last three, four or five bits of integers say."""
     return node(f"lookup_{table}", index)
 
 

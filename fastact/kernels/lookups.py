@@ -1,4 +1,4 @@
-"""Tables of numbers that fill a register or two, looked up in by one instruction of AVX-512's."""
+"""Tables of numbers that fill a register or two, looked up in by one instruction of AVX-512's or AVX2's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__: list[str] = []
 def _lookup(table: dict[str, Any]) -> Any:
     @intrinsic
     def function(typing_context, index):
-        """The table's entry for the last four or five bits of each integer, on AVX-512 only."""
+        """The table's entry for the last three, four or five bits of each integer."""
         element = SAME_SIZE[index.element]
 
         def generate(context, builder, signature, args):
@@ -33,7 +33,9 @@ def _permuted(builder: ir.IRBuilder, numbers: Any, index: Any, element: ir.Type)
     for (part,) in registers(builder, index):
         kind = ir.VectorType(element, part.type.count)
         halves = [ir.Constant(kind, list(numbers[i : i + kind.count])) for i in range(0, len(numbers), kind.count)]
-        if len(halves) == 1:
+        if kind.count == 8 and len(numbers) == 8 and element == ir.FloatType():
+            results.append(llvm_call(builder, "llvm.x86.avx2.permps", kind, *halves, part))
+        elif len(halves) == 1:
             results.append(llvm_call(builder, "llvm.x86.avx512.permvar.sf.512", kind, *halves, part))
         else:
             name = f"llvm.x86.avx512.vpermi2var.p{'s' if kind.count == 16 else 'd'}.512"

@@ -15,7 +15,7 @@ from __future__ import annotations
 from fastact.formulas.expressions import Expression, constant, variable
 from fastact.formulas.primitives import absolute, log1p, where
 from fastact.kernels.emit import kernel_source
-from fastact.kernels.exponentials import exp_of_remainder, reduce_exp
+from fastact.kernels.exponentials import exp_of_remainder, reduce_exp, whole_power
 from fastact.kernels.instructions import clip
 from fastact.kernels.precision import Precision
 
@@ -30,7 +30,7 @@ def parts(precision: Precision) -> tuple[Expression, ...]:
     difference = clip(variable("x") - variable("shift"), -2 * HUGE, None)
     plain = precision._replace(careful=precision.name == "float64")
     reduced = reduce_exp(plain, difference, constant(0.0))
-    return exp_of_remainder(reduced, plain)[0], reduced.k
+    return exp_of_remainder(reduced, plain)[0], whole_power(plain, reduced)
 
 
 def shift(precision: Precision) -> tuple[Expression, ...]:

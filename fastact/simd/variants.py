@@ -22,8 +22,8 @@ class Variant(NamedTuple):
     name: str
     needs: frozenset[str]  # features, as LLVM names them
     registers: int  # side by side in a vector: with two AVX-512 idles, with eight it runs out of them
-    exp_table: Mapping[int, int]  # powers of two between 1 and 2 that exp looks up in a register; 1: no table
-    scales: bool  # an instruction for ldexp
+    exp_table: Mapping[int, int]  # powers of a root of 2 that exp looks up in a register; 1: no table
+    scales: bool  # an instruction for ldexp; without one, tables span two octaves
     reciprocal_bits: Mapping[int, int]  # right in what an instruction estimates 1 / x by; 0: divide
     tanh: Mapping[int, str]  # a name in fastact.kernels.functions.TANH
 
@@ -43,7 +43,7 @@ VARIANTS = (
         name="AVX2",
         needs=frozenset({"+avx2", "+fma"}),
         registers=4,
-        exp_table={32: 1, 64: 1},
+        exp_table={32: 8, 64: 1},
         scales=False,
         reciprocal_bits={32: 0, 64: 0},
         tanh={32: "exponential", 64: "exponential"},

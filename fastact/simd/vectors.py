@@ -233,8 +233,8 @@ def _integer_operation(name: str) -> Any:
     return operation
 
 
-integer_sub, shift_left, shift_right = (_integer_operation(name) for name in ("sub", "shl", "ashr"))
-__all__ += ["about_reciprocal", "integer_sub", "ldexp", "shift_left", "shift_right"]
+integer_add, integer_sub, shift_left, shift_right = (_integer_operation(name) for name in ("add", "sub", "shl", "ashr"))
+__all__ += ["about_reciprocal", "integer_add", "integer_sub", "ldexp", "shift_left", "shift_right"]
 
 
 @intrinsic
