@@ -253,15 +253,18 @@ def ldexp(typing_context, a, k):
         whole = ir.VectorType(ir.IntType(size), k.lanes)
         lowest = splat(builder, ir.Constant(value.type.element, -250.0 if size == 32 else -2040.0), k.lanes)
         power = builder.select(builder.fcmp_ordered("<", power, lowest), lowest, power)
-        # k is NaN only where a is, and NaN times whatever this conversion makes of it is NaN.
-        power = builder.fptosi(power, whole)
-        digits, bias = (
-            splat(builder, ir.Constant(whole.element, n), k.lanes) for n in ((23, 127), (52, 1023))[size > 32]
+        digits, bias = (23, 127) if size == 32 else (52, 1023)
+        digits_of, biased_zero, one = (
+            splat(builder, ir.Constant(whole.element, n), k.lanes) for n in (digits, bias << digits, 1)
         )
-        half = builder.ashr(power, splat(builder, ir.Constant(whole.element, 1), k.lanes))
+        # Added to this, a whole number stands in the last bits of the sum: AVX2 has no conversion to 64-bit integers.
+        # k is NaN only where a is, and NaN times whatever is made of it is NaN.
+        shift = splat(builder, ir.Constant(value.type.element, 1.5 * 2.0**digits), k.lanes)
+        power = builder.bitcast(builder.fadd(power, shift), whole)
+        half = builder.lshr(power, one)
         for part in (half, builder.sub(power, half)):
-            biased = builder.shl(builder.add(part, bias), digits)
-            value = builder.fmul(value, builder.bitcast(biased, value.type))
+            scale = builder.add(builder.shl(part, digits_of), biased_zero)
+            value = builder.fmul(value, builder.bitcast(scale, value.type))
         return value
 
     return k(a, k), generate
