@@ -190,14 +190,7 @@ def tables() -> dict[str, tuple[str, dict[str, list[mp.mpf]]]]:
             },
         ),
         "EXP_QUARTER": (
-            "exp(r) = 1 + r + r**2 P(r) for abs(r) <= log(2) / 8",
-            {
-                name: interpolate(exp_remainder, -half_log2 / 4, half_log2 / 4, n)
-                for name, n in (("float16", 1), ("float32", 3))
-            },
-        ),
-        "EXPM1_QUARTER": (
-            "the same, for exp(r) - 1 as small as log(2) / 8",
+            "exp(r) = 1 + r + r**2 P(r) for abs(r) <= log(2) / 8, and good enough for exp(r) - 1 too",
             {
                 name: interpolate(exp_remainder, -half_log2 / 4, half_log2 / 4, n)
                 for name, n in (("float16", 1), ("float32", 3))

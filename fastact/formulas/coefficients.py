@@ -74,22 +74,8 @@ EXPM1_SIXTEENTH = {
     ),
 }
 
-#: exp(r) = 1 + r + r**2 P(r) for abs(r) <= log(2) / 8
+#: exp(r) = 1 + r + r**2 P(r) for abs(r) <= log(2) / 8, and good enough for exp(r) - 1 too
 EXP_QUARTER = {
-    "float16": (
-        1.6669795521268356668e-1,
-        5.0015644832379986908e-1,
-    ),
-    "float32": (
-        8.334823266871424023e-3,
-        4.1677096473353482742e-2,
-        1.6666666526823782317e-1,
-        4.9999999021070641845e-1,
-    ),
-}
-
-#: the same, for exp(r) - 1 as small as log(2) / 8
-EXPM1_QUARTER = {
     "float16": (
         1.6669795521268356668e-1,
         5.0015644832379986908e-1,

@@ -210,7 +210,7 @@ def expm1_parts(
     reduced = reduce_exp(precision, clip(x, saturated, most), constant(0.0))
     r = reduced.r
     if spans_two_octaves(precision):
-        table = coefficients.EXPM1_QUARTER
+        table = coefficients.EXP_QUARTER
         base, lacks = (lookup(name, reduced.last_bits) for name in (quarters, "EXP2_QUARTER_RELATIVE_ERROR"))
     elif variant().exp_table[precision.size] > 1:
         table = coefficients.EXPM1_SIXTEENTH
