@@ -34,6 +34,11 @@ def exp_remainder(r: mp.mpf) -> mp.mpf:
     return mp.hyp1f1(1, 3, r) / 2
 
 
+def gauss_ratio(s: mp.mpf) -> mp.mpf:
+    """exp(-s / 2) = 1 + s * this."""
+    return -mp.hyp1f1(1, 2, -s / 2) / 2
+
+
 def log1p_remainder(f: mp.mpf) -> mp.mpf:
     """log1p(f) = f + f**2 * this."""
     return -mp.hyp2f1(1, 2, 3, -f) / 2
@@ -86,11 +91,17 @@ def tanhshrink_remainder(w: mp.mpf) -> mp.mpf:
     return (mp.mpf(1) / 3 - (x - mp.tanh(x)) / x**3) / w if w > mp.mpf("1e-15") else mp.mpf(2) / 15 - 17 * w / 315
 
 
+def tanh_remainder(w: mp.mpf) -> mp.mpf:
+    """tanh(r) = r + r**3 * this, with w = r**2."""
+    r = mp.sqrt(w)
+    return (mp.tanh(r) - r) / r**3 if w > mp.mpf("1e-15") else 2 * w / 15 - mp.mpf(1) / 3
+
+
 class TailVariable(NamedTuple):
     """v = (z - c) / (z + a): all of z >= 0 on a short interval, where the tails are smooth."""
 
     a: int
-    c: int
+    c: float
     limit: float  # of z, beyond which Phi(-z) vanishes in this precision
 
     def z(self, v: mp.mpf) -> mp.mpf:
@@ -102,8 +113,9 @@ class TailVariable(NamedTuple):
         return interpolate(lambda v: function(self.z(v)), low, high, degree)
 
 
-#: c = 0 keeps z = 0 free of cancellation, c = a shortens the sums at the far end; which matters more was measured.
-FLOAT32, FLOAT64 = TailVariable(2, 0, 19.7), TailVariable(3, 1, 54)
+#: c = 0 keeps z = 0 free of cancellation; half of a shortens the sums at the far end, and makes the variable
+#: 3 / 2 z / (z + a) - 1 / 2, with exact numbers. Which matters more was measured.
+FLOAT32, FLOAT64 = TailVariable(2, 0, 19.7), TailVariable(3, 1.5, 54)
 
 
 def scaled_normal_tail(a: int) -> Callable[[mp.mpf], mp.mpf]:
@@ -149,6 +161,7 @@ def tanh_piece(low: mp.mpf, high: mp.mpf) -> Piece:
 
 #: tanh rounds to 1 from here on.
 TANH_LIMIT = mp.mpf("9.02")
+TANH_LIMIT_WIDE = mp.mpf("19.07")
 
 
 def tanh_pieces() -> list[Piece]:
@@ -211,7 +224,24 @@ def tables() -> dict[str, tuple[str, dict[str, list[mp.mpf]]]]:
             "EXP2_ERROR / EXP2",
             {name: [error / root for root, error in zip(*roots(digits))] for name, digits in DIGITS.items()},
         ),
-        "TANH_LIMIT": ("tanh rounds to 1 from here on", {"float32": [TANH_LIMIT]}),
+        "GAUSS": (
+            "exp(-s / 2) = 1 + s P(s) for abs(s) <= log(2)",
+            {
+                name: interpolate(gauss_ratio, -2 * half_log2, 2 * half_log2, n)
+                for name, n in (("float16", 3), ("float32", 5), ("float64", 10))
+            },
+        ),
+        "TANH_SMALL": (
+            "tanh(r) = r + r**3 P(r**2) for abs(r) <= log(2) / 4",
+            {
+                name: interpolate(tanh_remainder, mp.mpf(0), (half_log2 / 2) ** 2, n)
+                for name, n in (("float16", 0), ("float32", 2), ("float64", 6))
+            },
+        ),
+        "TANH_LIMIT": (
+            "tanh rounds to 1 from here on",
+            {"float16": [TANH_LIMIT], "float32": [TANH_LIMIT], "float64": [TANH_LIMIT_WIDE]},
+        ),
         "TANH_CENTER": (
             "tanh(c + r) = TANH_0 + TANH_1 r + ... + TANH_5 r**5 up to 16, four c to the octave; c = 0 up to 5/64",
             {"float32": [piece.center for piece in tanh_pieces()]},

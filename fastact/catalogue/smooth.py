@@ -270,6 +270,5 @@ def gelu(x: Any) -> Values:
     """Gaussian error linear unit; ``approximate="tanh"`` computes gelu_tanh instead."""
     z = minimum(abs(x), 54)  # where even the largest float64 times exp(-z * z / 2) vanishes
     slope = gauss_times(gelu_slope(z), z)
-    tail = gauss_times(normal_tail(z, where(x < 0, -z, 1)), z)
-    value = where(x < 0, tail, x * (1 - tail))
-    return value, where(x < 0, slope, 1 - slope)
+    tail = gauss_times(normal_tail(z, z), z)  # what is missing of a rectifier
+    return where(x < 0, -tail, x - tail), where(x < 0, slope, 1 - slope)

@@ -42,7 +42,6 @@ __all__ = [
     "exp_times_any_kernel",
     "exp_times_kernel",
     "expm1_and_error",
-    "gauss_times_kernel",
     "reduce_exp",
     "whole_power",
 ]  # fmt: skip
@@ -194,12 +193,6 @@ def exp_times_any_kernel(
 def exp_error_kernel(precision: Precision, x: Expression, low: Expression) -> Expression:
     _, error, scaled = exp_parts(precision, x, low)
     return scaled(error) if precision.careful else constant(0.0)
-
-
-def gauss_times_kernel(precision: Precision, factor: Expression, z: Expression) -> Expression:
-    """exp amplifies the rounding of z * z / 2 by its own size."""
-    half = -0.5 * z
-    return exp_times_kernel(precision, factor, half * z, product_error(half, z))
 
 
 def expm1_parts(

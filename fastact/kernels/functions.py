@@ -9,21 +9,16 @@ operands' expressions, and returns an expression in the language of :mod:`fastac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable
 
 from fastact.formulas import coefficients
 from fastact.formulas.expressions import Expression, constant
 from fastact.formulas.operations import FITTED
 from fastact.formulas.primitives import (
-    absolute,
     constant_error_in,
     fma,
-    product_error,
-    quick_sum_error,
     quick_sum_error_of,
     sqrt,
-    sum_error,
     sum_error_of,
     where,
 )
@@ -33,15 +28,15 @@ from fastact.kernels.exponentials import (
     exp_times_kernel,
     expm1_and_error,
     expm1_times_kernel,
-    gauss_times_kernel,
 )
-from fastact.kernels.instructions import bits, clip, copysign, horner, integer, lookup, shift_right
+from fastact.kernels.hyperbolic import tanh_kernel
+from fastact.kernels.instructions import horner
 from fastact.kernels.logarithms import log1p_exp_kernel, log1p_kernel, log_kernel
+from fastact.kernels.normal import gauss_times_kernel, gelu_slope_kernel, normal_tail_kernel
 from fastact.kernels.powers import cbrt_kernel, exp2_kernel, log2_kernel, log10_kernel, power_kernel
 from fastact.kernels.precision import Precision
-from fastact.kernels.quotients import quotient_error_kernel, quotient_kernel, reciprocal_kernel
+from fastact.kernels.quotients import quotient_error_kernel, quotient_kernel
 from fastact.kernels.trigonometric import arctan_kernel, cos_kernel, sin_kernel, tan_kernel
-from fastact.simd.variants import variant
 
 __all__ = ["KERNELS"]
 
@@ -51,52 +46,6 @@ def sqrt_error_kernel(precision: Precision, x: Expression, low: Expression) -> E
         return constant(0.0)
     root = sqrt(x)
     return (fma(-root, root, x) + low) * (0.5 / root)
-
-
-def tanh_from_tables(precision: Precision, x: Expression) -> Expression:
-    """A polynomial on each of 32 intervals, its coefficients looked up (so does Intel's SVML, which NumPy contains):
-    half the work of an exponential and a quotient, at 0.99 ulp."""
-    a = clip(absolute(x), None, coefficients.TANH_LIMIT["float32"][0])
-    interval = shift_right(bits(clip(a, 1 / 16, None)), integer(precision.digits - 2, precision))
-    r = a - lookup("TANH_CENTER", interval)
-    return copysign(horner(r, [lookup(f"TANH_{n}", interval) for n in reversed(range(6))]), x)
-
-
-def tanh_from_exponential(precision: Precision, x: Expression) -> Expression:
-    """-expm1(-2a) / (2 + expm1(-2a)) with a = abs(x): exact as a goes to 0, 1 as it grows."""
-    u, low = expm1_and_error(precision, -2.0 * absolute(x))
-    return copysign(quotient_kernel(precision, u, low, 2.0 + u, quick_sum_error(2.0, u) + low), x)
-
-
-#: What variants of kernels call them.
-TANH = {"pieces": tanh_from_tables, "exponential": tanh_from_exponential}
-
-
-def tanh_kernel(precision: Precision, x: Expression) -> Expression:
-    return TANH[variant().tanh[precision.size]](precision, x)
-
-
-def tail_polynomial(precision: Precision, z: Expression, table: Mapping[str, Sequence[float]]) -> Expression:
-    """A polynomial in (z - c) / (z + a), which is 1 - (a + c) / (z + a): that has one rounding where it is near 1
-    and the polynomial is steep."""
-    a, c = coefficients.TAIL_VARIABLE[precision.table]
-    # a division has a unit of its own, which is idle otherwise: a reciprocal of Newton's made gelu 3 % slower
-    reciprocal = 1.0 / (z + a) if precision.careful else reciprocal_kernel(precision, z + a)
-    v = fma(-(a + c), reciprocal, 1.0)
-    return horner(v, table[precision.table])
-
-
-def normal_tail_kernel(precision: Precision, z: Expression, factor: Any = 1.0) -> Expression:
-    a, _ = coefficients.TAIL_VARIABLE[precision.table]
-    p = tail_polynomial(precision, z, coefficients.NORMAL_TAIL)
-    # (a + z) - a is exact for z >= 0 and a power of two a: the quick error is right though z may be the larger one
-    return quotient_kernel(precision, factor * p, product_error(factor, p), z + a, quick_sum_error(a, z))
-
-
-def gelu_slope_kernel(precision: Precision, z: Expression) -> Expression:
-    p = tail_polynomial(precision, z, coefficients.GELU_SLOPE)
-    high, low = coefficients.GELU_ROOT[precision.table]
-    return fma(high - z, p, (sum_error(high, -z) + low) * p)
 
 
 def _larger(precision: Precision, a: Expression, b: Expression) -> Expression:

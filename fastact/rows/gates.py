@@ -91,6 +91,8 @@ def times(factor: Expression, node: Expression) -> Expression:
     operands = node.operands
     if node.operation == "where":
         return where(operands[0], times(factor, operands[1]), times(factor, operands[2]))
+    if node.operation == "negative":
+        return -times(factor, operands[0])
     if node.operation == "gauss_times":
         multiple, z = operands
         return _exp_times(factor, multiple, -0.5 * z * z, product_error(-0.5 * z, z))

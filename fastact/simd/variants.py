@@ -25,7 +25,7 @@ class Variant(NamedTuple):
     exp_table: Mapping[int, int]  # powers of a root of 2 that exp looks up in a register; 1: no table
     scales: bool  # an instruction for ldexp; without one, tables span two octaves
     reciprocal_bits: Mapping[int, int]  # right in what an instruction estimates 1 / x by; 0: divide
-    tanh: Mapping[int, str]  # a name in fastact.kernels.functions.TANH
+    tanh: Mapping[int, str]  # a name in fastact.kernels.hyperbolic.TANH
 
 
 #: Best first; the last one needs nothing.
@@ -37,7 +37,7 @@ VARIANTS = (
         exp_table={32: 16, 64: 16},
         scales=True,
         reciprocal_bits={32: 14, 64: 14},
-        tanh={32: "pieces", 64: "exponential"},
+        tanh={32: "pieces", 64: "sum"},
     ),
     Variant(
         name="AVX2",
@@ -46,7 +46,7 @@ VARIANTS = (
         exp_table={32: 8, 64: 1},
         scales=False,
         reciprocal_bits={32: 0, 64: 0},
-        tanh={32: "exponential", 64: "exponential"},
+        tanh={32: "sum", 64: "sum"},
     ),
     Variant(
         name="any",
@@ -55,7 +55,7 @@ VARIANTS = (
         exp_table={32: 1, 64: 1},
         scales=False,
         reciprocal_bits={32: 0, 64: 0},
-        tanh={32: "exponential", 64: "exponential"},
+        tanh={32: "sum", 64: "sum"},
     ),
 )
 

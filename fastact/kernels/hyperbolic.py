@@ -1,0 +1,67 @@
+"""tanh in kernels."""
+
+from __future__ import annotations
+
+from fastact.formulas import coefficients
+from fastact.formulas.expressions import Expression
+from fastact.formulas.primitives import absolute, fma
+from fastact.kernels.exponentials import LOG2_E
+from fastact.kernels.instructions import (
+    bits,
+    clip,
+    copysign,
+    float_from_bits,
+    horner,
+    integer,
+    lookup,
+    shift_left,
+    shift_right,
+)
+from fastact.kernels.precision import Precision
+from fastact.kernels.quotients import reciprocal_kernel
+from fastact.simd.variants import variant
+
+__all__ = ["tanh_kernel"]
+
+
+def tanh_from_tables(precision: Precision, x: Expression) -> Expression:
+    """A polynomial on each of 32 intervals, its coefficients looked up (so does Intel's SVML, which NumPy contains):
+    half the work of an exponential and a quotient, at 0.99 ulp."""
+    a = clip(absolute(x), None, coefficients.TANH_LIMIT["float32"][0])
+    interval = shift_right(bits(clip(a, 1 / 16, None)), integer(precision.digits - 2, precision))
+    r = a - lookup("TANH_CENTER", interval)
+    return copysign(horner(r, [lookup(f"TANH_{n}", interval) for n in reversed(range(6))]), x)
+
+
+def tanh_from_sum(precision: Precision, x: Expression) -> Expression:
+    """tanh(a) for a = abs(x) = r - k log(2) / 2, by the addition theorem with s = 2**k and t = tanh(r), abs(t) < 0.18:
+
+    ``((1 - s) + (1 + s) t) / ((1 + s) + (1 - s) t)``
+
+    Of that, ``(1 - s)**2`` is taken away beforehand, so that the roundings of a small quotient remain: 1.7 ulp
+    instead of 2.5. For k = 0 the quotient is t itself. This takes four tenths of the time of ``expm1(-2a)`` and a
+    quotient of numbers in two parts on AVX2, in both precisions.
+    """
+    a = clip(absolute(x), None, coefficients.TANH_LIMIT[precision.table][0])
+    shift = 1.5 * 2.0**precision.digits + precision.bias  # leaves the bits of s, but for their place
+    shifted = fma(a, -2.0 * LOG2_E, shift)
+    k = shifted - shift
+    s = float_from_bits(shift_left(bits(shifted), integer(precision.digits, precision)))
+    r = fma(k, 0.5 * precision.log2_low, fma(k, 0.5 * precision.log2_high, a))
+    square = r * r
+    t = fma(r * square, horner(square, coefficients.TANH_SMALL[precision.table]), r)
+    more, less = 1.0 + s, 1.0 - s
+    divisor = fma(less, t, more)
+    if not precision.careful:
+        return copysign(fma(more, t, less) * reciprocal_kernel(precision, divisor), x)
+    taken = less * less
+    rest = fma((3.0 - s) + taken, t, less - taken) / divisor
+    return copysign(fma(s, rest, taken), x)
+
+
+#: What variants of kernels call them.
+TANH = {"pieces": tanh_from_tables, "sum": tanh_from_sum}
+
+
+def tanh_kernel(precision: Precision, x: Expression) -> Expression:
+    return TANH[variant().tanh[precision.size]](precision, x)
