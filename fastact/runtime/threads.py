@@ -89,9 +89,9 @@ def register(slot: int, task: int) -> None:
 
 @once
 def pool() -> np.ndarray:
-    """The pool's record, aligned to cache lines and never freed: workers may hold on to it until the process ends."""
-    memory = np.zeros(Pool.SIZE + 8, np.int64)
-    start = (-memory.ctypes.data % 64) // 8
+    """The pool's record, aligned to pairs of cache lines and never freed: workers use it until the process ends."""
+    memory = np.zeros(Pool.SIZE + 16, np.int64)
+    start = (-memory.ctypes.data % 128) // 8
     record = memory[start : start + Pool.SIZE]
     _fill(record, number())
     _made.append(record)

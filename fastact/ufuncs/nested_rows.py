@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from fastact.runtime.drivers import even_grain, finish_streams, note_end_of, open_context, worth_sharing
+from fastact.runtime.drivers import even_grain, finish_streams, note_end_of, open_context, threads_worth
 from fastact.runtime.pool import (
     TASK_SIGNATURE,
     address_of,
@@ -21,8 +21,8 @@ from fastact.runtime.pool import (
     call_task,
     clear_floating_point_flags,
     inline,
-    parallel_for,
     record_at,
+    share_among,
     stack_record,
 )
 from fastact.simd.blocks import LOOP_SIGNATURE
@@ -142,9 +142,10 @@ def drive_rows(pointers, sizes, steps, data):
         context[Loop.TRAFFIC] = min(context[Loop.TRAFFIC], Traffic.FETCHES)
     context[3], context[4], context[5] = address_of(sizes), address_of(steps), address_of(pointers)
     task = pool[Pool.RUN_SHORT_ROWS] if copied else pool[Pool.RUN_ROWS]
-    if worth_sharing(pool, data, sizes[0] * rows):
-        grain = even_grain(pool, sizes[0] * rows, data[Loop.GRAIN])
-        parallel_for(pool, task, context, rows, max(1, grain // sizes[0]))
+    threads = threads_worth(pool, data, sizes[0] * rows)
+    if threads > 0:
+        grain = even_grain(threads, sizes[0] * rows, data[Loop.GRAIN])
+        share_among(pool, threads, task, context, rows, max(1, grain // sizes[0]))
     else:
         call_task(task, 0, rows, context)
     note_end_of(pool, data, sizes[0] * rows)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastact.runtime.drivers import note_end_of, worth_sharing
+from fastact.runtime.drivers import note_end_of, threads_worth
 from fastact.runtime.pool import (
     TASK_SIGNATURE,
     address_of,
@@ -16,8 +16,8 @@ from fastact.runtime.pool import (
     call_task,
     clear_floating_point_flags,
     offset,
-    parallel_for,
     record_at,
+    share_among,
     stack_record,
 )
 from fastact.simd.blocks import LOOP_SIGNATURE
@@ -61,8 +61,9 @@ def drive_sums(pointers, sizes, partials, data):
     context[2], context[3], context[4] = address_of(sizes), address_of(pointers), address_of(partials)
     pool = record_at(data[Loop.POOL])
     size = sizes[0] * sizes[1] * sizes[2]
-    if worth_sharing(pool, data, size):
-        parallel_for(pool, pool[Pool.RUN_SUMS], context, sizes[Sums.COUNT], 1)
+    threads = threads_worth(pool, data, size)
+    if threads > 0:
+        share_among(pool, threads, pool[Pool.RUN_SUMS], context, sizes[Sums.COUNT], 1)
     else:
         call_task(pool[Pool.RUN_SUMS], 0, sizes[Sums.COUNT], context)
     note_end_of(pool, data, size)
