@@ -93,12 +93,12 @@ def note_end_of(pool, data, size):
 
 
 @inline
-def even_grain(threads, size, grain):
+def even_grain(pool, threads, size, grain):
     """Elements in a chunk of whole vectors, if all threads are to have as many chunks, of at most that grain.
 
     Nobody then waits for another's last chunk. Of many threads, few get a chunk of little work.
     """
-    rounds = (size - 1) // (threads * grain) + 1
+    rounds = ((size - 1) // (threads * grain) + 1) * pool[Pool.ROUNDS]
     return (max(grain // 10, (size - 1) // (threads * rounds) + 1) + 63) & -64
 
 
@@ -114,7 +114,7 @@ def drive(pointers, dimensions, steps, data):
         open_context(context, data, pool, size * steps[operands - 1])
         for i in range(operands):
             context[3 + i], context[3 + MAX_OPERANDS + i] = steps[i], pointers[i]
-        grain = even_grain(threads, size, data[Loop.GRAIN])
+        grain = even_grain(pool, threads, size, data[Loop.GRAIN])
         share_among(pool, threads, pool[Pool.RUN_CHUNK], context, size, grain)
     else:
         call_loop(data[Loop.FUNCTION], pointers, dimensions, steps, data)

@@ -144,7 +144,7 @@ def drive_rows(pointers, sizes, steps, data):
     task = pool[Pool.RUN_SHORT_ROWS] if copied else pool[Pool.RUN_ROWS]
     threads = threads_worth(pool, data, sizes[0] * rows)
     if threads > 0:
-        grain = even_grain(threads, sizes[0] * rows, data[Loop.GRAIN])
+        grain = even_grain(pool, threads, sizes[0] * rows, data[Loop.GRAIN])
         share_among(pool, threads, task, context, rows, max(1, grain // sizes[0]))
     else:
         call_task(task, 0, rows, context)

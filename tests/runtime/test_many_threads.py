@@ -117,6 +117,22 @@ print(1 <= pool()[Pool.CREATED] < 32)
     assert run(code).stdout == "True\n"
 
 
+@pytest.mark.parametrize("rounds", [1, 2])
+def test_chunks_are_even_and_some_are_left_to_take_over_from_slow_cores(rounds: int) -> None:
+    """Elements of a chunk where a thread takes 140,000 at a time; never less than a tenth of that."""
+    from fastact.runtime.drivers import even_grain
+
+    record = np.zeros(Pool.SIZE, np.int64)
+    record[Pool.ROUNDS] = rounds
+    for threads, size in ((2, 250_000), (2, 1_000_000), (8, 300_000), (64, 10_000_000)):
+        grain = even_grain.py_func(record, threads, size, 140_000)
+        chunks = -(-size // grain)
+        assert grain % 64 == 0
+        assert grain <= 140_000
+        assert grain == 14_016 or chunks in range(rounds * threads, chunks + 1, threads)
+    assert even_grain.py_func(record, 64, 100_000, 140_000) == 14_016
+
+
 CALLS: dict[str, Callable[[np.ndarray], Any]] = {
     "elementwise": fastact.sigmoid,
     "rows": lambda x: fastact.softmax(x.reshape(-1, 500)),
