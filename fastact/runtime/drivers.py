@@ -71,18 +71,28 @@ def open_context(context, data, pool, result_bytes):
 
 
 @inline
-def threads_worth(pool, data, size):
-    """How many threads pay for so many elements; 0 where not even the way to them does.
+def threads_awake(size, grain):
+    """How many threads pay that need not be woken. Each takes some lines that another core has written, in 0.17 us, to
+    learn of the work and to be waited for: as many pay as keep all that below the part of each. At least two: what has
+    come here is worth sharing."""
+    return max(2, int(math.sqrt(LINES_IN_A_CHUNK * size / grain)))
 
-    Two pay sooner where they need not be woken. There each takes some lines that another core has written, in 0.17 us,
-    to learn of the work and to be waited for: as many pay as keep that below their part of the work, and even_grain
-    sees to it that they have 2 us. To wake one takes as long as half of what two must have to be woken."""
+
+@inline
+def threads_woken(size, worth_waking):
+    """And how many of those asleep: to wake one takes as long as half of what two must have to be woken."""
+    return 2 * size // worth_waking
+
+
+@inline
+def threads_worth(pool, data, size):
+    """How many threads pay for so many elements; 0 where not even the way to them does."""
     if size < data[Loop.WORTH_SHARING]:
         return 0
     worth_waking = data[Loop.WORTH_WAKING]
     if awake_or_soon(pool, 100 * size // worth_waking):
-        return min(pool[Pool.THREADS], max(2, int(math.sqrt(LINES_IN_A_CHUNK * size / data[Loop.GRAIN]))))
-    return min(pool[Pool.THREADS], 2 * size // worth_waking) if size >= worth_waking else 0
+        return min(pool[Pool.THREADS], threads_awake(size, data[Loop.GRAIN]))
+    return min(pool[Pool.THREADS], threads_woken(size, worth_waking)) if size >= worth_waking else 0
 
 
 @inline

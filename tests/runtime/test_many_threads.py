@@ -133,6 +133,17 @@ def test_chunks_are_even_and_some_are_left_to_take_over_from_slow_cores(rounds: 
     assert even_grain.py_func(record, 64, 100_000, 140_000) == 14_016
 
 
+@pytest.mark.parametrize("asleep", [False, True])
+@pytest.mark.parametrize("size", [50_000, 10**5, 10**6, 10**7])
+def test_more_threads_do_not_cost_more_than_they_bring(size: int, asleep: bool) -> None:
+    """By the model of machines that are not here: with all threads for any work, 128 took three times as long as 16."""
+    from benchmarks.cores import THREADS, Machine, expected
+
+    for machine in (Machine(), Machine(signal=2, latency=50)):
+        times = [expected(machine, threads, size, asleep) for threads in THREADS]
+        assert all(times[i] <= 1.2 * min(times[:i]) for i in range(1, len(times))), times
+
+
 CALLS: dict[str, Callable[[np.ndarray], Any]] = {
     "elementwise": fastact.sigmoid,
     "rows": lambda x: fastact.softmax(x.reshape(-1, 500)),
