@@ -10,6 +10,7 @@ from numba import types
 from fastact.runtime.pool import (
     TASK_SIGNATURE,
     atomic_add,
+    atomic_load,
     awake_or_soon,
     call_loop,
     call_resolve,
@@ -25,7 +26,7 @@ from fastact.runtime.pool import (
 from fastact.runtime.workers import SHARE_OUT_SIGNATURE, WORKER_SIGNATURE, share_out, work_alone, worker
 from fastact.simd.addresses import scratch
 from fastact.simd.blocks import LOOP_SIGNATURE, Address, inline
-from fastact.simd.layout import MAX_OPERANDS, Axis, Loop, Pool, Traffic
+from fastact.simd.layout import JOBS, MAX_OPERANDS, Axis, Loop, Pool, Traffic
 
 AXIS_BYTES = 8 * Axis.SIZE
 
@@ -85,14 +86,22 @@ def threads_woken(size, worth_waking):
 
 
 @inline
+def threads_at_hand(pool):
+    """As many as the last job was for are awake, and not more: of those that sleep, each job shall wake as many again,
+    lest a single larger one spends more on waking than it takes."""
+    return 2 * (atomic_load(pool, Pool.GENERATION) & (JOBS - 1))
+
+
+@inline
 def threads_worth(pool, data, size):
     """How many threads pay for so many elements; 0 where not even the way to them does."""
     if size < data[Loop.WORTH_SHARING]:
         return 0
     worth_waking = data[Loop.WORTH_WAKING]
+    threads = threads_woken(size, worth_waking)
     if awake_or_soon(pool, 100 * size // worth_waking):
-        return min(pool[Pool.THREADS], threads_awake(size, data[Loop.GRAIN]))
-    return min(pool[Pool.THREADS], threads_woken(size, worth_waking)) if size >= worth_waking else 0
+        threads = min(max(2, max(threads, threads_at_hand(pool))), threads_awake(size, data[Loop.GRAIN]))
+    return min(pool[Pool.THREADS], threads) if threads >= 2 else 0
 
 
 @inline
@@ -137,10 +146,11 @@ def drive_rows(context):
     pool, count, grain = record_at(context[Axis.POOL]), context[Axis.COUNT], context[Axis.GRAIN]
     threads = 1
     if context[Axis.SHARE] > 0:
+        woken = max(2, count // (CHUNKS_WORTH_WAKING * grain))
         if awake_or_soon(pool, 25):
-            threads = pool[Pool.THREADS]
+            threads = max(woken, threads_at_hand(pool))
         elif context[Axis.SHARE] == 2:
-            threads = max(2, count // (CHUNKS_WORTH_WAKING * grain))
+            threads = woken
     if threads > 1:
         share_among(pool, threads, context[Axis.TASK], context, count, grain)
     else:

@@ -76,6 +76,25 @@ def test_little_work_is_for_few_threads() -> None:
     assert 2 <= last_job_was_for() < MANY
 
 
+def test_more_work_wakes_as_many_again_as_are_awake() -> None:
+    """And not all that it is worth to have awake: waking 20 can take longer than the work."""
+    fastact.set_num_threads(MANY)
+    little, more = sample(30_000), sample(200_000)
+
+    def doubled() -> bool:
+        for _ in range(300):
+            fastact.gelu(little)
+        few = last_job_was_for()
+        fastact.gelu(more)
+        first = last_job_was_for()
+        assert first <= max(2 * few, 8)
+        for _ in range(5):
+            fastact.gelu(more)
+        return few < first < last_job_was_for()
+
+    wait_until(doubled)
+
+
 def test_threads_that_work_is_not_for_sleep() -> None:
     """While calls of little work follow each other, and keep others awake."""
     fastact.set_num_threads(MANY)
