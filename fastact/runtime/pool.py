@@ -11,6 +11,8 @@ what happens to be installed. This pool needs POSIX threads and nothing else:
 * Idle workers look for new work for some microseconds, then sleep, each on a condition variable of its own. A job
   is for as many threads as it has work for: others sleep on, and those awake go to sleep. Whoever joins a job wakes
   some others, so that of many threads nobody wakes all, and they do not meet at one lock.
+* A worker that the system has put on the caller's core, as it does with half of those it wakes, asks for another.
+* Where workers are stopped again and again because others want their cores, callers compute alone for a while.
 
 All shared slots (:class:`fastact.simd.layout.Pool`) are read and written with sequentially consistent
 atomics. The two places where that order matters (:mod:`fastact.runtime.workers`) say so.
@@ -25,6 +27,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from fastact.runtime.system import X86, cycles, declared
 from fastact.simd.addresses import call
 from fastact.simd.blocks import Address, inline
 from fastact.simd.layout import MAX_OPERANDS, Pool, Thread
@@ -34,16 +37,7 @@ RECENT = 150_000
 
 TASK_SIGNATURE = types.void(types.intp, types.intp, Address)
 
-X86 = ("x86_64", "AMD64")
-
 # -- operations Numba has no word for -------------------------------------------------------------
-
-
-def _declared(builder: ir.IRBuilder, name: str, result: ir.Type, *arguments: Any) -> Any:
-    """Call a function that LLVM or the C library provides."""
-    function_type = ir.FunctionType(result, [argument.type for argument in arguments])
-    function = builder.module.globals.get(name) or ir.Function(builder.module, function_type, name)
-    return builder.call(function, arguments)
 
 
 def _slot(builder: ir.IRBuilder, record: Any, index: Any) -> Any:
@@ -134,41 +128,15 @@ def call_loop(typing_context, function, pointers, dimensions, steps, data):
 
 
 @intrinsic
-def relax(typing_context):
-    """Tell the core that this thread only waits."""
-
-    def generate(context, builder, signature, args):
-        if platform.machine() in X86:
-            _declared(builder, "llvm.x86.sse2.pause", ir.VoidType())
-        elif platform.machine() in ("aarch64", "arm64"):
-            _declared(builder, "llvm.aarch64.hint", ir.VoidType(), ir.Constant(ir.IntType(32), 1))
-        return context.get_dummy_value()
-
-    return types.void(), generate
-
-
-@intrinsic
 def store_fence(typing_context):
     """Have what was written past the caches arrive before anything that this thread writes from now on."""
 
     def generate(context, builder, signature, args):
         if platform.machine() in X86:
-            _declared(builder, "llvm.x86.sse.sfence", ir.VoidType())
+            declared(builder, "llvm.x86.sse.sfence", ir.VoidType())
         return context.get_dummy_value()
 
     return types.void(), generate
-
-
-@intrinsic
-def cycles(typing_context):
-    """A clock that costs nothing to read; 0 where there is none."""
-
-    def generate(context, builder, signature, args):
-        if platform.machine() in X86:
-            return _declared(builder, "llvm.x86.rdtsc", ir.IntType(64))
-        return ir.Constant(ir.IntType(64), 0)
-
-    return types.intp(), generate
 
 
 @intrinsic
@@ -184,11 +152,11 @@ def clear_floating_point_flags(typing_context):
             with builder.goto_entry_block():
                 word = builder.alloca(ir.IntType(32))
             pointer = builder.bitcast(word, ir.IntType(8).as_pointer())
-            _declared(builder, "llvm.x86.sse.stmxcsr", ir.VoidType(), pointer)
+            declared(builder, "llvm.x86.sse.stmxcsr", ir.VoidType(), pointer)
             builder.store(builder.and_(builder.load(word), ir.Constant(ir.IntType(32), ~0x3F)), word)
-            _declared(builder, "llvm.x86.sse.ldmxcsr", ir.VoidType(), pointer)
+            declared(builder, "llvm.x86.sse.ldmxcsr", ir.VoidType(), pointer)
         else:
-            _declared(builder, "feclearexcept", ir.IntType(32), ir.Constant(ir.IntType(32), 0x1F))
+            declared(builder, "feclearexcept", ir.IntType(32), ir.Constant(ir.IntType(32), 0x1F))
         return context.get_dummy_value()
 
     return types.void(), generate

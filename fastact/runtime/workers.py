@@ -5,8 +5,6 @@ The caller cuts work into a share per thread, and opens it as a job. How the par
 
 from __future__ import annotations
 
-from typing import Any
-
 from numba import types
 
 from fastact.runtime.pool import (
@@ -18,9 +16,25 @@ from fastact.runtime.pool import (
     call_task,
     offset,
     record_at,
-    relax,
     stack_record,
     thread_of,
+)
+from fastact.runtime.system import (
+    cycles,
+    getpid,
+    pause,
+    pthread_cond_init,
+    pthread_cond_signal,
+    pthread_cond_wait,
+    pthread_create,
+    pthread_detach,
+    pthread_mutex_init,
+    pthread_mutex_lock,
+    pthread_mutex_unlock,
+    pthread_sigmask,
+    sigfillset,
+    this_core,
+    yield_core_to,
 )
 from fastact.simd.blocks import Address, inline
 from fastact.simd.layout import JOBS, Pool, Thread
@@ -32,26 +46,12 @@ __all__ = ["SHARE_OUT_SIGNATURE", "WORKER_SIGNATURE", "share_out", "work_alone",
 #: the caller spends up to 80 us waking before it begins, where that takes 10 (on virtual machines).
 WAKES = 4
 
+#: Cycles that no chunk takes: whoever waits that long waits for a worker that the system has stopped, as it does for
+#: 3 ms and more. And for how many callers do without workers at most: then they try again.
+STOPPED, LONGEST_ALONE = 2_000_000, 500_000_000
+
 WORKER_SIGNATURE = types.intp(Address)
 SHARE_OUT_SIGNATURE = types.void(Address, types.intp, types.intp, Address, types.intp, types.intp)
-
-
-def c_function(name: str, arguments: int) -> Any:
-    return types.ExternalFunction(name, types.int32(*[types.intp] * arguments))
-
-
-sched_yield = c_function("sched_yield", 0)
-getpid = c_function("getpid", 0)
-sigfillset = c_function("sigfillset", 1)
-pthread_sigmask = types.ExternalFunction("pthread_sigmask", types.int32(types.int32, types.intp, types.intp))
-pthread_create = c_function("pthread_create", 4)
-pthread_detach = c_function("pthread_detach", 1)
-pthread_mutex_init = c_function("pthread_mutex_init", 2)
-pthread_mutex_lock = c_function("pthread_mutex_lock", 1)
-pthread_mutex_unlock = c_function("pthread_mutex_unlock", 1)
-pthread_cond_init = c_function("pthread_cond_init", 2)
-pthread_cond_wait = c_function("pthread_cond_wait", 2)
-pthread_cond_signal = c_function("pthread_cond_signal", 1)
 
 
 def work_alone(pool, threads, task, context, count, grain):
@@ -59,38 +59,56 @@ def work_alone(pool, threads, task, context, count, grain):
     call_task(task, 0, count, context)
 
 
-@inline
-def pause(turn):
-    """Wait a moment. Every now and then, let whoever else wants this core have it: on a busy machine that
-    may be the very thread one is waiting for."""
-    if turn % 16 == 15:
-        sched_yield()
-    else:
-        relax()
-
-
 def share_out(pool, threads, task, context, count, grain):
     """:func:`share_among`, once it is compiled."""
     chunks = (count + grain - 1) // grain
     threads = min(min(threads, pool[Pool.THREADS]), chunks)
-    if threads < 2 or pool[Pool.PROCESS] != getpid() or atomic_exchange(pool, Pool.BUSY, 1) == 1:
+    alone = threads < 2 or pool[Pool.PROCESS] != getpid() or kept_waiting(pool)
+    if alone or atomic_exchange(pool, Pool.BUSY, 1) == 1:
         call_task(task, 0, count, context)
         return
     if pool[Pool.CREATED] < threads - 1:
         threads = start_workers(pool, threads)
     pool[Pool.TASK], pool[Pool.CONTEXT] = task, address_of(context)
+    pool[Pool.OWNERS_CORE] = this_core()
     deal_shares(pool, count, grain, chunks, threads)
     atomic_store(pool, Pool.OPEN, threads)
     atomic_store(pool, Pool.GENERATION, (pool[Pool.GENERATION] | (JOBS - 1)) + 1 + threads)
     wake_next(pool, 0, threads)
+    begun = cycles()
     take_chunks(pool, 0, threads)
+    done = cycles()
     atomic_store(pool, Pool.OPEN, 0)
     turn = 0
     for number in range(1, threads):
         while atomic_load(thread_of(pool, number), Thread.INSIDE) == 1:
             pause(turn)
             turn += 1
+    note_wait(pool, done - begun, cycles() - done)
     atomic_store(pool, Pool.BUSY, 0)
+
+
+@inline
+def kept_waiting(pool):
+    """Whether workers have kept callers waiting so often that it is better to do without them for a while."""
+    left = atomic_load(pool, Pool.ALONE_UNTIL) - cycles()
+    return 0 < left <= LONGEST_ALONE  # the clock may begin anew when a computer wakes up
+
+
+@inline
+def note_wait(pool, work, wait):
+    """How long a caller has worked and then waited for workers to finish their chunks.
+
+    If it waited long and longer than it worked, the system has stopped one in the middle, for somebody else who wants
+    its core. If that happens once, callers do without workers for as long as it took, and no more is lost than that;
+    if again and again, for twice as long each time, so that little of all time goes into waiting.
+    """
+    if wait < STOPPED or wait < work:
+        return
+    since = cycles() - pool[Pool.ALONE_UNTIL]
+    again = 0 <= since < 8 * pool[Pool.ALONE_FOR]
+    pool[Pool.ALONE_FOR] = min(2 * pool[Pool.ALONE_FOR] if again else wait, LONGEST_ALONE)
+    atomic_store(pool, Pool.ALONE_UNTIL, cycles() + pool[Pool.ALONE_FOR])
 
 
 @inline
@@ -146,6 +164,8 @@ def wait_for_job(pool, number, seen):
         job = atomic_load(pool, Pool.GENERATION)
         if is_for(job, seen, number):
             return job
+        if turn % 256 == 0:
+            yield_core_to(pool[Pool.OWNERS_CORE])
         pause(turn)
     own = thread_of(pool, number)
     mutex, condition = address_of(offset(own, Thread.MUTEX)), address_of(offset(own, Thread.CONDITION))
@@ -158,6 +178,7 @@ def wait_for_job(pool, number, seen):
         job = atomic_load(pool, Pool.GENERATION)
     atomic_store(own, Thread.ASLEEP, 0)
     pthread_mutex_unlock(mutex)
+    yield_core_to(pool[Pool.OWNERS_CORE])
     return job
 
 

@@ -116,6 +116,9 @@ class _Pool(NamedTuple):
     TASK_GRAIN: int = 18
     RESOLVE: int = 20  # address of the callback that compiles it, and the workers' function
     ROUNDS: int = 21  # chunks that each thread has for one that does: two where some cores are slower than others
+    OWNERS_CORE: int = 22  # where the owner was when it shared its work out, or -1
+    ALONE_FOR: int = 23  # cycles that callers do without workers, since these kept one waiting,
+    ALONE_UNTIL: int = 25  # and when that ends
     MEMORY: int = 24  # address of memory that no call uses at the moment, or 0; its size stands in front
     OPEN: int = 32  # threads that the job is for while workers may join it, or 0
     GENERATION: int = 48  # the last job that was published: its number, and for how many threads it is
