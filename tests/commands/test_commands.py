@@ -85,7 +85,7 @@ def test_plot_of_every_family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, c
 def test_plot_refuses(tmp_path: Path, capsys: Capture) -> None:
     pytest.importorskip("matplotlib")
     for arguments, message in (
-        (["nosuch"], "no activation is called 'nosuch'"),
+        (["nosuch"], "no function is called 'nosuch'"),
         (["nosuch"], "softmax"),  # those of other families are named
         (["relu", "softmax", "--same-axes"], "only activations can share axes"),
         (["softmax", "--set", "temperature=0"], "temperatures must be positive"),
