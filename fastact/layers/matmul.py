@@ -37,6 +37,10 @@ def new_record(name: str) -> np.ndarray:
     return record
 
 
+def _wish() -> str:
+    return os.environ.get("FASTACT_MATMUL", "auto").strip().lower() or "auto"
+
+
 @cache
 def choice() -> tuple[str, str]:
     """Which library multiplies, ``"jit"`` (compiled here) or ``"blas"`` (NumPy's), and why.
@@ -45,7 +49,7 @@ def choice() -> tuple[str, str]:
     products (:func:`multiplies_here`). Measured on a Zen 5 (4096 x 784 x 512, float32): 380-405 GFLOPS here, 210-400 in
     OpenBLAS, by the kernels it chooses; with both held to AVX2, 150 and 195.
     """
-    wish = os.environ.get("FASTACT_MATMUL", "auto").strip().lower() or "auto"
+    wish = _wish()
     if wish not in ("auto", "jit", "blas"):
         raise ValueError(f"FASTACT_MATMUL must be one of auto, jit, blas, not {wish!r}")
     if wish != "auto":
@@ -70,9 +74,8 @@ SMALL_BYTES, THIN = 80_000_000, 64
 @cache
 def always_here() -> bool | None:
     """Whether every product is computed here, or none; None if that depends on its size."""
-    asked = (os.environ.get("FASTACT_MATMUL", "auto").strip().lower() or "auto") != "auto"
     library, _ = choice()
-    return None if library == "blas" and not asked else library == "jit"
+    return None if library == "blas" and _wish() == "auto" else library == "jit"
 
 
 def multiplies_here(rows: int, weight: np.ndarray) -> bool:
