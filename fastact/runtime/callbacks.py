@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import _thread
 import ctypes
-import sys
-import threading
 from collections.abc import Callable
 from typing import Any
 
-from fastact.runtime.guard import held_by_caller
-
-__all__ = ["LOOP", "RESOLVE", "InterruptOnReturn", "Words", "address_of", "as_c", "in_a_thread"]
+__all__ = ["LOOP", "RESOLVE", "InterruptOnReturn", "Words", "address_of", "as_c"]
 
 Words = ctypes.POINTER(ctypes.c_ssize_t)
 
@@ -29,29 +25,6 @@ def as_c(prototype: Any) -> Callable[[Callable[..., None]], Any]:
 
 def address_of(callback: Any) -> int:
     return ctypes.cast(callback, ctypes.c_void_p).value or 0
-
-
-def in_a_thread(work: Callable[..., None], *arguments: Any) -> None:
-    """Do work that compiles in another thread, because Ctrl-C strikes the main thread, and must not strike LLVM.
-
-    In this one where the system starts no more threads, and where none would ever come to compile: at the end of the
-    process, and if this thread is compiling already, and collects garbage whose finalizer calls."""
-    worker = _begun(work, *arguments)
-    if worker:
-        worker.join()
-    else:
-        work(*arguments)
-
-
-def _begun(work: Callable[..., None], *arguments: Any) -> threading.Thread | None:
-    if sys.is_finalizing() or held_by_caller():
-        return None
-    worker = threading.Thread(target=work, args=arguments)
-    try:
-        worker.start()
-    except (RuntimeError, MemoryError):
-        return None
-    return worker
 
 
 class InterruptOnReturn:

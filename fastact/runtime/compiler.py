@@ -22,7 +22,7 @@ import llvmlite.binding as llvm
 
 from fastact.runtime import cache as object_cache
 from fastact.runtime import sources
-from fastact.runtime.guard import compiling, once
+from fastact.runtime.guard import compiling, in_a_thread, once
 from fastact.runtime.notices import UnavailableError, in_one_line
 from fastact.simd.registers import host
 
@@ -77,6 +77,10 @@ def load(source: str, functions: Callable[[], Any], assemble: Callable[[Any], by
     UnavailableError
         If the system runs no code that was made here, or Numba compiles none.
     """
+    return in_a_thread(_load, source, functions, assemble or compile_object)
+
+
+def _load(source: str, functions: Callable[[], Any], assemble: Callable[[Any], bytes]) -> dict[str, int]:
     with compiling:
         _check_memory()
         _check_room(LINKING)
@@ -86,7 +90,7 @@ def load(source: str, functions: Callable[[], Any], assemble: Callable[[Any], by
             with object_cache.lock(key):  # of many processes that start cold, one compiles
                 code = object_cache.read(key)
                 if code is None:
-                    code = _made(functions, assemble or compile_object)
+                    code = _made(functions, assemble)
                     object_cache.write(key, code)
         return link(code)
 
@@ -196,10 +200,12 @@ def _optimize(module: Any, public: set[str], machine: Any) -> None:
 def link(code: bytes) -> dict[str, int]:
     names, _, object_file = code.partition(b"\0")
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine())
-    engine.add_object_file(llvm.ObjectFileRef.from_data(object_file))
-    engine.finalize_object()
-    addresses = {name: engine.get_function_address(name) for name in names.decode().split(",")}
-    # Idle workers sleep in this code until the process is gone: it must not be unmapped before.
-    engine.detach()
-    _engines.append(engine)
-    return addresses
+    try:
+        engine.add_object_file(llvm.ObjectFileRef.from_data(object_file))
+        engine.finalize_object()
+        return {name: engine.get_function_address(name) for name in names.decode().split(",")}
+    finally:
+        # Idle workers sleep in this code until the process is gone: it must not be unmapped before. And an engine that
+        # goes takes the machine along, with which the next would be made: those that failed stay too.
+        engine.detach()
+        _engines.append(engine)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fastact.runtime.callbacks import RESOLVE, InterruptOnReturn, address_of, as_c, in_a_thread
-from fastact.runtime.guard import compiling, once
+from fastact.runtime.callbacks import RESOLVE, InterruptOnReturn, address_of, as_c
+from fastact.runtime.guard import compiling, in_a_thread, once
 from fastact.runtime.limits import default_threads
 from fastact.runtime.notices import UnavailableError, warn_once
 from fastact.simd.layout import MAX_THREADS, Pool

@@ -27,8 +27,8 @@ from fastact.formulas.expressions import Expression, constant, substitute
 from fastact.formulas.fallback import numpy_function, wide
 from fastact.formulas.nodes import topological
 from fastact.runtime.backends import do_without
-from fastact.runtime.callbacks import LOOP, RESOLVE, InterruptOnReturn, address_of, as_c, in_a_thread
-from fastact.runtime.guard import compiling
+from fastact.runtime.callbacks import LOOP, RESOLVE, InterruptOnReturn, address_of, as_c
+from fastact.runtime.guard import compiling, in_a_thread
 from fastact.runtime.notices import UnavailableError, warn_once
 from fastact.runtime.numpy_api import (
     FROM_FUNCTION_AND_DATA,

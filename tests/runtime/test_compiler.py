@@ -89,6 +89,74 @@ except KeyboardInterrupt:
     assert (result.stdout, result.stderr) == ("interrupted\n", "")
 
 
+#: Memory that was freed is used for something else.
+REUSED = "import gc; gc.collect(); reused = [bytearray(1000 * i) for _ in range(3) for i in range(100)]"
+
+#: A package that waits for Ctrl-C in the middle of being imported, or the compiler in the middle of linking.
+IN_THE_MIDDLE = {
+    "importing Numba": """
+class Waits:
+    def find_spec(self, name, path, target=None):
+        if name == "numba.core.typing":
+            wait_for_an_interrupt()
+sys.meta_path.insert(0, Waits())
+""",
+    "linking": """
+from llvmlite.binding.executionengine import ExecutionEngine
+finalize_object = ExecutionEngine.finalize_object
+def finalize_late(engine):
+    wait_for_an_interrupt()
+    finalize_object(engine)
+ExecutionEngine.finalize_object = finalize_late
+""",
+}
+
+
+@needs_posix
+@pytest.mark.parametrize("moment", IN_THE_MIDDLE)
+def test_an_interrupt_of_the_very_first_call(tmp_path: Path, moment: str) -> None:
+    """It is raised at once, and nothing is left half done: the next call is computed by what compiles."""
+    code = f"""{PRELUDE}
+waited = []
+def wait_for_an_interrupt():
+    if not waited:
+        waited.append(True)
+        print("ready", flush=True)
+        sys.stdin.readline()
+{IN_THE_MIDDLE[moment]}
+try:
+    fastact.sigmoid(0.0)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+{REUSED}
+assert right() and fastact.gelu(1.0) > 0.8 and fastact.backend() == "numba"
+"""
+    result = interrupted(start("-c", code, FASTACT_CACHE_DIR=str(tmp_path)))
+    assert (result.stdout, result.stderr) == ("interrupted\n", "")
+
+
+def test_what_cannot_be_linked_takes_nothing_along(tmp_path: Path) -> None:
+    """An engine that goes frees the machine it was made with, which the next one needs."""
+    code = f"""
+import numpy as np, fastact
+from llvmlite.binding.executionengine import ExecutionEngine
+finalize_object = ExecutionEngine.finalize_object
+fastact.sigmoid(0.0)
+def refuse(engine):
+    ExecutionEngine.finalize_object = finalize_object
+    raise MemoryError("no memory")
+ExecutionEngine.finalize_object = refuse
+try:
+    fastact.softmax(np.ones(3))
+except MemoryError:
+    print("refused", flush=True)
+{REUSED}
+assert abs(fastact.softmax(np.ones(3)).sum() - 1) < 1e-12 and fastact.gelu(1.0) > 0.8
+"""
+    result = run(code, FASTACT_CACHE_DIR=str(tmp_path))
+    assert (result.stdout, result.stderr) == ("refused\n", "")
+
+
 def test_functions_compiled_here_serve_others() -> None:
     """Somebody's function may call one that was compiled for ours first, and what that calls."""
     import numba

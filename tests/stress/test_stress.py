@@ -160,6 +160,35 @@ def test_200_interrupts_at_random_moments() -> None:
     assert (done.stdout, done.stderr) == ("right\n", "")
 
 
+INTERRUPTED_EARLY = """
+import os, random, signal, sys, threading, time, numpy as np, fastact
+signal.signal(signal.SIGINT, signal.default_int_handler)
+x = np.linspace(-8, 8, 1_000_000)
+draw = random.Random(sys.argv[1])
+for _ in range(6):
+    timer = threading.Timer(draw.uniform(0, 0.8), os.kill, (os.getpid(), signal.SIGINT))
+    try:
+        timer.start()
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            fastact.sigmoid(x), fastact.softmax(x)
+            fastact.MLP([2, 3, 1], epochs=1).fit(np.ones((4, 2)), np.ones((4, 1)))
+    except KeyboardInterrupt:
+        pass
+    timer.join()
+assert np.allclose(fastact.sigmoid(x), 1 / (1 + np.exp(-x)), rtol=1e-12)
+print(fastact.backend())
+"""
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_interrupts_of_first_calls(seed: int, tmp_path: Path) -> None:
+    """Struck before its first line, a callback says so and is called again: that is right, too."""
+    done = finish(start("-c", INTERRUPTED_EARLY, str(seed), FASTACT_CACHE_DIR=str(tmp_path)))
+    assert (done.returncode, done.stdout) == (0, "numba\n"), done.stderr
+    assert "does not work" not in done.stderr
+
+
 @pytest.mark.parametrize("megabytes", [100, 200, *range(300, 1000, 50), 1500, 3000])
 def test_little_memory(megabytes: int, tmp_path: Path) -> None:
     """Right, or an error of Python's; never a crash."""
