@@ -27,7 +27,7 @@ from fastact.layers.copies import copies
 from fastact.layers.dots import dot_task
 from fastact.layers.macrokernel import multiply_task
 from fastact.layers.packing import PAGE, Packing, pack_task, packing, panels, part_of, strip_count
-from fastact.runtime.pool import TASK_SIGNATURE, awake_or_soon, call_task, parallel_for, record_at
+from fastact.runtime.pool import TASK_SIGNATURE, awake_or_soon, call_task, record_at, share_among
 from fastact.simd.blocks import Address, inline
 from fastact.simd.layout import Gemm, Pool
 
@@ -97,10 +97,10 @@ def _block(shape: Packing, copy: SimpleNamespace, panel: SimpleNamespace) -> Cal
             depth_parts = max(1, min(4 * threads // panels, record[Gemm.DEPTH] // 64)) if threads > 1 else 1
             record[Gemm.ROW_PARTS] = depth_parts
             packed = panels * depth_parts
-            share(record, record[Gemm.PACK], packed, 1 if threads > 1 else packed)
+            share(record, record[Gemm.PACK], packed, 1 if threads > 1 else packed, threads)
         cut(record, threads, panels)
         parts = record[Gemm.ROW_PARTS] * record[Gemm.COLUMN_PARTS]
-        share(record, record[Gemm.MULTIPLY], parts, 1 if threads > 1 else parts)
+        share(record, record[Gemm.MULTIPLY], parts, 1 if threads > 1 else parts, threads)
 
     @inline
     def start_row(record):
@@ -129,24 +129,25 @@ def dot_products(record, threads):
     groups = max(1, min(4 * threads if threads > 1 else 1, (record[Gemm.N] + 63) // 64))
     columns = (record[Gemm.N] + groups - 1) // groups
     record[Gemm.COLUMNS] = (columns + 63) // 64 * 64 if groups > 1 else columns
-    share(record, record[Gemm.DOT], (record[Gemm.N] + record[Gemm.COLUMNS] - 1) // record[Gemm.COLUMNS], 1)
+    share(record, record[Gemm.DOT], (record[Gemm.N] + record[Gemm.COLUMNS] - 1) // record[Gemm.COLUMNS], 1, threads)
 
 
 @inline
 def threads_for(record, size):
-    """How many threads are worth waking: 1 for what one thread does in the time that another takes to come."""
+    """How many threads are worth waking: one for each 10 us, and none for what one thread does while another comes."""
     M, N, K = record[Gemm.M], record[Gemm.N], record[Gemm.K]
     pool = record_at(record[Gemm.POOL])
     # nanoseconds on one core: at 100 float32 multiply-adds each, and 80 bytes each
     work = M * N * K * size // 400 + (M * K + K * N + M * N) * size // 80
-    return pool[Pool.THREADS] if work >= 20_000 or (work >= 6_500 and awake_or_soon(pool, work // 200)) else 1
+    pays = work >= 20_000 or (work >= 6_500 and awake_or_soon(pool, work // 200))
+    return min(pool[Pool.THREADS], max(2, work // 10_000)) if pays else 1
 
 
 @inline
-def share(record, task, count, grain):
-    """Run a task's parts on all threads, unless the product is too small to be worth it."""
+def share(record, task, count, grain, threads):
+    """Run a task's parts on so many threads, unless the product is too small to be worth it."""
     pool = record_at(record[Gemm.POOL])
     if count > 1:
-        parallel_for(pool, task, record, count, grain)
+        share_among(pool, threads, task, record, count, grain)
     else:
         call_task(task, 0, count, record)

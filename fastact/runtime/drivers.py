@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from numba import types
 
 from fastact.runtime.pool import (
-    SHARE_OUT_SIGNATURE,
     TASK_SIGNATURE,
-    WORKER_SIGNATURE,
     atomic_add,
+    atomic_load,
     awake_or_soon,
     call_loop,
     call_resolve,
@@ -18,19 +18,23 @@ from fastact.runtime.pool import (
     clear_floating_point_flags,
     note_end,
     offset,
-    parallel_for,
     record_at,
-    share_out,
+    share_among,
     stack_record,
     store_fence,
-    work_alone,
-    worker,
 )
+from fastact.runtime.workers import SHARE_OUT_SIGNATURE, WORKER_SIGNATURE, share_out, work_alone, worker
 from fastact.simd.addresses import scratch
 from fastact.simd.blocks import LOOP_SIGNATURE, Address, inline
-from fastact.simd.layout import MAX_OPERANDS, Axis, Loop, Pool, Traffic
+from fastact.simd.layout import JOBS, MAX_OPERANDS, Axis, Loop, Pool, Traffic
 
 AXIS_BYTES = 8 * Axis.SIZE
+
+#: Lines that come from other cores, one after the other, while a thread does 20 us of work.
+LINES_IN_A_CHUNK = 120
+
+#: Chunks of rows for which one more thread is woken: they take as long as a thread takes to come.
+CHUNKS_WORTH_WAKING = 5
 
 
 @inline
@@ -68,29 +72,52 @@ def open_context(context, data, pool, result_bytes):
 
 
 @inline
-def worth_sharing(pool, data, size):
-    """Whether threads pay for so many elements: sooner where they need not be woken."""
+def threads_awake(size, grain):
+    """How many threads pay that need not be woken. Each takes some lines that another core has written, in 0.17 us, to
+    learn of the work and to be waited for: as many pay as keep all that below the part of each. At least two: what has
+    come here is worth sharing."""
+    return max(2, int(math.sqrt(LINES_IN_A_CHUNK * size / grain)))
+
+
+@inline
+def threads_woken(size, worth_waking):
+    """And how many of those asleep: to wake one takes as long as half of what two must have to be woken."""
+    return 2 * size // worth_waking
+
+
+@inline
+def threads_at_hand(pool):
+    """As many as the last job was for are awake, and not more: of those that sleep, each job shall wake as many again,
+    lest a single larger one spends more on waking than it takes."""
+    return 2 * (atomic_load(pool, Pool.GENERATION) & (JOBS - 1))
+
+
+@inline
+def threads_worth(pool, data, size):
+    """How many threads pay for so many elements; 0 where not even the way to them does."""
     if size < data[Loop.WORTH_SHARING]:
-        return False
+        return 0
     worth_waking = data[Loop.WORTH_WAKING]
-    return awake_or_soon(pool, 100 * size // worth_waking) or size >= worth_waking
+    threads = threads_woken(size, worth_waking)
+    if awake_or_soon(pool, 100 * size // worth_waking):
+        threads = min(max(2, max(threads, threads_at_hand(pool))), threads_awake(size, data[Loop.GRAIN]))
+    return min(pool[Pool.THREADS], threads) if threads >= 2 else 0
 
 
 @inline
 def note_end_of(pool, data, size):
-    """The end of a call of which :func:`worth_sharing` has noted the beginning."""
+    """The end of a call of which :func:`threads_worth` has noted the beginning."""
     if size >= data[Loop.WORTH_SHARING]:
         note_end(pool)
 
 
 @inline
-def even_grain(pool, size, grain):
+def even_grain(pool, threads, size, grain):
     """Elements in a chunk of whole vectors, if all threads are to have as many chunks, of at most that grain.
 
     Nobody then waits for another's last chunk. Of many threads, few get a chunk of little work.
     """
-    threads = pool[Pool.THREADS]
-    rounds = (size - 1) // (threads * grain) + 1
+    rounds = ((size - 1) // (threads * grain) + 1) * pool[Pool.ROUNDS]
     return (max(grain // 10, (size - 1) // (threads * rounds) + 1) + 63) & -64
 
 
@@ -99,13 +126,15 @@ def drive(pointers, dimensions, steps, data):
     while data[Loop.FUNCTION] == 0:  # an interrupt can make the callback return before its work is done
         call_resolve(data[Loop.RESOLVE], data)
     size, pool = dimensions[0], record_at(data[Loop.POOL])
-    if worth_sharing(pool, data, size):
+    threads = threads_worth(pool, data, size)
+    if threads > 0:
         context = stack_record()
         operands = data[Loop.OPERANDS]
         open_context(context, data, pool, size * steps[operands - 1])
         for i in range(operands):
             context[3 + i], context[3 + MAX_OPERANDS + i] = steps[i], pointers[i]
-        parallel_for(pool, pool[Pool.RUN_CHUNK], context, size, even_grain(pool, size, data[Loop.GRAIN]))
+        grain = even_grain(pool, threads, size, data[Loop.GRAIN])
+        share_among(pool, threads, pool[Pool.RUN_CHUNK], context, size, grain)
     else:
         call_loop(data[Loop.FUNCTION], pointers, dimensions, steps, data)
     note_end_of(pool, data, size)
@@ -114,11 +143,18 @@ def drive(pointers, dimensions, steps, data):
 
 def drive_rows(context):
     """A task of fastact.rows.kernels on all its items."""
-    pool = record_at(context[Axis.POOL])
-    if context[Axis.SHARE] > 0 and (awake_or_soon(pool, 25) or context[Axis.SHARE] == 2):
-        parallel_for(pool, context[Axis.TASK], context, context[Axis.COUNT], context[Axis.GRAIN])
+    pool, count, grain = record_at(context[Axis.POOL]), context[Axis.COUNT], context[Axis.GRAIN]
+    threads = 1
+    if context[Axis.SHARE] > 0:
+        woken = max(2, count // (CHUNKS_WORTH_WAKING * grain))
+        if awake_or_soon(pool, 25):
+            threads = max(woken, threads_at_hand(pool))
+        elif context[Axis.SHARE] == 2:
+            threads = woken
+    if threads > 1:
+        share_among(pool, threads, context[Axis.TASK], context, count, grain)
     else:
-        call_task(context[Axis.TASK], 0, context[Axis.COUNT], context)
+        call_task(context[Axis.TASK], 0, count, context)
     if context[Axis.SHARE] > 0:
         note_end(pool)
     clear_floating_point_flags()

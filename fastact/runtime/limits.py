@@ -1,14 +1,16 @@
-"""How many cores this process may use: what it is bound to, what its container is granted, what users have set."""
+"""The cores this process may use: what it is bound to, what its container is granted, what users have set."""
 
 from __future__ import annotations
 
 import contextlib
 import math
 import os
+import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path, PurePosixPath
 
-__all__ = ["available_cores", "default_threads"]
+__all__ = ["available_cores", "cores_differ", "default_threads"]
 
 #: Settings that other libraries have for the same, which hold for this one too.
 SHARED_SETTINGS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS")
@@ -30,6 +32,18 @@ def available_cores(root: Path = Path("/")) -> int:
     """Cores that this process is bound to, or as many as keep its container's share of time busy."""
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, math.ceil(min([bound, *_quotas(root)])))
+
+
+@cache
+def cores_differ(root: Path = Path("/")) -> bool:
+    """Whether some cores are slower than others, as on most Arm processors and many of Intel's."""
+    system = root / "sys/devices"
+    if (system / "cpu_atom").exists():  # the counters of small cores, where there are large ones too
+        return True
+    with contextlib.suppress(OSError):
+        capacities = {file.read_text() for file in (system / "system/cpu").glob("cpu[0-9]*/cpu_capacity")}
+        return len(capacities) > 1 or (sys.platform == "darwin" and os.uname().machine == "arm64")
+    return False
 
 
 def _quotas(root: Path) -> Iterator[float]:

@@ -8,10 +8,14 @@ what happens to be installed. This pool needs POSIX threads and nothing else:
   nobody ever waits for a thread to wake up: one that comes too late finds nothing left to do.
 * A caller that finds the pool busy (another Python thread got there first), or that lives in a
   forked child, computes alone.
-* Idle workers look for new work for some microseconds, then sleep on a condition variable.
+* Idle workers look for new work for some microseconds, then sleep, each on a condition variable of its own. A job
+  is for as many threads as it has work for: others sleep on, and those awake go to sleep. Whoever joins a job wakes
+  some others, so that of many threads nobody wakes all, and they do not meet at one lock.
+* A worker that the system has put on the caller's core, as it does with half of those it wakes, asks for another.
+* Where workers are stopped again and again because others want their cores, callers compute alone for a while.
 
 All shared slots (:class:`fastact.simd.layout.Pool`) are read and written with sequentially consistent
-atomics. The two places where that order matters say so.
+atomics. The two places where that order matters (:mod:`fastact.runtime.workers`) say so.
 """
 
 from __future__ import annotations
@@ -23,27 +27,17 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from fastact.runtime.system import X86, cycles, declared
 from fastact.simd.addresses import call
 from fastact.simd.blocks import Address, inline
-from fastact.simd.layout import MAX_OPERANDS, Pool
+from fastact.simd.layout import MAX_OPERANDS, Pool, Thread
 
 #: Cycles from the end of a call to the next one, which finds workers awake: less than they look for work.
 RECENT = 150_000
 
 TASK_SIGNATURE = types.void(types.intp, types.intp, Address)
-WORKER_SIGNATURE = types.intp(Address)
-SHARE_OUT_SIGNATURE = types.void(Address, types.intp, Address, types.intp, types.intp)
-
-X86 = ("x86_64", "AMD64")
 
 # -- operations Numba has no word for -------------------------------------------------------------
-
-
-def _declared(builder: ir.IRBuilder, name: str, result: ir.Type, *arguments: Any) -> Any:
-    """Call a function that LLVM or the C library provides."""
-    function_type = ir.FunctionType(result, [argument.type for argument in arguments])
-    function = builder.module.globals.get(name) or ir.Function(builder.module, function_type, name)
-    return builder.call(function, arguments)
 
 
 def _slot(builder: ir.IRBuilder, record: Any, index: Any) -> Any:
@@ -134,41 +128,15 @@ def call_loop(typing_context, function, pointers, dimensions, steps, data):
 
 
 @intrinsic
-def relax(typing_context):
-    """Tell the core that this thread only waits."""
-
-    def generate(context, builder, signature, args):
-        if platform.machine() in X86:
-            _declared(builder, "llvm.x86.sse2.pause", ir.VoidType())
-        elif platform.machine() in ("aarch64", "arm64"):
-            _declared(builder, "llvm.aarch64.hint", ir.VoidType(), ir.Constant(ir.IntType(32), 1))
-        return context.get_dummy_value()
-
-    return types.void(), generate
-
-
-@intrinsic
 def store_fence(typing_context):
     """Have what was written past the caches arrive before anything that this thread writes from now on."""
 
     def generate(context, builder, signature, args):
         if platform.machine() in X86:
-            _declared(builder, "llvm.x86.sse.sfence", ir.VoidType())
+            declared(builder, "llvm.x86.sse.sfence", ir.VoidType())
         return context.get_dummy_value()
 
     return types.void(), generate
-
-
-@intrinsic
-def cycles(typing_context):
-    """A clock that costs nothing to read; 0 where there is none."""
-
-    def generate(context, builder, signature, args):
-        if platform.machine() in X86:
-            return _declared(builder, "llvm.x86.rdtsc", ir.IntType(64))
-        return ir.Constant(ir.IntType(64), 0)
-
-    return types.intp(), generate
 
 
 @intrinsic
@@ -184,32 +152,14 @@ def clear_floating_point_flags(typing_context):
             with builder.goto_entry_block():
                 word = builder.alloca(ir.IntType(32))
             pointer = builder.bitcast(word, ir.IntType(8).as_pointer())
-            _declared(builder, "llvm.x86.sse.stmxcsr", ir.VoidType(), pointer)
+            declared(builder, "llvm.x86.sse.stmxcsr", ir.VoidType(), pointer)
             builder.store(builder.and_(builder.load(word), ir.Constant(ir.IntType(32), ~0x3F)), word)
-            _declared(builder, "llvm.x86.sse.ldmxcsr", ir.VoidType(), pointer)
+            declared(builder, "llvm.x86.sse.ldmxcsr", ir.VoidType(), pointer)
         else:
-            _declared(builder, "feclearexcept", ir.IntType(32), ir.Constant(ir.IntType(32), 0x1F))
+            declared(builder, "feclearexcept", ir.IntType(32), ir.Constant(ir.IntType(32), 0x1F))
         return context.get_dummy_value()
 
     return types.void(), generate
-
-
-def c_function(name: str, arguments: int) -> Any:
-    return types.ExternalFunction(name, types.int32(*[types.intp] * arguments))
-
-
-getpid = c_function("getpid", 0)
-sched_yield = c_function("sched_yield", 0)
-sigfillset = c_function("sigfillset", 1)
-pthread_sigmask = types.ExternalFunction("pthread_sigmask", types.int32(types.int32, types.intp, types.intp))
-pthread_create = c_function("pthread_create", 4)
-pthread_detach = c_function("pthread_detach", 1)
-pthread_mutex_init = c_function("pthread_mutex_init", 2)
-pthread_mutex_lock = c_function("pthread_mutex_lock", 1)
-pthread_mutex_unlock = c_function("pthread_mutex_unlock", 1)
-pthread_cond_init = c_function("pthread_cond_init", 2)
-pthread_cond_wait = c_function("pthread_cond_wait", 2)
-pthread_cond_broadcast = c_function("pthread_cond_broadcast", 1)
 
 
 @intrinsic
@@ -228,109 +178,20 @@ def record_at(typing_context, address):
 
 
 @inline
-def pause(turn):
-    """Wait a moment. Every now and then, let whoever else wants this core have it: on a busy machine that
-    may be the very thread one is waiting for."""
-    if turn % 16 == 15:
-        sched_yield()
-    else:
-        relax()
-
-
-@inline
-def take_chunks(pool, me):
-    """Work through one's own share, then help with the others'.
-
-    A share of its own, and not just the next chunk: repeated calls on the same array then find it in the
-    same core's cache.
-    """
-    grain, shares = pool[Pool.TASK_GRAIN], pool[Pool.SHARES]
-    for i in range(shares):
-        share = 8 * ((me + i) % shares)
-        end = pool[Pool.END + share]
-        # Read before it is written: of a share with nothing left, many threads would take the line from each other.
-        while atomic_load(pool, Pool.NEXT + share) < end:
-            begin = atomic_add(pool, Pool.NEXT + share, grain)
-            if begin < end:
-                call_task(pool[Pool.TASK], begin, min(begin + grain, end), record_at(pool[Pool.CONTEXT]))
-
-
-@inline
-def deal_shares(pool, count, grain):
-    """Cut ``range(count)`` into one run of whole chunks per thread."""
-    shares = pool[Pool.THREADS]
-    pool[Pool.SHARES], pool[Pool.TASK_GRAIN] = shares, grain
-    chunks = (count + grain - 1) // grain
-    for i in range(shares):
-        atomic_store(pool, Pool.NEXT + 8 * i, chunks * i // shares * grain)
-        pool[Pool.END + 8 * i] = min(count, chunks * (i + 1) // shares * grain)
-
-
-@inline
-def wait_for_job(pool, seen):
-    for turn in range(pool[Pool.SPIN]):
-        if atomic_load(pool, Pool.GENERATION) != seen:
-            return atomic_load(pool, Pool.GENERATION)
-        pause(turn)
-    mutex, condition = address_of(offset(pool, Pool.MUTEX)), address_of(offset(pool, Pool.CONDITION))
-    pthread_mutex_lock(mutex)
-    # SLEEPING before GENERATION here, GENERATION before SLEEPING in publish: one sees the other.
-    atomic_add(pool, Pool.SLEEPING, 1)
-    while atomic_load(pool, Pool.GENERATION) == seen:
-        pthread_cond_wait(condition, mutex)
-    atomic_add(pool, Pool.SLEEPING, -1)
-    pthread_mutex_unlock(mutex)
-    return atomic_load(pool, Pool.GENERATION)
-
-
-def worker(pool):
-    """What each thread of the pool runs, for as long as the process lives."""
-    index = atomic_add(pool, Pool.STARTED, 1)
-    seen = 0
-    while True:
-        seen = wait_for_job(pool, seen)
-        # ACTIVE before OPEN here, OPEN before ACTIVE in parallel_for: either this thread sees the
-        # job closed, or the owner sees it inside and waits.
-        atomic_add(pool, Pool.ACTIVE, 1)
-        if atomic_load(pool, Pool.OPEN) == 1 and index + 1 < pool[Pool.SHARES]:
-            take_chunks(pool, index + 1)
-        atomic_add(pool, Pool.ACTIVE, -1)
-    return 0
-
-
-@inline
-def start_workers(pool):
-    """Bring the number of workers up to what is wanted, or to what the system allows."""
-    if pool[Pool.CREATED] == 0:
-        pthread_mutex_init(address_of(offset(pool, Pool.MUTEX)), 0)
-        pthread_cond_init(address_of(offset(pool, Pool.CONDITION)), 0)
-    # Signals are for Python's threads: a worker would only delay their handlers.
-    every_signal, before = address_of(offset(pool, Pool.SIGNALS)), address_of(offset(pool, Pool.SIGNALS + 16))
-    sigfillset(every_signal)
-    pthread_sigmask(pool[Pool.SIGNAL_MASK], every_signal, before)
-    thread = stack_record()
-    while pool[Pool.CREATED] < pool[Pool.THREADS] - 1:
-        if pthread_create(address_of(thread), 0, pool[Pool.WORKER], address_of(pool)) != 0:
-            pool[Pool.THREADS] = pool[Pool.CREATED] + 1
-            break
-        pthread_detach(thread[0])
-        pool[Pool.CREATED] += 1
-    pthread_sigmask(pool[Pool.SIGNAL_MASK], before, 0)
-
-
-@inline
-def publish(pool):
-    atomic_add(pool, Pool.GENERATION, 1)
-    if atomic_load(pool, Pool.SLEEPING) > 0:
-        mutex = address_of(offset(pool, Pool.MUTEX))
-        pthread_mutex_lock(mutex)
-        pthread_mutex_unlock(mutex)
-        pthread_cond_broadcast(address_of(offset(pool, Pool.CONDITION)))
+def thread_of(pool, number):
+    """The record of a thread; number 0 is the caller."""
+    return offset(pool, Pool.FIRST_THREAD + Thread.SIZE * number)
 
 
 @inline
 def parallel_for(pool, task, context, count, grain):
-    """Call ``task(begin, end, context)`` on chunks of ``range(count)``, in any order, on all free threads.
+    """Call ``task(begin, end, context)`` on chunks of ``range(count)``, in any order, on all free threads."""
+    share_among(pool, pool[Pool.THREADS], task, context, count, grain)
+
+
+@inline
+def share_among(pool, threads, task, context, count, grain):
+    """The same, on so many threads at most.
 
     What does that is compiled when it is first needed: it is most of what a first small call would wait for."""
     if pool[Pool.THREADS] < 2:
@@ -338,40 +199,14 @@ def parallel_for(pool, task, context, count, grain):
         return
     while pool[Pool.SHARE_OUT] == 0:  # an interrupt can make the callback return before its work is done
         call_resolve(pool[Pool.RESOLVE], pool)
-    call(pool[Pool.SHARE_OUT], pool, task, context, count, grain)
-
-
-def work_alone(pool, task, context, count, grain):
-    """What stands for ``share_out`` where that cannot be compiled."""
-    call_task(task, 0, count, context)
-
-
-def share_out(pool, task, context, count, grain):
-    """:func:`parallel_for`, once it is compiled."""
-    alone = pool[Pool.THREADS] < 2 or pool[Pool.PROCESS] != getpid()
-    if alone or atomic_exchange(pool, Pool.BUSY, 1) == 1:
-        call_task(task, 0, count, context)
-        return
-    if pool[Pool.CREATED] < pool[Pool.THREADS] - 1:
-        start_workers(pool)
-    pool[Pool.TASK], pool[Pool.CONTEXT] = task, address_of(context)
-    deal_shares(pool, count, grain)
-    atomic_store(pool, Pool.OPEN, 1)
-    publish(pool)
-    take_chunks(pool, 0)
-    atomic_store(pool, Pool.OPEN, 0)
-    turn = 0
-    while atomic_load(pool, Pool.ACTIVE) > 0:
-        pause(turn)
-        turn += 1
-    atomic_store(pool, Pool.BUSY, 0)
+    call(pool[Pool.SHARE_OUT], pool, threads, task, context, count, grain)
 
 
 @inline
 def awake_or_soon(pool, work):
-    """Whether workers are awake, or should be because calls follow each other so fast that they will stay awake.
+    """Whether the first worker is awake, or should be because calls follow each other so fast that it will stay awake.
 
-    ``work``: of this call, as a percentage of what waking them takes. They are woken once as much has been done in
+    ``work``: of this call, as a percentage of what waking it takes. It is woken once as much has been done in
     close succession: if it ends there, no more is lost than the work itself.
     """
     now = cycles()
@@ -379,7 +214,7 @@ def awake_or_soon(pool, work):
         pool[Pool.SUCCESSION] = 0
     succession = pool[Pool.SUCCESSION]
     pool[Pool.SUCCESSION], pool[Pool.LAST_CALL] = succession + work, now
-    return succession >= 100 or atomic_load(pool, Pool.SLEEPING) == 0
+    return succession >= 100 or atomic_load(thread_of(pool, 1), Thread.ASLEEP) == 0
 
 
 @inline

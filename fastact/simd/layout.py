@@ -6,7 +6,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 #: Threads the pool has room for.
-MAX_THREADS = 256
+MAX_THREADS = 512
+
+#: A job's number is a multiple of this; added to it is for how many threads the job is.
+JOBS = 1024
 
 #: Operands a loop can have: the gradient, x, parameters and two outputs.
 MAX_OPERANDS = 8
@@ -71,11 +74,26 @@ class _Sums(NamedTuple):
 Sums = _Sums()
 
 
-class _Pool(NamedTuple):
-    """Slots in the record that all threads of the process share.
+class _Thread(NamedTuple):
+    """Slots of each thread of the pool, the caller's first: its share of the job, and what has to do with its sleep.
 
-    What one thread writes while others read stands on a cache line (8 slots) of its own.
+    The two stand 128 bytes apart, as all that one thread writes while others read: processors fetch lines in pairs.
     """
+
+    NEXT: int = 0  # the first element of the share that nobody has taken yet
+    END: int = 1  # and where the share ends
+    INSIDE: int = 16  # 1 while this worker may be inside the job
+    ASLEEP: int = 17  # 1 while it waits on its condition
+    MUTEX: int = 18  # pthread_mutex_t, 40 bytes on Linux and 64 on macOS
+    CONDITION: int = 26  # pthread_cond_t, 48 bytes on both
+    SIZE: int = 32
+
+
+Thread = _Thread()
+
+
+class _Pool(NamedTuple):
+    """Slots in the record that all threads of the process share."""
 
     PROCESS: int = 0  # the process whose threads these are; another one is a forked child
     THREADS: int = 1  # how many threads may work, the caller included
@@ -96,19 +114,17 @@ class _Pool(NamedTuple):
     TASK: int = 16  # the job: these are written by the owner while OPEN is 0
     CONTEXT: int = 17
     TASK_GRAIN: int = 18
-    SHARES: int = 19  # threads that the job was cut up for
     RESOLVE: int = 20  # address of the callback that compiles it, and the workers' function
+    ROUNDS: int = 21  # chunks that each thread has for one that does: two where some cores are slower than others
+    OWNERS_CORE: int = 22  # where the owner was when it shared its work out, or -1
+    ALONE_FOR: int = 23  # cycles that callers do without workers, since these kept one waiting,
+    ALONE_UNTIL: int = 25  # and when that ends
     MEMORY: int = 24  # address of memory that no call uses at the moment, or 0; its size stands in front
-    OPEN: int = 32  # 1 while workers may join the job
-    ACTIVE: int = 40  # workers inside the job
-    GENERATION: int = 48  # jobs published so far
-    SLEEPING: int = 56  # workers waiting on the condition
-    MUTEX: int = 64  # pthread_mutex_t, 40 bytes on Linux and 64 on macOS
-    CONDITION: int = 80  # pthread_cond_t, 48 bytes on both
-    SIGNALS: int = 96  # two sigset_t of up to 128 bytes
-    NEXT: int = 128  # of each thread's share of the job, the first element nobody has taken yet; 8 slots apart
-    END: int = 129  # and where the share ends
-    SIZE: int = 128 + 8 * MAX_THREADS
+    OPEN: int = 32  # threads that the job is for while workers may join it, or 0
+    GENERATION: int = 48  # the last job that was published: its number, and for how many threads it is
+    SIGNALS: int = 64  # two sigset_t of up to 128 bytes
+    FIRST_THREAD: int = 96  # one record of Thread after the other
+    SIZE: int = 96 + 32 * MAX_THREADS
 
 
 Pool = _Pool()

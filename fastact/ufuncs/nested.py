@@ -30,8 +30,8 @@ LEVELS = 3
 #: Elements of a vector, at most.
 VECTOR = 64
 
-#: Rows of fewer elements are copied together, unless they are whole vectors, where what is left over behind those is
-#: moved element by element.
+#: Rows of fewer elements are taken together: unless they are whole vectors, as what is left over behind those is moved
+#: element by element; and in any case where all but a parameter's follow each other without a gap.
 SHORT = 512
 
 
@@ -106,12 +106,25 @@ def _rows(
     if not 1 < len(nest.sizes) <= LEVELS or 0 in nest.sizes:
         return None
     length, row_bytes = nest.sizes[0], 0
-    if length < _short(itemsize) and length % VECTOR:
+    side_by_side = all(step == itemsize for step in nest.steps[0])
+    if length < SHORT and side_by_side and length * itemsize >= 8 and _without_gaps(nest, length * itemsize):
         row_bytes = length * itemsize
-        if row_bytes < 8 or any(step != itemsize for step in nest.steps[0]):
+    elif length < _short(itemsize) and length % VECTOR:
+        row_bytes = length * itemsize
+        if row_bytes < 8 or not side_by_side:
             return None
     sizes, steps = nest.filled(len(strides))
     return words([*sizes, row_bytes, inputs]), words([step for loop in steps for step in loop])
+
+
+def _without_gaps(nest: Nest, row_bytes: int) -> bool:
+    """Whether the rows of each operand follow each other, or are one and the same."""
+    together = row_bytes
+    for size, steps in zip(nest.sizes[1:], nest.steps[1:]):
+        if any(step not in (0, together) for step in steps):
+            return False
+        together *= size
+    return all(len({step == 0 for step in steps}) == 1 for steps in zip(*nest.steps[1:]))
 
 
 def run_rows(record: np.ndarray, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> bool:

@@ -1,7 +1,8 @@
 """The compiled driver of loops over rows, over the pool of :mod:`fastact.runtime.pool`.
 
 A loop is fast on whole vectors; what is left over is gathered element by element. Rows that are shorter than a few
-vectors, and no multiple of one, are therefore copied together first, as many as fit a corner of the cache.
+vectors, and no multiple of one, are therefore taken together, as many as fit a corner of the cache; and short rows of
+any length, where that takes no copies but of a parameter's.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from fastact.runtime.drivers import even_grain, finish_streams, note_end_of, open_context, worth_sharing
+from fastact.runtime.drivers import even_grain, finish_streams, note_end_of, open_context, threads_worth
 from fastact.runtime.pool import (
     TASK_SIGNATURE,
     address_of,
@@ -21,8 +22,8 @@ from fastact.runtime.pool import (
     call_task,
     clear_floating_point_flags,
     inline,
-    parallel_for,
     record_at,
+    share_among,
     stack_record,
 )
 from fastact.simd.blocks import LOOP_SIGNATURE
@@ -97,37 +98,63 @@ def run_rows(begin, end, context):
     finish_streams(context)
 
 
+@inline
+def is_whole(sizes, steps, operands, i):
+    """Whether an operand's rows follow each other without a gap."""
+    row_bytes = sizes[Rows.BYTES]
+    return steps[operands + i] == row_bytes and (sizes[2] == 1 or steps[2 * operands + i] == sizes[1] * row_bytes)
+
+
+@inline
+def is_repeated(sizes, steps, operands, i):
+    """Whether an operand has one row for all."""
+    return steps[operands + i] == 0 and (sizes[2] == 1 or steps[2 * operands + i] == 0)
+
+
 def run_short_rows(begin, end, context):
-    """The same by way of copies: each operand's elements lie side by side within a row."""
+    """The same some rows at a time: each operand's elements lie side by side within a row. Rows with gaps between them
+    are copied together, and a row that is the same for all is copied as often as it is needed at a time."""
     operands = context[1]
     sizes, steps, base = record_at(context[3]), record_at(context[4]), record_at(context[5])
     row_bytes, inputs, room = sizes[Rows.BYTES], sizes[Rows.INPUTS], corners()
     pointers, size = stack_record(), stack_record()
+    group = min(CORNER // row_bytes, end - begin)
     for i in range(operands):
         pointers[i] = room + i * CORNER
-    group = CORNER // row_bytes
+        if is_repeated(sizes, steps, operands, i):
+            for row in range(group):
+                copy_row(pointers[i] + row * row_bytes, base[i], row_bytes)
     start = begin
     while start < end:  # a range with a step would bring Python's exceptions along
         count = min(group, end - start)
-        for i in range(inputs):
-            middle, outer = start % sizes[1], start // sizes[1]
-            for row in range(count):
-                there = base[i] + middle * steps[operands + i] + outer * steps[2 * operands + i]
-                copy_row(pointers[i] + row * row_bytes, there, row_bytes)
-                middle += 1
-                if middle == sizes[1]:
-                    middle, outer = 0, outer + 1
+        for i in range(operands):
+            if is_whole(sizes, steps, operands, i):
+                pointers[i] = base[i] + start * row_bytes
+            elif i < inputs and not is_repeated(sizes, steps, operands, i):
+                move_rows(base[i], pointers[i], start, count, sizes, steps, i, operands, True)
         size[0] = count * sizes[0]
         call_loop(context[0], pointers, size, steps, context)
         for i in range(inputs, operands):
-            middle, outer = start % sizes[1], start // sizes[1]
-            for row in range(count):
-                there = base[i] + middle * steps[operands + i] + outer * steps[2 * operands + i]
-                copy_row(there, pointers[i] + row * row_bytes, row_bytes)
-                middle += 1
-                if middle == sizes[1]:
-                    middle, outer = 0, outer + 1
+            if not is_whole(sizes, steps, operands, i):
+                move_rows(base[i], pointers[i], start, count, sizes, steps, i, operands, False)
         start += count
+
+
+@inline
+def move_rows(base, corner, start, count, sizes, steps, i, operands, inwards):
+    """Copy rows of an operand into its corner of the cache, or out of it."""
+    row_bytes = sizes[Rows.BYTES]
+    middle, outer = start % sizes[1], start // sizes[1]
+    for row in range(count):
+        there = base + middle * steps[operands + i] + outer * steps[2 * operands + i]
+        here = corner + row * row_bytes
+        if inwards:
+            copy_row(here, there, row_bytes)
+        else:
+            copy_row(there, here, row_bytes)
+        middle += 1
+        if middle == sizes[1]:
+            middle, outer = 0, outer + 1
 
 
 def drive_rows(pointers, sizes, steps, data):
@@ -135,16 +162,19 @@ def drive_rows(pointers, sizes, steps, data):
     while data[Loop.FUNCTION] == 0:  # an interrupt can make the callback return before its work is done
         call_resolve(data[Loop.RESOLVE], data)
     context = stack_record()
-    pool, rows, copied = record_at(data[Loop.POOL]), sizes[1] * sizes[2], sizes[Rows.BYTES] > 0
-    result_bytes = 0 if copied else sizes[0] * rows * steps[data[Loop.OPERANDS] - 1]
+    pool, rows, together = record_at(data[Loop.POOL]), sizes[1] * sizes[2], sizes[Rows.BYTES] > 0
+    operands = data[Loop.OPERANDS]
+    whole = together and is_whole(sizes, steps, operands, operands - 1)
+    result_bytes = 0 if together and not whole else sizes[0] * rows * steps[operands - 1]
     open_context(context, data, pool, result_bytes)
     if sizes[0] < LONG_ROW:
         context[Loop.TRAFFIC] = min(context[Loop.TRAFFIC], Traffic.FETCHES)
     context[3], context[4], context[5] = address_of(sizes), address_of(steps), address_of(pointers)
-    task = pool[Pool.RUN_SHORT_ROWS] if copied else pool[Pool.RUN_ROWS]
-    if worth_sharing(pool, data, sizes[0] * rows):
-        grain = even_grain(pool, sizes[0] * rows, data[Loop.GRAIN])
-        parallel_for(pool, task, context, rows, max(1, grain // sizes[0]))
+    task = pool[Pool.RUN_SHORT_ROWS] if together else pool[Pool.RUN_ROWS]
+    threads = threads_worth(pool, data, sizes[0] * rows)
+    if threads > 0:
+        grain = even_grain(pool, threads, sizes[0] * rows, data[Loop.GRAIN])
+        share_among(pool, threads, task, context, rows, max(1, grain // sizes[0]))
     else:
         call_task(task, 0, rows, context)
     note_end_of(pool, data, sizes[0] * rows)

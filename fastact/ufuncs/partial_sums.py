@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastact.runtime.drivers import note_end_of, worth_sharing
+from fastact.runtime.drivers import note_end_of, threads_worth
 from fastact.runtime.pool import (
     TASK_SIGNATURE,
     address_of,
@@ -16,8 +16,8 @@ from fastact.runtime.pool import (
     call_task,
     clear_floating_point_flags,
     offset,
-    parallel_for,
     record_at,
+    share_among,
     stack_record,
 )
 from fastact.simd.blocks import LOOP_SIGNATURE
@@ -35,11 +35,11 @@ def run_sums(begin, end, context):
     steps = offset(sizes, Sums.STEPS)
     pieces, group, length = sizes[Sums.PIECES], sizes[Sums.GROUP], sizes[Sums.LENGTH]
     rows = sizes[1] * sizes[2] * pieces
-    pointers, size = stack_record(), stack_record()
+    # Added up here, not among the others: four of those lie in a cache line, and other threads work on three of them.
+    pointers, size, own = stack_record(), stack_record(), stack_record()
+    pointers[operands] = address_of(own)
     for item in range(begin, end):
-        partial = offset(partials, 2 * item)
-        partial[0], partial[1] = 0, 0
-        pointers[operands] = address_of(partial)
+        own[0], own[1] = 0, 0
         for i in range(item * group, min(item * group + group, rows)):
             start, row = i % pieces * length, i // pieces
             middle, outer = row % sizes[1], row // sizes[1]
@@ -52,6 +52,7 @@ def run_sums(begin, end, context):
                 )
             size[0] = min(length, sizes[0] - start)
             call_loop(context[0], pointers, size, steps, context)
+        partials[2 * item], partials[2 * item + 1] = own[0], own[1]
 
 
 def drive_sums(pointers, sizes, partials, data):
@@ -61,8 +62,9 @@ def drive_sums(pointers, sizes, partials, data):
     context[2], context[3], context[4] = address_of(sizes), address_of(pointers), address_of(partials)
     pool = record_at(data[Loop.POOL])
     size = sizes[0] * sizes[1] * sizes[2]
-    if worth_sharing(pool, data, size):
-        parallel_for(pool, pool[Pool.RUN_SUMS], context, sizes[Sums.COUNT], 1)
+    threads = threads_worth(pool, data, size)
+    if threads > 0:
+        share_among(pool, threads, pool[Pool.RUN_SUMS], context, sizes[Sums.COUNT], 1)
     else:
         call_task(pool[Pool.RUN_SUMS], 0, sizes[Sums.COUNT], context)
     note_end_of(pool, data, size)

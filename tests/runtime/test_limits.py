@@ -49,6 +49,27 @@ def test_a_containers_share_of_time(
     assert limits.available_cores(written(tmp_path, files)) == cores
 
 
+SLOW = {"sys/devices/system/cpu/cpu0/cpu_capacity": "446\n", "sys/devices/system/cpu/cpu3/cpu_capacity": "446\n"}
+FAST = {"sys/devices/system/cpu/cpu4/cpu_capacity": "1024\n"}
+
+
+@pytest.mark.parametrize(
+    ("files", "differ"),
+    [
+        ({"sys/devices/cpu_core/cpus": "0-3\n", "sys/devices/cpu_atom/cpus": "4-7\n"}, True),
+        ({"sys/devices/cpu/type": "4\n"}, False),
+        (SLOW | FAST, True),
+        (SLOW, False),
+        ({}, False),
+    ],
+)
+def test_whether_cores_differ(
+    files: dict[str, str], differ: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    assert limits.cores_differ(written(tmp_path, files)) == differ
+
+
 @compiled_only
 @pytest.mark.parametrize(
     ("settings", "threads"),
