@@ -254,8 +254,10 @@ def gelu_tanh(x: Any) -> Values:
     u = minimum(abs(x), 23)
     a = precise("1.59576912160573071175978423973752747")  # sqrt(8 / pi)
     b = precise("0.07135481627260024877633875227986354")  # 0.044715 times that
-    slope = quick_sum(a, 0.21406444881780073 * (u * u))  # a + 3 * b * u**2
-    return gate(x, x, u * (a + b * precise(u) ** 2), u * slope, far=800)
+    cubic = b * precise(u) ** 2
+    ratio = a + cubic
+    slope = quick_sum(ratio, 2 * parts(cubic).high)  # a + 3 * b * u**2
+    return gate(x, x, u * ratio, u * slope, far=800)
 
 
 @catalogued(
