@@ -188,6 +188,13 @@ def tables() -> dict[str, tuple[str, dict[str, list[mp.mpf]]]]:
                 for name, n in (("float16", 3), ("float32", 5), ("float64", 9))
             },
         ),
+        "EXPM1": (
+            "the same, good enough for exp(r) - 1 too",
+            {
+                name: interpolate(exp_remainder, -half_log2, half_log2, n)
+                for name, n in (("float16", 3), ("float32", 5), ("float64", 10))
+            },
+        ),
         "EXP_SIXTEENTH": (
             "exp(r) = 1 + r + r**2 P(r) for abs(r) <= log(2) / 32",
             {

@@ -48,6 +48,9 @@ __all__ = [
 
 LOG2_E = 1.4426950408889634
 
+#: Of a polynomial, by the name of a precision's table.
+Coefficients = dict[str, tuple[float, ...]]
+
 
 class Reduced(NamedTuple):
     """x = k log(2) + r + low.
@@ -196,9 +199,9 @@ def exp_error_kernel(precision: Precision, x: Expression, low: Expression) -> Ex
 
 
 def expm1_parts(
-    precision: Precision, x: Expression, x_low: Expression, most: float, quarters: str = "EXP2_QUARTER"
+    precision: Precision, x: Expression, x_low: Expression, most: float, quarters: str, whole: Coefficients
 ) -> tuple[Reduced, Expression, Expression, Expression]:
-    """k, base, p and its error for exp(x + x_low) = 2**k * base * (1 + p)."""
+    """k, base, p and its error for exp(x + x_low) = 2**k * base * (1 + p); ``whole`` is for where there is no table."""
     saturated = -2 * (precision.digits + 3) / LOG2_E  # -1 from here on down, with no error to speak of
     reduced = reduce_exp(precision, clip(x, saturated, most), constant(0.0))
     r = reduced.r
@@ -209,7 +212,7 @@ def expm1_parts(
         table = coefficients.EXPM1_SIXTEENTH
         base, lacks = lookup("EXP2", reduced.last_bits), lookup("EXP2_RELATIVE_ERROR", reduced.last_bits)
     else:
-        table = coefficients.EXP
+        table = whole
         base, lacks = constant(1.0), reduced.low
     lacks = lacks if is_zero(x_low) else lacks + fma(x_low, r, x_low)
     small = fma(polynomial(r, table[precision.table]), r * r, lacks)
@@ -226,9 +229,11 @@ def expm1_half(precision: Precision, reduced: Reduced, base: Expression) -> Expr
     return plus_exponent(base, first, precision) * plus_exponent(0.5, second, precision)
 
 
-def expm1_and_error(precision: Precision, x: Expression) -> tuple[Expression, Expression]:
+def expm1_and_error(
+    precision: Precision, x: Expression, whole: Coefficients = coefficients.EXPM1
+) -> tuple[Expression, Expression]:
     """2**k * base * p + (2**k * base - 1), without cancellation; its half, so that 2**k stays finite."""
-    reduced, base, p, p_low = expm1_parts(precision, x, constant(0.0), precision.log_max)
+    reduced, base, p, p_low = expm1_parts(precision, x, constant(0.0), precision.log_max, "EXP2_QUARTER", whole)
     half = expm1_half(precision, reduced, base)
     y = fma(half, p, half - 0.5)
     y_low = fma(half, p, (half - 0.5) - y) + (quick_sum_error(-0.5, half) + half * p_low)
@@ -237,10 +242,12 @@ def expm1_and_error(precision: Precision, x: Expression) -> tuple[Expression, Ex
 
 
 def expm1_times_kernel(precision: Precision, factor: Expression, x: Expression, low: Expression) -> Expression:
-    """The factor multiplies before 1 is taken away: its rounding is known then, and a factor of 1 changes no bit."""
+    """The factor multiplies before 1 is taken away: its rounding is known then, and a factor of 1 changes no bit.
+    Nobody asks for the error of the product: the shorter polynomial will do."""
+    whole = coefficients.EXP
     if factor is constant(1.0) and is_zero(low):
-        return expm1_and_error(precision, x)[0]
-    reduced, base, p, _ = expm1_parts(precision, x, low, furthest(precision), "EXP2_QUARTER_IN_OCTAVE")
+        return expm1_and_error(precision, x, whole)[0]
+    reduced, base, p, _ = expm1_parts(precision, x, low, furthest(precision), "EXP2_QUARTER_IN_OCTAVE", whole)
     k = whole_power(precision, reduced)
     finite = clip(k, None, 2.0 * precision.digits)  # beyond, the 1 does not count
     grown = ldexp(base, finite)
