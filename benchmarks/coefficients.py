@@ -112,6 +112,22 @@ class TailVariable(NamedTuple):
         low, high = ((mp.mpf(z) - self.c) / (mp.mpf(z) + self.a) for z in (0, self.limit))
         return interpolate(lambda v: function(self.z(v)), low, high, degree)
 
+    def fit_rounded(self, function: Callable[[mp.mpf], mp.mpf], degree: int) -> list[mp.mpf]:
+        """The same for float64, the lowest coefficients rounded in turn: what one lacks, the others are fitted to."""
+        low, high = ((mp.mpf(z) - self.c) / (mp.mpf(z) + self.a) for z in (0, self.limit))
+        count = 3 * degree
+        angles = [mp.pi * (2 * i + 1) / (2 * count) for i in range(count)]
+        points = [(low + high) / 2 + (high - low) / 2 * mp.cos(angle) for angle in angles]
+        values = [function(self.z(v)) for v in points]
+        known: list[mp.mpf] = []
+        while True:
+            rest = [1 - mp.polyval(known[::-1] or [0], v) / value for v, value in zip(points, values)]
+            powers = [[v**j / value for j in range(len(known), degree + 1)] for v, value in zip(points, values)]
+            others = list(mp.lu_solve(mp.matrix(powers), mp.matrix(rest)))  # least squares of relative errors
+            if len(known) == 6:  # the roundings of higher ones are too small to count
+                return [*known, *others][::-1]
+            known.append(mp.mpf(float(others[0])))
+
 
 #: c = 0 keeps z = 0 free of cancellation; half of a shortens the sums at the far end, and makes the variable
 #: 3 / 2 z / (z + a) - 1 / 2, with exact numbers. Which matters more was measured.
@@ -333,7 +349,7 @@ def tables() -> dict[str, tuple[str, dict[str, list[mp.mpf]]]]:
             {
                 "float16": FLOAT32.fit(scaled_normal_tail(FLOAT32.a), degree=6),
                 "float32": FLOAT32.fit(scaled_normal_tail(FLOAT32.a), degree=11),
-                "float64": FLOAT64.fit(scaled_normal_tail(FLOAT64.a), degree=23),
+                "float64": FLOAT64.fit_rounded(scaled_normal_tail(FLOAT64.a), degree=23),
             },
         ),
         "GELU_SLOPE": (
