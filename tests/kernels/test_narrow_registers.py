@@ -10,6 +10,8 @@ import pytest
 from tests.conftest import compiled_only
 from tests.processes import run
 
+on_x86 = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="this machine is no x86-64")
+
 #: Hosts to be taken for: LLVM's name, their kernels, and beginnings of the features that they have not.
 HOSTS = {
     "AVX2": ("x86-64-v3", "AVX2", ("avx512", "evex512", "avx10")),
@@ -86,7 +88,7 @@ print("right")
 
 
 @compiled_only
-@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="this machine is no x86-64")
+@on_x86
 @pytest.mark.parametrize("host", HOSTS)
 def test_results_are_as_accurate_on_lesser_hosts(host: str) -> None:
     name, kernels, missing = HOSTS[host]
@@ -96,10 +98,53 @@ def test_results_are_as_accurate_on_lesser_hosts(host: str) -> None:
 
 
 @compiled_only
-@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="this machine is no x86-64")
+@on_x86
 def test_float16_needs_no_instructions_for_it() -> None:
     first = {"64bit", "cmov", "cx8", "fxsr", "mmx", "sse", "sse2"}
     assert said_by(WITHOUT_HALF, taken_for("x86-64", first.__contains__)) == "right\n"
+
+
+ADDING = """
+define void @add(ptr %a) {
+  %x = load <16 x float>, ptr %a
+  %y = fadd <16 x float> %x, %x
+  store <16 x float> %y, ptr %a
+  ret void
+}
+"""
+
+
+def compiled_width(name: str, features: str) -> int:
+    """Bytes of the registers in which LLVM adds numbers."""
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    machine = llvm.Target.from_default_triple().create_target_machine(cpu=name, features=features, opt=3, jit=True)
+    module = llvm.parse_assembly(ADDING)
+    module.triple, module.data_layout = machine.triple, str(machine.target_data)
+    code = machine.emit_assembly(module)
+    return next(size for register, size in (("%zmm", 64), ("%ymm", 32), ("%xmm", 16)) if register in code)
+
+
+@compiled_only
+@on_x86
+@pytest.mark.parametrize("features", ["", "-avx512f", "+sse2,-avx512f", "-avx2", "-fma", "-avx", "-sse4.1"])
+def test_features_change_those_of_the_processor(features: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in LLVM, which is told the same by Numba, and takes away what rests on them."""
+    from fastact.simd.registers import host
+    from fastact.simd.variants import VARIANTS
+
+    monkeypatch.delenv("NUMBA_CPU_NAME", raising=False)
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", features)
+    name, used = host.__wrapped__()
+    kernels = next(row.name for row in VARIANTS if row.needs <= set(used.split(",")))
+    lacking = [f for f in host()[1].split(",") if f.startswith("-")]  # LLVM may know it of the name all the same
+    width = compiled_width(name, ",".join([features, *lacking]).strip(","))
+    assert compiled_width(name, used) == width
+    assert kernels == {64: "AVX-512", 32: "any" if features in ("-avx2", "-fma") else "AVX2", 16: "any"}[width]
+    assert ("+avx" in used.split(",")) == (width > 16)
+    assert "+avx512bw" not in used or width == 64
 
 
 @compiled_only
@@ -110,6 +155,7 @@ def test_what_the_processor_has_not_is_not_used() -> None:
     lacking = ",".join("+" + f[1:] for f in host()[1].split(",") if f.startswith("-"))
     code = "import numpy as np, fastact; print(*fastact.sigmoid(np.zeros(3, np.float32)))"
     assert said_by(code, {"NUMBA_CPU_FEATURES": f"{lacking},+nothing"}) == "0.5 0.5 0.5\n"
+    assert said_by(code, {"NUMBA_CPU_FEATURES": "-avx512f"}) == "0.5 0.5 0.5\n"
     assert said_by(code, {"NUMBA_CPU_NAME": "generic"}) == "0.5 0.5 0.5\n"
 
 
