@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ COMPUTE = """
 import numpy as np
 import fastact
 x = np.linspace(-9, 9, 1001, dtype=np.float32).reshape(7, 143)
-print(fastact.backend(), fastact.sigmoid(x).sum(), fastact.softmax(x).sum())
+print(fastact.backend(), fastact.sigmoid(x).sum(), fastact.rms_norm(x).sum())
 """
 
 
@@ -90,13 +91,30 @@ resource.setrlimit(resource.RLIMIT_AS, (used + (250 << 20),) * 2)
     ),
 }
 
-#: What is in the cache by then.
-CACHED = {"nothing": "", "some": "import numpy, fastact; fastact.sigmoid(numpy.ones(1, 'f'))"}
+
+@pytest.fixture(scope="module")
+def sigmoid_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with one function in it."""
+    folder = tmp_path_factory.mktemp("cache") / "some"
+    result = run("import numpy, fastact; fastact.sigmoid(numpy.ones(1, 'f'))", FASTACT_CACHE_DIR=str(folder))
+    assert result.returncode == 0, result.stderr
+    return folder
 
 
-def without(case: str, folder: Path, cached: str, code: str, **env: str) -> tuple[str, str]:
+@pytest.fixture
+def some(sigmoid_alone: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copytree(sigmoid_alone, tmp_path / "some"))
+
+
+@pytest.fixture(params=["nothing", "some"])
+def cache(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """What has been compiled by then."""
+    return tmp_path if request.param == "nothing" else request.getfixturevalue("some")
+
+
+def without(case: str, folder: Path, code: str, **env: str) -> tuple[str, str]:
     """What such a process prints, and what it warns of."""
-    assert run(CACHED[cached], FASTACT_CACHE_DIR=str(folder)).returncode == 0
     result = run(f"{WITHHELD[case][0]}\n{code}", FASTACT_CACHE_DIR=str(folder), **env)
     if "no prctl" in result.stderr:
         pytest.skip("this machine's kernel has no PR_SET_MDWE")
@@ -107,19 +125,17 @@ def without(case: str, folder: Path, cached: str, code: str, **env: str) -> tupl
 
 
 @compiled_only
-@pytest.mark.parametrize("cached", CACHED)
 @pytest.mark.parametrize("case", WITHHELD)
-def test_what_cannot_be_compiled_is_left_to_numpy(tmp_path: Path, case: str, cached: str) -> None:
-    printed, warning = without(case, tmp_path, cached, EVERYTHING)
+def test_what_cannot_be_compiled_is_left_to_numpy(cache: Path, case: str) -> None:
+    printed, warning = without(case, cache, EVERYTHING)
     assert printed == "numpy"
     assert warning.count("\n") <= 2, warning
     assert f"RuntimeWarning: fastact: NumPy computes, which is slower, because {WITHHELD[case][1]}\n" in warning
 
 
 @compiled_only
-@pytest.mark.parametrize("cached", CACHED)
 @pytest.mark.parametrize("case", ["disabled", "not_importable", "memory"])
-def test_who_insists_on_numba_is_told(tmp_path: Path, case: str, cached: str) -> None:
+def test_who_insists_on_numba_is_told(cache: Path, case: str) -> None:
     code = """
 import fastact
 try:
@@ -127,15 +143,15 @@ try:
 except ImportError as error:
     print(error)
 """
-    printed, warning = without(case, tmp_path, cached, code, FASTACT_BACKEND="numba")
+    printed, warning = without(case, cache, code, FASTACT_BACKEND="numba")
     assert (printed, warning) == (f"FASTACT_BACKEND=numba, but {WITHHELD[case][1]}", "")
 
 
 @compiled_only
-def test_who_insists_on_numba_is_warned_from_within_a_ufunc(tmp_path: Path) -> None:
+def test_who_insists_on_numba_is_warned_from_within_a_ufunc(some: Path) -> None:
     """NumPy calls the loop, and takes no exception of it."""
     code = "import fastact\nprint(fastact.sigmoid(0.0))"
-    printed, warning = without("not_importable", tmp_path, "some", code, FASTACT_BACKEND="numba")
+    printed, warning = without("not_importable", some, code, FASTACT_BACKEND="numba")
     assert printed == "0.5"
     refusal = f"FASTACT_BACKEND=numba, but {WITHHELD['not_importable'][1]}"
     assert f"RuntimeWarning: fastact: NumPy computes sigmoid: {refusal}\n" in warning
@@ -145,7 +161,7 @@ def test_who_insists_on_numba_is_warned_from_within_a_ufunc(tmp_path: Path) -> N
 @compiled_only
 def test_info_says_why(tmp_path: Path) -> None:
     code = "import sys\nsys.argv = ['fastact', 'info']\nfrom fastact.commands.parser import main\nmain()"
-    printed, _ = without("not_importable", tmp_path, "nothing", code)
+    printed, _ = without("not_importable", tmp_path, code)
     assert f"numpy ({WITHHELD['not_importable'][1]})" in printed
 
 
