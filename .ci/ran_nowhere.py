@@ -29,11 +29,16 @@ def of_the_machine(reasons: list[str]) -> list[str]:
     return [reason for reason in reasons if reason.startswith("this machine")]
 
 
+def of_the_other_run(reasons: list[str]) -> bool:
+    """Left by the suite with Numba to the one without, which is still to come (tests/conftest.py)."""
+    return all(reason.startswith("the other run") for reason in reasons)
+
+
 def main(options: list[str], paths: list[str]) -> int:
     count, nowhere = skipped_everywhere(paths)
     missing = {test: reasons for test, reasons in nowhere.items() if not of_the_machine(reasons)}
     if options:
-        print(*missing, sep="\n")
+        print(*(test for test, reasons in missing.items() if not of_the_other_run(reasons)), sep="\n")
         return 0
     for test, reasons in nowhere.items():
         print(f"{test}: {'; '.join(of_the_machine(reasons) or reasons)}")

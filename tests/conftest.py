@@ -57,6 +57,13 @@ needs_built_in_functions = pytest.mark.skipif(
     sys.version_info < (3, 11), reason="this machine's Python, 3.10, cannot be asked to make functions of C"
 )
 
+#: Which of its two runs of the suite .ci/run is at, "numba" or "numpy": each leaves to the other what does the same
+#: there. It is skipped, not left out, so that .ci/ran_nowhere.py sees whether the other has run it.
+SHARE = os.environ.get("FASTACT_TESTS_SHARE")
+
+#: Folders of tests that give arrays to NumPy's versions, in this process: whether there is Numba makes no difference.
+ARRAYS_ALONE = {"catalogue", "formulas", "layers", "losses", "rows"}
+
 
 @pytest.fixture(autouse=True)
 def registry_as_it_was() -> Iterator[None]:
@@ -74,6 +81,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     named = [item.nodeid for item in items if " at 0x" in item.nodeid]
     if named:
         raise pytest.UsageError(f"a test's name must be the same in every process: {named[0]}")
+    for item in items:
+        if left_to_the_other_run(item):
+            item.add_marker(pytest.mark.skip(reason="the other run of the suite does it as well"))
+
+
+def left_to_the_other_run(item: pytest.Item) -> bool:
+    if SHARE == "numba":
+        given = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        return given.get("backend") == "fallback" and item.path.parent.name in ARRAYS_ALONE
+    return SHARE == "numpy" and item.get_closest_marker("either_backend") is not None
 
 
 def pytest_collection_finish() -> None:

@@ -59,6 +59,7 @@ def test_module_examples() -> None:
         assert doctest.testmod(module).failed == 0
 
 
+@pytest.mark.either_backend
 def test_coefficients_are_in_step_with_their_derivation() -> None:
     assert coefficients.TARGET.read_text() == coefficients.source()
 

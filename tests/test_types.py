@@ -75,6 +75,7 @@ whole: NDArray[np.int64] = np.ones(2, np.int64)
 FLOAT32, FLOAT64 = "NDArray[np.float32]", "NDArray[np.float64]"
 
 
+@pytest.mark.either_backend
 def test_every_public_name_is_known(checker: Callable[[Path], Findings], tmp_path: Path) -> None:
     names = [f"fastact.{name}" for name in fastact.__all__]
     names += [f"fallback.{name}" for name in fastact.fallback.__all__]
@@ -142,6 +143,7 @@ RIGHT = [
 ]
 
 
+@pytest.mark.either_backend
 def test_right_calls_pass(checker: Callable[[Path], Findings], tmp_path: Path) -> None:
     assert checker(written(tmp_path / "right.py", HEAD, *RIGHT)) == []
 
@@ -196,6 +198,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.either_backend
 def test_wrong_calls_are_caught(checker: Callable[[Path], Findings], tmp_path: Path) -> None:
     found = {line for line, _ in checker(written(tmp_path / "wrong.py", HEAD, *WRONG))}
     start = HEAD.count("\n") + 2

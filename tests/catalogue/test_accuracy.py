@@ -115,6 +115,7 @@ def test_limits(entry: Activation, dtype: type, backend: str) -> None:
     assert np.isnan(slope(dtype(np.nan), **given))
 
 
+@pytest.mark.either_backend
 @needs_wide_longdouble
 @pytest.mark.parametrize("kind", ["value", "derivative"])
 def test_the_wide_reference_is_exact_enough(entry: Activation, kind: str) -> None:
