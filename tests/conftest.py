@@ -89,7 +89,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def left_to_the_other_run(item: pytest.Item) -> bool:
     if SHARE == "numba":
         given = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-        return given.get("backend") == "fallback" and item.path.parent.name in ARRAYS_ALONE
+        arrays_alone = item.path.parent.name in ARRAYS_ALONE
+        return (given.get("backend") == "fallback" and arrays_alone) or given.get("compute") == "numpy"
     return SHARE == "numpy" and item.get_closest_marker("either_backend") is not None
 
 
