@@ -12,7 +12,16 @@ from fastact.functions.registry import unknown
 from fastact.ufuncs.keywords import REQUIRED
 from fastact.ufuncs.operands import check_real, result_dtype
 
-__all__ = ["COMPUTED_IN", "activation_of", "are_matrices", "are_plain", "common_dtype", "forward_shape", "is_identity"]
+__all__ = [
+    "COMPUTED_IN",
+    "PLAIN",
+    "activation_of",
+    "are_matrices",
+    "are_plain",
+    "common_dtype",
+    "forward_shape",
+    "is_identity",
+]
 
 #: What products of a dtype are computed in, by NumPy's one-letter codes.
 COMPUTED_IN: dict[str, np.dtype] = {"e": np.dtype(np.float32), "f": np.dtype(np.float32), "d": np.dtype(np.float64)}

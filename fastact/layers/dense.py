@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from functools import cache
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,8 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastact.catalogue import Activation
 from fastact.containers.recognition import as_array
 from fastact.functions.offered import Family, offered
-from fastact.layers import matmul
-from fastact.layers.blocking import blocking
+from fastact.layers import compiled
 from fastact.layers.checks import (
     COMPUTED_IN,
     activation_of,
@@ -25,15 +23,9 @@ from fastact.layers.checks import (
     is_identity,
 )
 from fastact.layers.matmul import BLOCK_BYTES, multiplies_here
-from fastact.runtime import threads
-from fastact.runtime.guard import once
-from fastact.runtime.numpy_api import address
-from fastact.simd.layout import Dense
-from fastact.ufuncs.direct import Operand, Work, note, repeated
-from fastact.ufuncs.memory import empty, from_kept
-from fastact.ufuncs.nested import words
+from fastact.ufuncs.direct import note, repeated
+from fastact.ufuncs.memory import empty
 from fastact.ufuncs.targets import check_target
-from fastact.ufuncs.ufunc import loop_of, make_generalized, make_ufunc
 
 __all__ = ["dense", "dense_backward"]
 
@@ -95,15 +87,14 @@ def dense(
            [0., 0., 0.]])
     """
     entry = activation_of(activation)
+    given = {"x": x, "weight": weight, "bias": bias, "activation": activation, "preactivation": preactivation}
     if are_plain(x, weight, bias, out, preactivation) and _compiled(backend, x, weight):
         try:
-            y = _forward_compiled(x, weight, bias, entry, out, preactivation)  # type: ignore[arg-type]
+            y = compiled.forward(x, weight, bias, entry, out, preactivation)  # type: ignore[arg-type]
         except ValueError:
             pass  # NumPy found shapes that do not fit; what follows says so in our words
         else:
-            if preactivation is None:
-                given = {"x": x, "weight": weight, "bias": bias, "activation": activation}
-                note("dense", given, lambda: _forward_work(given, entry))
+            note("dense", given, lambda: compiled.forward_work(given, entry))
             return y
     arrays = {"x": as_array(x), "weight": as_array(weight)}
     if bias is not None:
@@ -124,7 +115,8 @@ def dense(
     x2 = operands[0].reshape(len(y_rows), operands[0].shape[-1])
     bias = operands[2] if bias is not None else None
     if _compiled(backend, x2, operands[1]):
-        _forward_compiled(x2, operands[1], bias, entry, y_rows, z_rows)
+        compiled.forward(x2, operands[1], bias, entry, y_rows, z_rows)
+        note("dense", given, lambda: compiled.forward_work(given, entry))
     else:
         _forward(backend, x2, operands[1], bias, entry, y_rows, z_rows)
     if preactivation is not None and z_rows is not None:
@@ -133,6 +125,7 @@ def dense(
 
 
 @offered(Family.DENSE)
+@repeated
 def dense_backward(
     backend: str,
     grad: ArrayLike,
@@ -183,11 +176,15 @@ def dense_backward(
            [0., 0.]]), array([1., 0.]))
     """
     entry = activation_of(activation)
+    given = {"grad": grad, "x": x, "weight": weight, "preactivation": preactivation, "activation": activation}
     if are_matrices(grad, x, weight, preactivation) and _compiled(backend, x, weight):
         try:
-            return _backward_compiled(grad, x, weight, preactivation, entry)  # type: ignore[arg-type]
+            gradients = compiled.backward(grad, x, weight, preactivation, entry)  # type: ignore[arg-type]
         except ValueError:
             pass  # as in dense
+        else:
+            note("dense_backward", given, lambda: compiled.backward_work(given, entry))
+            return gradients
     arrays = {"grad": as_array(grad), "x": as_array(x), "weight": as_array(weight)}
     arrays["preactivation"] = as_array(preactivation)
     computed = COMPUTED_IN[common_dtype(arrays).char]
@@ -202,7 +199,8 @@ def dense_backward(
     gradients = dx, dweight, empty(shape[-1:], dweight.dtype)
     targets = tuple(_as_rows(gradient, computed, ()) for gradient in gradients)
     if _compiled(backend, x2, w):
-        _backward_compiled(g, x2, w, z, entry, *targets[:2], targets[2][0])
+        compiled.backward(g, x2, w, z, entry, *targets[:2], targets[2][0])
+        note("dense_backward", given, lambda: compiled.backward_work(given, entry))
     else:
         _backward(backend, g, x2, w, z, entry, *targets)
     for target, gradient in zip(targets, gradients):
@@ -233,122 +231,8 @@ def _hand_over(computed: np.ndarray, target: np.ndarray) -> np.ndarray:
     return target
 
 
-# -- in compiled code -------------------------------------------------------------------------------
-
-
 def _compiled(backend: str, x: Any, weight: Any) -> bool:
     return backend == "numba" and multiplies_here(len(x), weight)
-
-
-def _forward_compiled(
-    x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, entry: Activation, y: Any, z: np.ndarray | None
-) -> np.ndarray:
-    """``y = activation(x @ weight.T + bias)``, and z without the activation."""
-    layer = _forward_layer(entry, weight.dtype.char, bias is not None, z is not None)
-    operands = (x, weight) if bias is None else (x, weight, bias)
-    if y is not None:
-        return layer.call(0, *operands, y) if z is None else layer.call(0, *operands, y, z)[0]
-    size = len(x) * len(weight) * weight.itemsize
-    results = layer.call(size, *operands, out=None if z is None else (y, z))
-    return results if z is None else results[0]
-
-
-def _forward_work(given: Mapping[str, Any], entry: Activation) -> Work:
-    """What a call without Python is to know of a layer without a second result."""
-    arrays = {name: given[name] for name in ("x", "weight", "bias") if given[name] is not None}
-    (m, k), n, dtype = arrays["x"].shape, len(arrays["weight"]), arrays["weight"].dtype
-    size = dtype.itemsize
-    data = address(np.asarray(_forward_layer(entry, dtype.char, "bias" in arrays, False).record))
-    inside = [k * size, size, k * size, size, *[size] * ("bias" in arrays), n * size, size]
-    return Work(
-        _loops(dtype.char)["forward"],
-        [*map(Operand, arrays), Operand("out")],
-        words([1, m, k, n]),
-        words([*[0] * (len(arrays) + 1), *inside]),
-        data,
-        (m, n),
-        dtype,
-        refused=data + 8 * Dense.REFUSED,
-    )
-
-
-def _backward_compiled(
-    grad: np.ndarray, x: np.ndarray, weight: np.ndarray, z: np.ndarray, entry: Activation, *out: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    layer = _backward_layer(entry, weight.dtype.char)
-    gradients: tuple[np.ndarray, np.ndarray, np.ndarray]
-    gradients = layer.call(max(x.nbytes, weight.nbytes), grad, x, weight, z, *out)
-    return gradients
-
-
-class _Layer(NamedTuple):
-    """A generalized ufunc, and the record that its loop is called with."""
-
-    ufunc: np.ufunc
-    record: memoryview
-
-    def call(self, size: int, *operands: Any, **keywords: Any) -> Any:
-        """Results, of so many bytes if they are to be made."""
-        before = self.record[Dense.REFUSED]
-        results = from_kept(size, self.ufunc, *operands, **keywords)
-        if self.record[Dense.REFUSED] != before:  # ours, or that of a thread which computes at the same time
-            raise MemoryError("there is no memory for what a dense layer computes with")
-        return results
-
-
-@cache
-def _forward_layer(entry: Activation, kind: str, biased: bool, kept: bool) -> _Layer:
-    """A layer with that activation, with or without a bias and a second result, as a generalized ufunc."""
-    signature = f"(m,k),(n,k){',(n)' * biased}->(m,n){',(m,n)' * kept}"
-    record = _record(kind, BIASED=biased, KEPT=kept)
-    if kept or not is_identity(entry):  # with two results, the identity copies one to the other
-        record[[Dense.LOOP, Dense.LOOP_DATA]] = loop_of(_ufunc(entry, "value", "numba"), np.dtype(kind))
-    return _Layer(make_generalized("dense", signature, np.dtype(kind), _loops(kind)["forward"], record), record.data)
-
-
-@cache
-def _backward_layer(entry: Activation, kind: str) -> _Layer:
-    record = _record(kind, DRIVE=threads.driver())
-    if not is_identity(entry):
-        record[[Dense.LOOP, Dense.LOOP_DATA]] = loop_of(_ufunc(entry, "backward", "numba"), np.dtype(kind))
-    signature = "(m,n),(m,k),(n,k),(m,n)->(m,k),(n,k),(n)"
-    ufunc = make_generalized("dense_backward", signature, np.dtype(kind), _loops(kind)["backward"], record)
-    return _Layer(ufunc, record.data)
-
-
-@cache
-def _loops(kind: str) -> dict[str, int]:
-    """Addresses of the compiled loops for a dtype's letter."""
-    from fastact.runtime import compiler
-
-    dtype = np.dtype(kind)
-    return compiler.compiled("fastact.layers.loops", dtype.name, blocking(dtype.itemsize))
-
-
-@once
-def _shared(kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """What all layers of a dtype have in common: a product without operands, and a one."""
-    return matmul.new_record(np.dtype(kind).name), np.ones(1, kind)
-
-
-def _record(kind: str, **slots: int) -> np.ndarray:
-    record = np.zeros(Dense.SIZE, np.int64)
-    product, one = map(address, _shared(kind))
-    name = np.dtype(kind).name
-    multiply = matmul.compiled(name)[f"multiply_{name}"]
-    for slot, value in dict(PRODUCT=product, ONE=one, MULTIPLY=multiply, POOL=address(threads.pool()), **slots).items():
-        record[getattr(Dense, slot)] = value
-    return record
-
-
-@cache
-def _ufunc(entry: Activation, kind: str, backend: str) -> np.ufunc:
-    """The activation as a ufunc without parameters."""
-    if not entry.parameters and not entry.options:
-        ufunc: Any = entry.callable(kind, backend)
-        return ufunc
-    definition = entry.definition(kind, fixed=True)
-    return make_ufunc(definition._replace(results=definition.results[:1]), backend)
 
 
 # -- by NumPy -----------------------------------------------------------------------------------------
@@ -370,7 +254,7 @@ def _forward(
     z: np.ndarray | None,
 ) -> None:
     """The same as in compiled code, block by block of rows."""
-    ufunc = None if is_identity(entry) else _ufunc(entry, "value", backend)
+    ufunc = None if is_identity(entry) else compiled.ufunc_of(entry, "value", backend)
     with np.errstate(all="ignore"):
         for rows in _blocks(len(x), y.itemsize * y.shape[1]):
             target = y[rows] if z is None else z[rows]
@@ -395,7 +279,7 @@ def _backward(
     dbias: np.ndarray,
 ) -> None:
     """The three gradients, block by block of rows: dz is read three times while it is in the cache."""
-    ufunc = None if is_identity(entry) else _ufunc(entry, "backward", backend)
+    ufunc = None if is_identity(entry) else compiled.ufunc_of(entry, "backward", backend)
     blocks = _blocks(len(x), grad.itemsize * max(grad.shape[1], 1))
     memory = None if ufunc is None else np.empty((max(s.stop - s.start for s in blocks), grad.shape[1]), grad.dtype)
     with np.errstate(all="ignore"):

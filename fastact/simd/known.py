@@ -19,16 +19,21 @@ class _Known(NamedTuple):
     STEPS: int = 3  # 0: it gets room for partial sums
     DATA: int = 4
     REFUSED: int = 5  # address of two counts: one rises where the driver did nothing, one where it stopped halfway
-    LIKE: int = 6  # address of an array like the result
+    LIKE: int = 6  # address of the addresses of arrays like the results
     PARTIALS: int = 7  # so many partial sums, of which the result is made; 0: it is an array
     DIVISOR: int = 8  # what their sum is divided by, and the largest one of its dtype (float64 both)
     LARGEST: int = 9
-    OPERANDS: int = 10  # how many
-    OPERAND: int = 11  # of each two: whose it is (a parameter's number, or CONSTANT) and its place there, in bytes
+    TUPLE: int = 10  # so many results, in a tuple; 0: one, by itself
+    WRITTEN: int = 11  # the parameter beside "out" that is written to, or NONE
+    OPERANDS: int = 12  # how many
+    OPERAND: int = 13  # of each two: whose it is (a parameter's number, CONSTANT, or IN_TUPLE less the number of the
+    # result) and its place there, in bytes
     MOST_PARTIALS: int = 128  # of two million elements
+    NONE: int = -1
     CONSTANT: int = -1  # it is at an address
-    GIVEN: int = 11 + 2 * MAX_OPERANDS  # a Form for each parameter; that of "out" is the result's
-    SIZE: int = 11 + 2 * MAX_OPERANDS + 4 * 10  # shapes stand behind it
+    IN_TUPLE: int = -2
+    GIVEN: int = 13 + 2 * MAX_OPERANDS  # a Form for each parameter; that of "out" is the result's
+    SIZE: int = 13 + 2 * MAX_OPERANDS + 4 * 11  # shapes stand behind it
 
 
 Known = _Known()
@@ -59,7 +64,7 @@ class _Direct(NamedTuple):
     SCALAR: int = 4  # and the one that makes a number
     PARAMETERS: int = 5  # how many, how many of them without a name, and which is "out"
     POSITIONAL: int = 6
-    OUT: int = 7
+    OUT: int = 7  # of a function without it, the number of parameters: as if it came behind them
     NAMES: int = 8  # theirs
     DEFAULTS: int = 18  # 0 where there is none
     MOST: int = 10  # parameters

@@ -36,7 +36,7 @@ PLAIN, WRITEABLE = 0x1 | 0x100, 0x400
 #: The lower half of a slot: NumPy's numbers of 32 bits have nothing of meaning beside them.
 HALF = 0xFFFFFFFF
 
-GIVEN_BYTES = 8 * Direct.MOST
+GIVEN_BYTES = 8 * (Direct.MOST + 1)
 PARTIAL_BYTES = 16 * Known.MOST_PARTIALS
 
 #: Instead of an object's address, where the call is for Python; 0 stands for an error, as Python has it.
@@ -48,6 +48,8 @@ DONE, IDLE, HALFWAY = 0, 1, 2
 vectorcall = types.ExternalFunction("PyObject_Vectorcall", types.intp(types.intp, Address, types.intp, types.intp))
 count_reference = types.ExternalFunction("Py_IncRef", types.void(types.intp))
 drop_reference = types.ExternalFunction("Py_DecRef", types.void(types.intp))
+new_tuple = types.ExternalFunction("PyTuple_New", types.intp(types.intp))
+put_in_tuple = types.ExternalFunction("PyTuple_SetItem", types.intc(types.intp, types.intp, types.intp))
 raise_memory_error = types.ExternalFunction("PyErr_NoMemory", types.intp())
 release_interpreter = types.ExternalFunction("PyEval_SaveThread", types.intp())
 acquire_interpreter = types.ExternalFunction("PyEval_RestoreThread", types.void(types.intp))
@@ -99,6 +101,7 @@ def by_parameter(direct, arguments, count, names, given):
         return False
     for i in range(parameters):
         given[i] = arguments[i] if i < count else direct[Direct.DEFAULTS + i]
+    given[parameters] = direct[Direct.NONE]
     if names != 0:
         for i in range(record_at(names)[LENGTH]):
             place = count
@@ -155,7 +158,10 @@ def computed(direct, known, given):
     """The result, owned; or LEFT, where nothing that Python needs has been changed."""
     if known[Known.PARTIALS] != 0:
         return total(direct, known, given) if given[direct[Direct.OUT]] == direct[Direct.NONE] else LEFT
-    result = target(direct, known, given)
+    if known[Known.TUPLE] != 0:
+        result = several(direct, known) if given[direct[Direct.OUT]] == direct[Direct.NONE] else LEFT
+    else:
+        result = target(direct, known, given)
     if result == LEFT or result == 0:
         return result
     outcome = run(direct, known, given, result, 0)
@@ -172,18 +178,59 @@ def target(direct, known, given):
     if out == direct[Direct.NONE]:
         if form[Form.BYTES] >= Kept.LARGE:
             return LEFT
-        return result_of(direct[Direct.ALLOCATE], known[Known.LIKE], 0, 0, 0)
-    if not has_form(direct, out, form) or record_at(out)[FLAGS] & WRITEABLE == 0:
+        return new_array(direct, known, 0) if written_apart(direct, known, given) else LEFT
+    if (
+        not written_apart(direct, known, given)
+        or not has_form(direct, out, form)
+        or record_at(out)[FLAGS] & WRITEABLE == 0
+    ):
         return LEFT
     for i in range(direct[Direct.PARAMETERS]):
         other = form_of(known, i)
         if i != direct[Direct.OUT] and other[Form.DIMENSIONS] != Form.OBJECT:
             distance = record_at(out)[DATA] - record_at(given[i])[DATA]
-            is_other = distance == 0 and form[Form.BYTES] == other[Form.BYTES]
+            is_other = distance == 0 and form[Form.BYTES] == other[Form.BYTES] and i != known[Known.WRITTEN]
             if not is_other and distance < other[Form.BYTES] and -distance < form[Form.BYTES]:
                 return LEFT
     count_reference(out)
     return out
+
+
+@inline
+def new_array(direct, known, which):
+    return result_of(direct[Direct.ALLOCATE], record_at(known[Known.LIKE])[which], 0, 0, 0)
+
+
+@inline
+def written_apart(direct, known, given):
+    """Whether the argument beside ``out`` that is written to can be, and is apart from those that are read."""
+    written = known[Known.WRITTEN]
+    if written == Known.NONE:
+        return True
+    if record_at(given[written])[FLAGS] & WRITEABLE == 0:
+        return False
+    size = form_of(known, written)[Form.BYTES]
+    for i in range(direct[Direct.PARAMETERS]):
+        other = form_of(known, i)
+        if i != written and i != direct[Direct.OUT] and other[Form.DIMENSIONS] != Form.OBJECT:
+            distance = record_at(given[written])[DATA] - record_at(given[i])[DATA]
+            if distance < other[Form.BYTES] and -distance < size:
+                return False
+    return True
+
+
+@inline
+def several(direct, known):
+    """A tuple of new arrays, owned; 0 where there is no memory for them."""
+    made = new_tuple(known[Known.TUPLE])
+    for i in range(known[Known.TUPLE]):
+        array = new_array(direct, known, i) if made != 0 else 0
+        if made != 0 and array == 0:
+            drop_reference(made)
+            made = 0
+        if made != 0:
+            put_in_tuple(made, i, array)
+    return made
 
 
 @inline
@@ -197,6 +244,8 @@ def run(direct, known, given, result, partials):
             pointers[i] = record_at(result)[DATA] + place
         elif whose == Known.CONSTANT:
             pointers[i] = place
+        elif whose <= Known.IN_TUPLE:
+            pointers[i] = record_at(record_at(result)[ITEMS + Known.IN_TUPLE - whose])[DATA] + place
         else:
             pointers[i] = record_at(given[whose])[DATA] + place
     steps = partials if partials != 0 else known[Known.STEPS]

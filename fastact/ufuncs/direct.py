@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import inspect
+import math
 import struct
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,7 @@ from fastact.runtime.backends import free_threaded
 from fastact.runtime.notices import UnavailableError
 from fastact.runtime.numpy_api import ARRAY_TYPE, NEW_LIKE_ARRAY, SCALAR, address, numpy_functions
 from fastact.simd.known import Direct, Form, Known
+from fastact.simd.layout import Kept
 from fastact.ufuncs.shortcut import built_in
 
 __all__ = ["Mean", "Operand", "Work", "constants", "forget", "note", "repeated"]
@@ -35,6 +37,7 @@ class Operand(NamedTuple):
 
     parameter: str
     offset: int = 0  # bytes
+    which: int = 0  # of several results
 
 
 class Mean(NamedTuple):
@@ -59,6 +62,8 @@ class Work(NamedTuple):
     dtype: np.dtype
     mean: Mean | None = None
     refused: int = 0  # address of two counts: one rises if nothing was done, the other if only part; 0: all always is
+    others: Sequence[tuple[int, ...]] = ()  # shapes of further results, which come in a tuple with the first
+    written: str | None = None  # a parameter beside "out" that is written to
 
 
 def constants(numbers: Sequence[float], dtype: np.dtype, shape: tuple[int, ...]) -> list[np.ndarray] | None:
@@ -81,7 +86,8 @@ class _Calls:
         table = numpy_functions("_ARRAY_API")
         record[Direct.ARRAY] = table[ARRAY_TYPE]
         record[Direct.ALLOCATE], record[Direct.SCALAR] = table[NEW_LIKE_ARRAY], table[SCALAR]
-        record[Direct.PARAMETERS], record[Direct.OUT] = len(self.names), self.names.index("out")
+        record[Direct.PARAMETERS] = len(self.names)
+        record[Direct.OUT] = self.names.index("out") if "out" in self.names else len(self.names)
         record[Direct.POSITIONAL] = sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters.values())
         for i, (name, default) in enumerate(self.defaults.items()):
             record[Direct.NAMES + i], record[Direct.DEFAULTS + i] = id(name), 0 if default is empty else id(default)
@@ -96,7 +102,7 @@ class _Calls:
         if call in self.known or not all(map(_can_be_known, arguments.values())):
             return
         work = find_work()
-        if work is not None:
+        if work is not None and not (work.others and _is_large(work)):
             owner = _described(work, arguments)
             self.record[Direct.CALLS + self.turn] = address(owner[0])
             self.known[self.turn], self.owners[self.turn] = call, owner
@@ -113,19 +119,27 @@ def _can_be_known(argument: Any) -> bool:
     return type(argument) in SIMPLE
 
 
+def _is_large(work: Work) -> bool:
+    """Whether a result is of those that go into memory which is kept."""
+    return any(math.prod(shape) * work.dtype.itemsize >= Kept.LARGE for shape in (work.shape, *work.others))
+
+
 #: For work that is always done.
 _NEVER = np.zeros(2, np.int64)
 
 
 def _described(work: Work, arguments: Mapping[str, Any]) -> tuple[Any, ...]:
     """A record of Known, and whatever it has the address of."""
-    like = np.broadcast_to(np.zeros((), work.dtype), work.shape)
-    forms = [like if name == "out" else argument for name, argument in arguments.items()]
+    likes = [np.broadcast_to(np.zeros((), work.dtype), shape) for shape in (work.shape, *work.others)]
+    forms = [likes[0] if name == "out" else argument for name, argument in arguments.items()]
     shapes = [list(form.shape) if isinstance(form, np.ndarray) else [] for form in forms]
     record = np.array([0] * Known.SIZE + [*chain(*shapes)], np.int64)
     # never the arrays themselves, which would live longer than the caller thinks
-    owner = (record, like, work, [getattr(argument, "dtype", argument) for argument in arguments.values()])
-    record[[Known.OWNER, Known.LIKE]] = id(owner), id(like)
+    table = np.array([id(like) for like in likes], np.int64)
+    owner = (record, likes, table, work, [getattr(argument, "dtype", argument) for argument in arguments.values()])
+    record[[Known.OWNER, Known.LIKE]] = id(owner), address(table)
+    record[Known.TUPLE] = len(likes) if work.others else 0
+    record[Known.WRITTEN] = Known.NONE if work.written is None else list(arguments).index(work.written)
     record[[Known.DRIVER, Known.DATA, Known.OPERANDS]] = work.driver, work.data, len(work.operands)
     record[Known.SIZES] = ctypes.addressof(work.sizes)
     record[Known.STEPS] = 0 if work.mean else ctypes.addressof(work.steps)
@@ -139,8 +153,12 @@ def _described(work: Work, arguments: Mapping[str, Any]) -> tuple[Any, ...]:
         at += len(shape)
     names = list(arguments)
     for i, operand in enumerate(work.operands):
-        whose = Known.CONSTANT if isinstance(operand, np.ndarray) else names.index(operand.parameter)
-        place = address(operand) if isinstance(operand, np.ndarray) else operand.offset
+        if isinstance(operand, np.ndarray):
+            whose, place = Known.CONSTANT, address(operand)
+        elif operand.parameter == "out" and work.others:
+            whose, place = Known.IN_TUPLE - operand.which, operand.offset
+        else:
+            whose, place = names.index(operand.parameter), operand.offset
         record[[Known.OPERAND + 2 * i, Known.OPERAND + 2 * i + 1]] = whose, place
     return owner
 

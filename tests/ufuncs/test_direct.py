@@ -28,7 +28,7 @@ ROWS = ["softmax", "softmin", "log_softmax", "sparsemax", "entmax15"]
 GATES = ["glu", "reglu", "geglu", "swiglu"]
 LOSSES = ["mse_loss", "l1_loss", "huber_loss", "binary_cross_entropy", "kl_div", "poisson_nll_loss", "hinge_loss"]
 NAMES = [name + suffix for name in ROWS + GATES + LOSSES for suffix in ("", "_backward")]
-OTHERS = ["dense", "cross_entropy", "cross_entropy_backward"]
+OTHERS = ["dense", "dense_backward", "cross_entropy", "cross_entropy_backward"]
 
 
 class ForwardedError(Exception):
@@ -242,6 +242,104 @@ def test_dense(dtype: str, activation: str, without_python: None) -> None:
     assert x.tobytes() == expected.tobytes()
 
 
+def dense_operands(shape: tuple[int, ...], outputs: int, dtype: str, seed: int) -> dict[str, np.ndarray]:
+    """What a layer and its backward pass are given, by name."""
+    rng = np.random.default_rng(seed)
+    shapes = {"x": shape, "weight": (outputs, shape[-1]), "bias": (outputs,), "grad": (*shape[:-1], outputs)}
+    arrays = {name: rng.normal(size=shape).astype(dtype) for name, shape in shapes.items()}
+    return arrays | {"preactivation": rng.normal(size=shapes["grad"]).astype(dtype)}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("activation", ["identity", "gelu"])
+@pytest.mark.parametrize("shape", [(1, 64), (64,), (5, 3), (2, 3, 20), (130, 70)], ids=str)
+def test_dense_with_its_preactivation(
+    shape: tuple[int, ...], activation: str, dtype: str, without_python: None
+) -> None:
+    arrays, others = (dense_operands(shape, 40, dtype, seed) for seed in (0, 1))
+    names = ["x", "weight", "bias"]
+    z, out = np.empty_like(arrays["grad"]), np.empty_like(arrays["grad"])
+    with pytest.raises(ForwardedError):
+        fastact.dense(*(arrays[n] for n in names), activation, preactivation=z)
+    by_python("dense", *(arrays[n] for n in names), activation, preactivation=z)
+    expected = by_python("dense", *(others[n] for n in names), activation, preactivation=z)
+    expected_z = z.tobytes()
+    for keywords in ({}, {"out": out}, {"out": out}):
+        z[...] = 9
+        y = fastact.dense(*(others[n] for n in names), activation, preactivation=z, **keywords)
+        assert y.shape == expected.shape
+        assert y.tobytes() == expected.tobytes()
+        assert z.tobytes() == expected_z
+        assert y is out or not keywords
+
+
+def test_preactivations_that_are_left_to_python(without_python: None) -> None:
+    """What cannot be written, or lies where something else does."""
+    x, weight, bias, memory = np.ones((4, 4)), np.ones((4, 4)), np.ones(4), np.zeros(40)
+    z, over = memory[:16].reshape(4, 4), memory[8:24].reshape(4, 4)
+    by_python("dense", x, weight, bias, preactivation=z)
+    fastact.dense(x, weight, bias, preactivation=z)
+    read_only = np.zeros((4, 4))
+    read_only.flags.writeable = False
+    for given, keywords in (
+        ((x, weight, bias), {"preactivation": read_only}),
+        ((x, weight, bias), {"preactivation": x}),
+        ((x, weight, bias), {"preactivation": weight}),
+        ((over, weight, bias), {"preactivation": z}),
+        ((x, over, bias), {"preactivation": z}),
+        ((x, weight, memory[2:6]), {"preactivation": z}),
+        ((x, weight, bias), {"preactivation": z, "out": z}),
+        ((x, weight, bias), {"preactivation": z, "out": over}),
+        ((x, weight, bias), {"preactivation": z.T}),
+        ((x, weight, bias), {"preactivation": z.astype("f")}),
+        ((x, weight, bias), {"preactivation": memory[:16]}),
+        ((x, weight, bias), {"preactivation": [[0.0] * 4] * 4}),
+        ((x, weight, bias), {"preactivation": z, "out": 3}),
+    ):
+        with pytest.raises(ForwardedError):
+            fastact.dense(*given, **keywords)
+    assert fastact.dense(x, weight, bias, preactivation=z, out=x) is x
+    assert np.all(x == 5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("activation", ["identity", "gelu"])
+@pytest.mark.parametrize("shape", [(1, 64), (64,), (5, 3), (2, 3, 20), (130, 70)], ids=str)
+def test_dense_backward(shape: tuple[int, ...], activation: str, dtype: str, without_python: None) -> None:
+    names = ["grad", "x", "weight", "preactivation"]
+    arrays, others = ([made[n] for n in names] for made in (dense_operands(shape, 40, dtype, s) for s in (0, 1)))
+    with pytest.raises(ForwardedError):
+        fastact.dense_backward(*arrays, activation)
+    by_python("dense_backward", *arrays, activation)
+    expected = by_python("dense_backward", *others, activation)
+    for _ in range(2):
+        found = fastact.dense_backward(*others, activation)
+        assert type(found) is tuple
+        for ours, theirs in zip(found, expected, strict=True):
+            assert type(ours) is np.ndarray
+            assert (ours.shape, ours.dtype, ours.flags.owndata) == (theirs.shape, theirs.dtype, True)
+            assert ours.tobytes() == theirs.tobytes()
+
+
+def test_gradients_that_are_left_to_python(without_python: None) -> None:
+    arrays = [np.ones(shape) for shape in ((4, 5), (4, 3), (5, 3), (4, 5))]
+    by_python("dense_backward", *arrays)
+    fastact.dense_backward(*arrays)
+    whole = [a.astype(int) for a in arrays]
+    by_python("dense_backward", *whole)
+    for given in (whole, [a.astype("f") for a in arrays], [np.asfortranarray(a) for a in arrays], arrays[:3]):
+        with pytest.raises(ForwardedError):
+            fastact.dense_backward(*given)
+    with pytest.raises(ForwardedError):
+        fastact.dense_backward(*arrays, out=None)
+    with pytest.raises(ForwardedError):
+        fastact.dense_backward(*arrays, "identity", None)
+    large = [np.ones(shape) for shape in ((2, 400), (2, 500), (400, 500), (2, 400))]  # whose memory is kept
+    by_python("dense_backward", *large)
+    with pytest.raises(ForwardedError):
+        fastact.dense_backward(*large)
+
+
 def test_a_name_that_means_another_activation(without_python: None) -> None:
     x, weight = np.ones((2, 3)), np.ones((4, 3))
     by_python("dense", x, weight, None, "relu")
@@ -312,11 +410,12 @@ def test_more_shapes_than_are_kept() -> None:
         assert all(np.array_equal(fastact.softmax(x), y) for x, y in zip(arrays, expected))
 
 
-@pytest.mark.parametrize("name", ["softmax", "glu", "glu_backward", "mse_loss", "mse_loss_backward", "dense"])
+@pytest.mark.parametrize(
+    "name", ["softmax", "glu", "glu_backward", "mse_loss", "mse_loss_backward", "dense", "dense_backward"]
+)
 def test_no_memory_is_kept(name: str) -> None:
-    arrays = [np.ones((20, 10), np.float32), np.ones((7, 10), np.float32)]
-    if name != "dense":
-        arrays = operands(name, (20, 10), np.float32)
+    shapes = {"dense": [(20, 10), (7, 10)], "dense_backward": [(20, 7), (20, 10), (7, 10), (20, 7)]}.get(name)
+    arrays = [np.ones(shape, np.float32) for shape in shapes or ()] or operands(name, (20, 10), np.float32)
     function = getattr(fastact, name)
     function(*arrays)
     function(*arrays)
@@ -338,6 +437,8 @@ def test_no_array_lives_longer() -> None:
     fastact.glu(x)
     fastact.mse_loss(x, x)
     fastact.dense(x, x)
+    fastact.dense(x, x, preactivation=np.zeros((5, 5)))
+    fastact.dense_backward(np.zeros((5, 5)), x, x, np.zeros((5, 5)))
     reference = weakref.ref(x)
     del x
     assert reference() is None
