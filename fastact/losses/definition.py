@@ -72,7 +72,7 @@ class Variant:
 
     @cache  # noqa: B019
     def backward(self, backend: str) -> np.ufunc:
-        inputs = ["pred", "target", "scale", *self.arrays, *self.numbers]
+        inputs = [*self.operands, "scale", *self.numbers]
         results = tuple(variable("scale") * slope for slope in self.slopes.values())
         return make_ufunc(Definition(f"{self.name}_backward", inputs, results, ""), backend)
 

@@ -9,7 +9,8 @@ pass over memory (:mod:`fastact.ufuncs.sums`), the values themselves (``reductio
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from operator import is_
 from typing import Any
 
@@ -19,7 +20,7 @@ from fastact.formulas.fallback import wide
 from fastact.functions.offered import Family, offered
 from fastact.losses.definition import LOSSES, REDUCTIONS, Loss, Variant
 from fastact.losses.documentation import public
-from fastact.ufuncs.direct import Work, note, repeated
+from fastact.ufuncs.direct import Operand, Work, note, repeated
 from fastact.ufuncs.known_loops import loop_work
 from fastact.ufuncs.memory import empty, from_kept
 from fastact.ufuncs.nested import broadcast_axes
@@ -86,8 +87,7 @@ def _gradient(
 ) -> Any:
     name = f"{loss.name}_backward"
     variant, operands, dtype, shape = _checked(loss, name, pred, target, reduction, numbers, choice)
-    pred, target = operands[:2]
-    others = (*operands[2:], *numbers)
+    pred = operands[0]
     count = _count(reduction, shape)
     scale = 1.0 / count if count else 1.0
     if len(loss.learned) > 1:
@@ -95,15 +95,15 @@ def _gradient(
         outs = _targets(loss, out, learned, dtype)
         if dtype != np.float16 and all(operand.shape == shape for operand in learned):
             size = pred.nbytes if out is None else 0
-            return from_kept(size, variant.backward(backend), pred, target, scale, *others, out=outs)
-        made = variant.backward(backend)(pred, target, _wide(scale, dtype), *others)
+            return from_kept(size, variant.backward(backend), *operands, scale, *numbers, out=outs)
+        made = variant.backward(backend)(*operands, _wide(scale, dtype), *numbers)
         return tuple(_summed(full, o, shape, dtype, given) for full, o, given in zip(made, learned, outs))
     if out is not None:
         check_target("out", out, pred.shape, dtype)
     if dtype != np.float16 and pred.shape == shape:
         size = pred.nbytes if out is None else 0
-        return from_kept(size, variant.backward(backend), pred, target, scale, *others, out=out)
-    full = variant.backward(backend)(pred, target, _wide(scale, dtype), *others)
+        return from_kept(size, variant.backward(backend), *operands, scale, *numbers, out=out)
+    full = variant.backward(backend)(*operands, _wide(scale, dtype), *numbers)
     return _summed(full, pred, shape, dtype, out)
 
 
@@ -113,35 +113,56 @@ def _noting(compute: Callable[..., Any], work: Callable[..., Work | None], suffi
     def noted(loss: Loss, backend: str, pred: Any, target: Any, reduction: str, *options: Any) -> Any:
         result = compute(loss, backend, pred, target, reduction, *options)
         numbers, choice, _ = options
-        if choice is None and backend == "numba" and type(pred) is type(target) is np.ndarray:
+        if backend == "numba" and type(pred) is type(target) is np.ndarray:
             given = {"pred": pred, "target": target, "reduction": reduction, **dict(zip(loss.numbers, numbers))}
-            note(loss.name + suffix, given, lambda: work(loss, pred, target, reduction, numbers))
+            if choice is not None:
+                given |= dict(zip((*loss.options, *loss.arrays), chain(*choice)))
+            note(loss.name + suffix, given, lambda: work(loss, pred, target, reduction, numbers, choice))
         return result
 
     return noted
 
 
 def _value_work(
-    loss: Loss, pred: np.ndarray, target: np.ndarray, reduction: str, numbers: tuple[Any, ...]
+    loss: Loss, pred: np.ndarray, target: np.ndarray, reduction: str, numbers: tuple[Any, ...], choice: Choice
 ) -> Work | None:
-    if pred.shape != target.shape:
+    variant, arrays = _known(loss, pred, target, choice)
+    parts = _over(pred.shape, arrays)
+    if parts is None:
         return None
-    arrays = {"pred": pred, "target": target}
     if reduction != "none":
-        return loss.usual.total("numba").mean_work(arrays, numbers, _count(reduction, pred.shape))
-    ufunc = loss.usual.elementwise("numba")
-    return loop_work(ufunc, arrays | {"out": pred}, [*arrays.items()], [("out", pred)], numbers)
+        return variant.total("numba").mean_work(parts, numbers, _count(reduction, pred.shape))
+    ufunc = variant.elementwise("numba")
+    return loop_work(ufunc, arrays | {"out": pred}, [*parts.items()], [("out", pred)], numbers)
 
 
 def _gradient_work(
-    loss: Loss, pred: np.ndarray, target: np.ndarray, reduction: str, numbers: tuple[Any, ...]
+    loss: Loss, pred: np.ndarray, target: np.ndarray, reduction: str, numbers: tuple[Any, ...], choice: Choice
 ) -> Work | None:
-    if pred.shape != target.shape or len(loss.learned) > 1 or pred.dtype == np.float16:
+    variant, arrays = _known(loss, pred, target, choice)
+    parts = _over(pred.shape, arrays)
+    if parts is None or pred.dtype == np.float16 or any(arrays[name].shape != pred.shape for name in loss.learned):
         return None
+    outputs = [("out", pred)] * len(loss.learned)
     scale = 1.0 / _count(reduction, pred.shape)
-    arrays = {"pred": pred, "target": target}
-    ufunc = loss.usual.backward("numba")
-    return loop_work(ufunc, arrays | {"out": pred}, [*arrays.items()], [("out", pred)], (scale, *numbers))
+    work = loop_work(variant.backward("numba"), arrays | {"out": pred}, [*parts.items()], outputs, (scale, *numbers))
+    if work is None or len(outputs) == 1:
+        return work
+    results = [Operand("out", which=i) for i in range(len(outputs))]
+    return work._replace(operands=[*work.operands[: -len(results)], *results], others=[pred.shape] * (len(results) - 1))
+
+
+def _known(loss: Loss, pred: np.ndarray, target: np.ndarray, choice: Choice) -> tuple[Variant, dict[str, np.ndarray]]:
+    """The variant of a call, and what arrays it was given."""
+    variant, others = (loss.usual, []) if choice is None else _chosen(loss, *choice)
+    return variant, dict(zip(variant.operands, [pred, target, *others]))
+
+
+def _over(shape: tuple[int, ...], arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray] | None:
+    """Arrays as they are seen by the terms; None if there are more terms than elements of pred or target."""
+    if arrays["pred"].shape != arrays["target"].shape:
+        return None
+    return {name: np.broadcast_to(array, shape) for name, array in arrays.items()}
 
 
 def _wide(scale: float, dtype: np.dtype) -> Any:

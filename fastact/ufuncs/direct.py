@@ -98,8 +98,10 @@ class _Calls:
     def note(self, given: Mapping[str, Any], find_work: Callable[[], Work | None]) -> None:
         """Note the work of a call, in place of the oldest one."""
         arguments = {**self.defaults, **given, "out": None}
+        if not all(map(_can_be_known, arguments.values())):
+            return
         call = [(a.dtype, a.shape) if type(a) is np.ndarray else a for a in arguments.values()]
-        if call in self.known or not all(map(_can_be_known, arguments.values())):
+        if call in self.known:
             return
         work = find_work()
         if work is not None and not (work.others and _is_large(work)):

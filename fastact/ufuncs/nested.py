@@ -149,6 +149,9 @@ def loops_over(inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> t
         sizes, steps = nest.filled(len(operands))
         return threads.driver(), words(sizes[:1]), words(steps[0])
     rows = _rows(shape, strides, len(inputs), operands[-1].itemsize)
+    if rows is None and len(nest.sizes) <= LEVELS:  # row by row, as NumPy does too, but without asking it
+        sizes, steps = nest.filled(len(operands))
+        rows = words([*sizes, 0, len(inputs)]), words([step for loop in steps for step in loop])
     return None if rows is None else (_driver_address(), *rows)
 
 

@@ -28,7 +28,11 @@ ROWS = ["softmax", "softmin", "log_softmax", "sparsemax", "entmax15"]
 GATES = ["glu", "reglu", "geglu", "swiglu"]
 LOSSES = ["mse_loss", "l1_loss", "huber_loss", "binary_cross_entropy", "kl_div", "poisson_nll_loss", "hinge_loss"]
 NAMES = [name + suffix for name in ROWS + GATES + LOSSES for suffix in ("", "_backward")]
-OTHERS = ["dense", "dense_backward", "cross_entropy", "cross_entropy_backward"]
+WITH_ARRAYS = ["binary_cross_entropy_with_logits", "gaussian_nll_loss"]
+OTHERS = [
+    *("dense", "dense_backward", "cross_entropy", "cross_entropy_backward"),
+    *(name + suffix for name in WITH_ARRAYS for suffix in ("", "_backward")),
+]
 
 
 class ForwardedError(Exception):
@@ -137,8 +141,63 @@ def test_numbers_and_options_of_losses(without_python: None) -> None:
         with pytest.raises(ForwardedError):
             fastact.mse_loss(*whole, reduction)
     check("kl_div", *arrays, {"reduction": "batchmean"})
-    for keywords in ({"weight": arrays[0][0]}, {"pos_weight": arrays[0][0]}):
-        by_python("binary_cross_entropy_with_logits", *arrays[0], **keywords)
+    for suffix in ("", "_backward"):
+        check("kl_div" + suffix, *arrays, {"log_target": True})
+        check("poisson_nll_loss" + suffix, *arrays, {"log_input": False, "full": True, "reduction": "none"})
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("suffix", ["", "_backward"])
+def test_weights_of_losses(suffix: str, dtype: str, without_python: None) -> None:
+    """As many as there are terms, or fewer, which are broadcast."""
+    for shape in ((40,), (3, 700), (32, 10)):
+        rng = np.random.default_rng(2)
+        for reduction in ("mean", "none"):
+            for of_weight in {shape, shape[-1:], (*shape[:-1], 1)}:
+                weight, pos_weight = (rng.uniform(0, 2, size).astype(dtype) for size in (of_weight, shape[-1:]))
+                for name, given in (
+                    ("binary_cross_entropy_with_logits", {"weight": weight}),
+                    ("binary_cross_entropy_with_logits", {"weight": weight, "pos_weight": pos_weight}),
+                    ("binary_cross_entropy", {"weight": weight}),
+                ):
+                    arrays = [operands("mse_loss", shape, dtype, seed) for seed in (0, 1)]
+                    check(name + suffix, *arrays, {"reduction": reduction, **given})
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_array_that_must_be_given(dtype: str, without_python: None) -> None:
+    for shape in ((40,), (3, 700)):
+        arrays, others = (operands("mse_loss", shape, dtype, seed) for seed in (0, 1))
+        for var in (others[0] + 1, others[0][..., :1] + 1):
+            for keywords in ({"reduction": "mean"}, {"reduction": "none", "full": True}):
+                check("gaussian_nll_loss", [*arrays, var], [*others, var], keywords)
+        var = others[0] + 1
+        by_python("gaussian_nll_loss_backward", *arrays, var)
+        expected = by_python("gaussian_nll_loss_backward", *others, var)
+        found = fastact.gaussian_nll_loss_backward(*others, var)
+        assert type(found) is tuple
+        assert [a.tobytes() for a in found] == [a.tobytes() for a in expected]
+
+
+def test_weights_that_are_left_to_python(without_python: None) -> None:
+    pred, target = operands("mse_loss", (6, 4), "float32")
+    for suffix in ("", "_backward"):
+        name = "binary_cross_entropy" + suffix
+        function = getattr(fastact, name)
+        by_python(name, pred, target, weight=pred)
+        function(pred, target, weight=pred)
+        for weight in (2.0, np.float32(2), pred.astype(float), pred.T.copy().T, pred[0].tolist(), np.array(2, "f")):
+            by_python(name, pred, target, weight=weight)
+            with pytest.raises(ForwardedError):
+                function(pred, target, weight=weight)
+    outs = np.empty_like(pred), np.empty_like(pred)
+    by_python("gaussian_nll_loss_backward", pred, target, pred, out=outs)
+    for out in (outs, outs[0]):
+        with pytest.raises(ForwardedError):
+            fastact.gaussian_nll_loss_backward(pred, target, pred, out=out)
+    by_python("gaussian_nll_loss_backward", pred, target, pred[0])  # whose gradient is a sum
+    with pytest.raises(ForwardedError):
+        fastact.gaussian_nll_loss_backward(pred, target, pred[0])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
