@@ -8,6 +8,7 @@ driver of this case goes over all rows in one call; everything else, ``where``, 
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
@@ -33,6 +34,11 @@ VECTOR = 64
 #: Rows of fewer elements are taken together: unless they are whole vectors, as what is left over behind those is moved
 #: element by element; and in any case where all but a parameter's follow each other without a gap.
 SHORT = 512
+
+#: Rows of at least so many elements, or no more than so many rows, may be passed one by one where calls go without
+#: Python: a weighted gradient of 30 x 3 float32 took 0.6 us instead of 20, of 1000 x 50 44 instead of 54; of 2000 x 3
+#: 32 instead of 28, of 100000 x 3 1700 instead of 610, because NumPy copies such rows together.
+NOT_TINY, FEW = 32, 1000
 
 
 class Nest(NamedTuple):
@@ -149,7 +155,8 @@ def loops_over(inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> t
         sizes, steps = nest.filled(len(operands))
         return threads.driver(), words(sizes[:1]), words(steps[0])
     rows = _rows(shape, strides, len(inputs), operands[-1].itemsize)
-    if rows is None and len(nest.sizes) <= LEVELS:  # row by row, as NumPy does too, but without asking it
+    few = nest.sizes[0] >= NOT_TINY or math.prod(nest.sizes[1:]) <= FEW
+    if rows is None and few and len(nest.sizes) <= LEVELS:  # row by row
         sizes, steps = nest.filled(len(operands))
         rows = words([*sizes, 0, len(inputs)]), words([step for loop in steps for step in loop])
     return None if rows is None else (_driver_address(), *rows)
