@@ -248,25 +248,27 @@ def _targets(problem: Problem, part: slice) -> np.ndarray:
 
 
 def _note(name: str, problem: Problem, pred: Any, target: Any, reduction: str, options: Options) -> None:
-    """Note a call without weights for calls without Python, if all its labels count."""
+    """Note a call for calls without Python, if all its labels count and weights are of pred's dtype."""
     plain = type(pred) is np.ndarray and type(target) is np.ndarray and target.dtype == np.int64
     labelled = problem.labels is not None and problem.counted is None and not problem.smoothing
-    usual = plain and labelled and options.weight is None
-    if usual and pred.dtype is problem.dtype and problem.dtype in DIRECT:
+    weighted = options.weight is not None
+    alike = not weighted or (type(options.weight) is np.ndarray and options.weight.dtype is problem.dtype)
+    if plain and labelled and alike and pred.dtype is problem.dtype and problem.dtype in DIRECT:
         shape = pred.shape if name.endswith("_backward") else problem.shape
         given = {
             "pred": pred, "target": target, "reduction": reduction, "label_smoothing": options.smoothing,
-            "ignore_index": options.ignore_index, "axis": options.axis,
+            "ignore_index": options.ignore_index, "axis": options.axis, "weight": options.weight,
         }  # fmt: skip
-        note(name, given, lambda: _work(problem, shape, reduction, options.ignore_index))
+        note(name, given, lambda: _work(problem, shape, reduction, options.ignore_index, weighted))
 
 
-def _work(problem: Problem, shape: tuple[int, ...], reduction: str, ignored: int) -> Work | None:
+def _work(problem: Problem, shape: tuple[int, ...], reduction: str, ignored: int, weighted: bool) -> Work | None:
     """The work of a loss or, by the shape of the result, of its gradient."""
     from fastact.rows import engine
 
     layout, dtype, rows = engine.Layout(*problem.logits.shape), problem.dtype, math.prod(problem.shape)
-    divisor = float(rows) if reduction == "mean" else 1.0
+    by_weights = weighted and reduction == "mean"
+    divisor = float(rows) if reduction == "mean" and not weighted else 1.0
     known = engine.known_records(layout, dtype, 1.0 / divisor)
     if 0 <= ignored < layout.length or known is None:
         return None
@@ -275,7 +277,9 @@ def _work(problem: Problem, shape: tuple[int, ...], reduction: str, ignored: int
     along, statistics, softmax = known
     scale = struct.unpack("q", struct.pack("d", 1.0 / divisor))
     numbers = [rows, layout.length, layout.inner, summed, along, *scale, *numpy_loop(np.expm1, "d->d")]
-    operands = [Operand("pred"), Operand("target"), *[Operand("out")] * (not summed)]
+    numbers += [weighted, by_weights]
+    names = ["pred", "target", *["weight"] * weighted, *["out"] * (not summed)]
+    operands = [*map(Operand, names)]
     driver = _drivers(dtype.name)["drive_gradient" if backward else "drive_labels"]
     sizes, data = words([*numbers, *statistics, *softmax]), address(_left())
     if summed:

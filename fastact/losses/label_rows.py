@@ -49,27 +49,38 @@ def functions(name: str) -> dict[str, tuple[Any, Any]]:
         ``data``: how often it was left to Python."""
         rows, room = sizes[Labels.ROWS], losses_of(pointers, sizes, data)
         if room != 0:
+            if sizes[Labels.WEIGHTED] != 0:
+                for row in range(rows):
+                    put_wide(times(weight_of(pointers, row), get_wide(room + 8 * row)), room + 8 * row)
             if sizes[Labels.SUMMED] != 0:
                 results[1] = 0
-                put_wide(0.0 + pairwise_sum(room, rows), address_of(results))
+                total = 0.0 + pairwise_sum(room, rows)
+                put_wide(total / sum_of_weights(pointers, sizes, room), address_of(results))
             else:
                 for row in range(rows):
-                    put(number(get_wide(room + 8 * row)), pointers[2] + row * size)
+                    put(number(get_wide(room + 8 * row)), pointers[2 + sizes[Labels.WEIGHTED]] + row * size)
             free(room)
 
     def drive_gradient(pointers, sizes, idle, data):
-        """The gradient: softmax but for the labels' own logits, where it is expm1 of minus the loss."""
-        rows, room = sizes[Labels.ROWS], losses_of(pointers, sizes, data)
+        """The gradient: softmax but for the labels' own logits, where it is expm1 of minus the loss; times the weight
+        of the row's label."""
+        rows, result = sizes[Labels.ROWS], pointers[2 + sizes[Labels.WEIGHTED]]
+        room = losses_of(pointers, sizes, data)
         if room != 0:
             for row in range(rows):
                 put_wide(-get_wide(room + 8 * row), room + 8 * row)
             expm1(sizes, room)
-            if described(offset(sizes, Labels.SIZE + Axis.SIZE), sizes, pointers[0], 0, pointers[2]):
-                scale = get_wide(address_of(offset(sizes, Labels.SCALE)))
+            scale = scale_of(pointers, sizes, room)
+            if described(offset(sizes, Labels.SIZE + Axis.SIZE), sizes, pointers[0], 0, result, scale):
                 for row in range(rows):
-                    put(number(get_wide(room + 8 * row) * scale), pointers[2] + own(pointers, sizes, row))
+                    share = get_wide(room + 8 * row) * scale
+                    if sizes[Labels.WEIGHTED] != 0:
+                        weight = weight_of(pointers, row)
+                        weigh_row(result, sizes, row, number(weight))
+                        share = times(weight, share)
+                    put(number(share), result + own(pointers, sizes, row))
             else:
-                atomic_add(data, 1 if pointers[0] == pointers[2] else 0, 1)
+                atomic_add(data, 1 if pointers[0] == result else 0, 1)
             free(room)
             clear_floating_point_flags()
 
@@ -79,7 +90,7 @@ def functions(name: str) -> dict[str, tuple[Any, Any]]:
         rows = sizes[Labels.ROWS]
         room = malloc(rows * (8 + 2 * size)) if are_classes(pointers[1], sizes) else 0
         logarithms, maxima = room + 8 * rows, room + (8 + size) * rows
-        if room == 0 or not described(offset(sizes, Labels.SIZE), sizes, pointers[0], logarithms, maxima):
+        if room == 0 or not described(offset(sizes, Labels.SIZE), sizes, pointers[0], logarithms, maxima, 1.0):
             atomic_add(data, 0, 1)
             free(room)
             return 0
@@ -92,8 +103,43 @@ def functions(name: str) -> dict[str, tuple[Any, Any]]:
     def own(pointers, sizes, row):
         """Where the logit of a row's label is, in bytes."""
         inner = sizes[Labels.INNER]
-        first = row // inner * sizes[Labels.CLASSES] * inner + row % inner
-        return (first + record_at(pointers[1])[row] * inner) * size
+        return first_of(sizes, row) + record_at(pointers[1])[row] * inner * size
+
+    @inline
+    def first_of(sizes, row):
+        """Where a row's first logit is."""
+        inner = sizes[Labels.INNER]
+        return (row // inner * sizes[Labels.CLASSES] * inner + row % inner) * size
+
+    @inline
+    def weight_of(pointers, row):
+        return types.float64(get(pointers[2] + record_at(pointers[1])[row] * size))
+
+    @inline
+    def sum_of_weights(pointers, sizes, room):
+        """What a mean is divided by, if weights say so; they are put behind the values of rows in so much room."""
+        if sizes[Labels.MEAN] == 0:
+            return 1.0
+        rows = sizes[Labels.ROWS]
+        for row in range(rows):
+            put_wide(weight_of(pointers, row), room + 8 * (rows + row))
+        return 0.0 + pairwise_sum(room + 8 * rows, rows)
+
+    @inline
+    def scale_of(pointers, sizes, room):
+        """What the gradient is multiplied by."""
+        if sizes[Labels.MEAN] == 0:
+            return get_wide(address_of(offset(sizes, Labels.SCALE)))
+        divisor = sum_of_weights(pointers, sizes, room)
+        return 1.0 / divisor if divisor != 0 else 1.0
+
+    @inline
+    def weigh_row(result, sizes, row, weight):
+        """Times the weight; nothing counts where that is 0, not even what is infinite."""
+        first, step = result + first_of(sizes, row), sizes[Labels.INNER] * size
+        for column in range(sizes[Labels.CLASSES]):
+            place = first + column * step
+            put(get(place) * weight if weight != 0 else number(0), place)
 
     return {"drive_labels": (LOOP_SIGNATURE, drive_labels), "drive_gradient": (LOOP_SIGNATURE, drive_gradient)}
 
@@ -109,12 +155,20 @@ def are_classes(labels, sizes):
 
 
 @inline
-def described(record, sizes, x, other, y):
-    """Have done along the axis what a record describes but for addresses; False if there was no memory for that."""
+def times(weight, value):
+    """What weighs nothing may be infinite."""
+    return weight * value if weight != 0 else 0.0
+
+
+@inline
+def described(record, sizes, x, other, y, scale):
+    """Have done along the axis what a record describes but for addresses and the scale; False if there was no memory
+    for that."""
     context = record_at(scratch(AXIS_BYTES))
     for i in range(Axis.SIZE):
         context[i] = record[i]
     context[Axis.X], context[Axis.OTHER], context[Axis.Y] = x, other, y
+    put_wide(scale, address_of(offset(context, Axis.SCALE)))
     call_resolve(sizes[Labels.DRIVER], context)
     return context[Axis.REFUSED] == 0
 

@@ -88,7 +88,9 @@ class _Labels(NamedTuple):
     SCALE: int = 5  # what the gradient is multiplied by (float64)
     EXPM1: int = 6  # addresses of NumPy's loop for that in float64, and of what it is given
     EXPM1_DATA: int = 7
-    SIZE: int = 8
+    WEIGHTED: int = 8  # whether classes have weights, which are the third operand,
+    MEAN: int = 9  # and whether their sum over the labels is what the result is divided by
+    SIZE: int = 10
 
 
 Labels = _Labels()

@@ -246,6 +246,43 @@ def test_cross_entropy(dtype: str, without_python: None) -> None:
             assert others[0].tobytes() == result.tobytes()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("suffix", ["", "_backward"])
+def test_cross_entropy_with_weights(suffix: str, dtype: str, without_python: None) -> None:
+    """Among them 0, with which even what is infinite counts for nothing."""
+    name, rng = "cross_entropy" + suffix, np.random.default_rng(0)
+    function = getattr(fastact, name)
+    for shape, axis in (((1, 2), None), ((300, 20), -1), ((2, 7), 0), ((5, 3, 40), None), ((2000, 3), 1)):
+        rows = shape[1:] if axis == 0 else shape[:1] + shape[2:]
+        classes = shape[0 if axis == 0 else 1]
+        for reduction in ("mean", "sum", "none"):
+            arrays, others = ([rng.normal(size=shape).astype(dtype), rng.integers(0, classes, rows)] for _ in range(2))
+            weight = rng.uniform(0, 2, classes).astype(dtype)
+            weight[0] = 0
+            others[1].flat[-1] = 1
+            keywords = {"reduction": reduction, "axis": axis, "weight": weight}
+            check(name, arrays, others, keywords, in_place=False)
+            result = by_python(name, *others, **keywords)
+            if suffix:
+                assert function(*others, **keywords, out=others[0]) is others[0]
+                assert others[0].tobytes() == result.tobytes()
+    pred, labels, weight = np.zeros((3, 2), dtype), np.array([0, 1, 1]), np.array([0, 2], dtype)
+    pred[0, 0] = -np.inf
+    for reduction in ("mean", "none"):
+        expected = by_python(name, pred, labels, reduction, weight=weight)
+        assert np.all(np.isfinite(expected))
+        assert function(pred, labels, reduction, weight=weight).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "cross_entropy_backward"])
+def test_weights_of_nothing(name: str) -> None:
+    """The mean of what all weighs nothing is NaN, and its gradient 0."""
+    pred, labels, weight = np.ones((3, 2)), np.array([0, 0, 0]), np.array([0.0, 1.0])
+    for _ in range(2):
+        result = getattr(fastact, name)(pred, labels, weight=weight)
+        assert np.all(result == 0) if name.endswith("backward") else np.isnan(result)
+
+
 @pytest.mark.parametrize("name", ["cross_entropy", "cross_entropy_backward"])
 def test_what_cross_entropy_leaves_to_python(name: str, without_python: None) -> None:
     pred, labels = np.random.default_rng(0).normal(size=(6, 4)), np.arange(6) % 4
@@ -260,7 +297,7 @@ def test_what_cross_entropy_leaves_to_python(name: str, without_python: None) ->
             with pytest.raises(ForwardedError):
                 function(pred, strange, out=out)
             assert np.array_equal(pred, before)
-    for keywords in ({"label_smoothing": 0.1}, {"ignore_index": 2}, {"weight": np.ones(4)}):
+    for keywords in ({"label_smoothing": 0.1}, {"ignore_index": 2}, {"weight": np.ones(4, "f")}, {"weight": [1.0] * 4}):
         by_python(name, pred, labels, **keywords)
         with pytest.raises(ForwardedError):
             function(pred, labels, **keywords)
