@@ -22,7 +22,7 @@ from fastact.runtime.numpy_api import address, numpy_loop
 from fastact.ufuncs.direct import Mean, Operand, Work, note, repeated
 from fastact.ufuncs.nested import words
 
-__all__ = ["cross_entropy", "cross_entropy_backward"]
+__all__ = ["cross_entropy", "cross_entropy_backward", "note_labels"]
 
 #: The dtypes of logits for which calls without Python are compiled.
 DIRECT = (np.dtype(np.float32), np.dtype(np.float64))
@@ -96,7 +96,7 @@ def cross_entropy(
         check_values("cross_entropy", out, problem.shape, problem.dtype, reduction)
     result = reduced(problem, _losses(engine(backend), problem), reduction, out)
     if backend == "numba":
-        _note("cross_entropy", problem, pred, target, reduction, options)
+        note_labels("cross_entropy", problem, pred, target, reduction, options)
     return result
 
 
@@ -145,7 +145,7 @@ def cross_entropy_backward(
     problem = checked(pred, target, reduction, options)
     result = gradient(backend, problem, pred, target, reduction, out, problem.row_weights)
     if backend == "numba":
-        _note("cross_entropy_backward", problem, pred, target, reduction, options)
+        note_labels("cross_entropy_backward", problem, pred, target, reduction, options)
     return result
 
 
@@ -247,23 +247,36 @@ def _targets(problem: Problem, part: slice) -> np.ndarray:
     return targets if problem.weights is None else targets * problem.weights
 
 
-def _note(name: str, problem: Problem, pred: Any, target: Any, reduction: str, options: Options) -> None:
+#: The compiled drivers of functions of labels.
+DRIVERS = {
+    "cross_entropy": "drive_labels",
+    "cross_entropy_backward": "drive_gradient",
+    "nll_loss": "drive_logarithms",
+    "nll_loss_backward": "drive_slopes",
+}
+
+
+def note_labels(name: str, problem: Problem, pred: Any, target: Any, reduction: str, options: Options) -> None:
     """Note a call for calls without Python, if all its labels count and weights are of pred's dtype."""
     plain = type(pred) is np.ndarray and type(target) is np.ndarray and target.dtype == np.int64
     labelled = problem.labels is not None and problem.counted is None and not problem.smoothing
     weighted = options.weight is not None
     alike = not weighted or (type(options.weight) is np.ndarray and options.weight.dtype is problem.dtype)
     if plain and labelled and alike and pred.dtype is problem.dtype and problem.dtype in DIRECT:
-        shape = pred.shape if name.endswith("_backward") else problem.shape
         given = {
-            "pred": pred, "target": target, "reduction": reduction, "label_smoothing": options.smoothing,
-            "ignore_index": options.ignore_index, "axis": options.axis, "weight": options.weight,
+            "pred": pred, "target": target, "reduction": reduction, "ignore_index": options.ignore_index,
+            "axis": options.axis, "weight": options.weight,
         }  # fmt: skip
-        note(name, given, lambda: _work(problem, shape, reduction, options.ignore_index, weighted))
+        if name.startswith("cross_entropy"):
+            given["label_smoothing"] = options.smoothing
+        shape = pred.shape if name.endswith("_backward") else None
+        note(name, given, lambda: _work(DRIVERS[name], problem, shape, reduction, options.ignore_index, weighted))
 
 
-def _work(problem: Problem, shape: tuple[int, ...], reduction: str, ignored: int, weighted: bool) -> Work | None:
-    """The work of a loss or, by the shape of the result, of its gradient."""
+def _work(
+    driver: str, problem: Problem, shape: tuple[int, ...] | None, reduction: str, ignored: int, weighted: bool
+) -> Work | None:
+    """The work of a loss or, if a shape is given, of its gradient."""
     from fastact.rows import engine
 
     layout, dtype, rows = engine.Layout(*problem.logits.shape), problem.dtype, math.prod(problem.shape)
@@ -272,19 +285,19 @@ def _work(problem: Problem, shape: tuple[int, ...], reduction: str, ignored: int
     known = engine.known_records(layout, dtype, 1.0 / divisor)
     if 0 <= ignored < layout.length or known is None:
         return None
-    backward = shape != problem.shape
-    summed = reduction != "none" and not backward
+    summed = reduction != "none" and shape is None
     along, statistics, softmax = known
     scale = struct.unpack("q", struct.pack("d", 1.0 / divisor))
     numbers = [rows, layout.length, layout.inner, summed, along, *scale, *numpy_loop(np.expm1, "d->d")]
     numbers += [weighted, by_weights]
     names = ["pred", "target", *["weight"] * weighted, *["out"] * (not summed)]
     operands = [*map(Operand, names)]
-    driver = _drivers(dtype.name)["drive_gradient" if backward else "drive_labels"]
+    run = _drivers(dtype.name)[driver]
     sizes, data = words([*numbers, *statistics, *softmax]), address(_left())
     if summed:
-        return Work(driver, operands, sizes, None, data, (), dtype, Mean(1, divisor), data)
-    return Work(driver, operands, sizes, words([0]), data, shape, dtype, None, data)
+        return Work(run, operands, sizes, None, data, (), dtype, Mean(1, divisor), data)
+    shape = problem.shape if shape is None else shape
+    return Work(run, operands, sizes, words([0]), data, shape, dtype, None, data)
 
 
 @cache

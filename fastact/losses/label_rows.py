@@ -1,6 +1,8 @@
-"""The cross entropy of labels in one call, for :mod:`fastact.ufuncs.direct`. Compiled by Numba.
+"""Losses of labels in one call, for :mod:`fastact.ufuncs.direct`: the cross entropy, and that of known logarithms.
+Compiled by Numba.
 
-The same steps as in :mod:`fastact.losses.classification`, where NumPy takes them one by one, with the same bits.
+The same steps as in :mod:`fastact.losses.classification` and :mod:`fastact.losses.labels`, where NumPy takes them one
+by one, with the same bits.
 """
 
 from __future__ import annotations
@@ -47,19 +49,57 @@ def functions(name: str) -> dict[str, tuple[Any, Any]]:
     def drive_labels(pointers, sizes, results, data):
         """The losses of rows, or their sum. ``sizes``: Labels, and behind them what there is to know of rows (Axis).
         ``data``: how often it was left to Python."""
-        rows, room = sizes[Labels.ROWS], losses_of(pointers, sizes, data)
+        room = losses_of(pointers, sizes, data)
         if room != 0:
-            if sizes[Labels.WEIGHTED] != 0:
-                for row in range(rows):
-                    put_wide(times(weight_of(pointers, row), get_wide(room + 8 * row)), room + 8 * row)
-            if sizes[Labels.SUMMED] != 0:
-                results[1] = 0
-                total = 0.0 + pairwise_sum(room, rows)
-                put_wide(total / sum_of_weights(pointers, sizes, room), address_of(results))
-            else:
-                for row in range(rows):
-                    put(number(get_wide(room + 8 * row)), pointers[2 + sizes[Labels.WEIGHTED]] + row * size)
+            deliver(pointers, sizes, results, room)
             free(room)
+
+    def drive_logarithms(pointers, sizes, results, data):
+        """The same of logarithms of probabilities."""
+        rows = sizes[Labels.ROWS]
+        room = malloc(16 * rows) if are_classes(pointers[1], sizes) else 0
+        if room == 0:
+            atomic_add(data, 0, 1)
+            return
+        for row in range(rows):
+            put_wide(0.0 - types.float64(get(pointers[0] + own(pointers, sizes, row))), room + 8 * row)
+        deliver(pointers, sizes, results, room)
+        free(room)
+
+    @inline
+    def deliver(pointers, sizes, results, room):
+        """The losses of rows, weighted, or their sum."""
+        rows = sizes[Labels.ROWS]
+        collect_weights(pointers, sizes, room)
+        if sizes[Labels.WEIGHTED] != 0:
+            for row in range(rows):
+                put_wide(times(weight_of(sizes, room, row), get_wide(room + 8 * row)), room + 8 * row)
+        if sizes[Labels.SUMMED] != 0:
+            results[1] = 0
+            total = 0.0 + pairwise_sum(room, rows)
+            put_wide(total / sum_of_weights(sizes, room), address_of(results))
+        else:
+            for row in range(rows):
+                put(number(get_wide(room + 8 * row)), pointers[2 + sizes[Labels.WEIGHTED]] + row * size)
+
+    def drive_slopes(pointers, sizes, idle, data):
+        """The gradient with respect to logarithms: minus the weight over the divisor at each label, 0 elsewhere."""
+        rows, result = sizes[Labels.ROWS], pointers[2 + sizes[Labels.WEIGHTED]]
+        room = malloc(16 * rows) if are_classes(pointers[1], sizes) else 0
+        if room == 0:
+            atomic_add(data, 0, 1)
+            return
+        collect_weights(pointers, sizes, room)
+        divisor = sum_of_weights(sizes, room)
+        for i in range(rows * sizes[Labels.CLASSES]):
+            put(number(0), result + i * size)
+        for row in range(rows):
+            slope = get_wide(address_of(offset(sizes, Labels.SCALE)))
+            if sizes[Labels.WEIGHTED] != 0:
+                slope = weight_of(sizes, room, row) / (divisor if divisor != 0 else 1.0)
+            put(number(0.0 - slope), result + own(pointers, sizes, row))
+        free(room)
+        clear_floating_point_flags()
 
     def drive_gradient(pointers, sizes, idle, data):
         """The gradient: softmax but for the labels' own logits, where it is expm1 of minus the loss; times the weight
@@ -70,12 +110,13 @@ def functions(name: str) -> dict[str, tuple[Any, Any]]:
             for row in range(rows):
                 put_wide(-get_wide(room + 8 * row), room + 8 * row)
             expm1(sizes, room)
-            scale = scale_of(pointers, sizes, room)
+            collect_weights(pointers, sizes, room)
+            scale = scale_of(sizes, room)
             if described(offset(sizes, Labels.SIZE + Axis.SIZE), sizes, pointers[0], 0, result, scale):
                 for row in range(rows):
                     share = get_wide(room + 8 * row) * scale
                     if sizes[Labels.WEIGHTED] != 0:
-                        weight = weight_of(pointers, row)
+                        weight = weight_of(sizes, room, row)
                         weigh_row(result, sizes, row, number(weight))
                         share = times(weight, share)
                     put(number(share), result + own(pointers, sizes, row))
@@ -112,26 +153,13 @@ def functions(name: str) -> dict[str, tuple[Any, Any]]:
         return (row // inner * sizes[Labels.CLASSES] * inner + row % inner) * size
 
     @inline
-    def weight_of(pointers, row):
-        return types.float64(get(pointers[2] + record_at(pointers[1])[row] * size))
-
-    @inline
-    def sum_of_weights(pointers, sizes, room):
-        """What a mean is divided by, if weights say so; they are put behind the values of rows in so much room."""
-        if sizes[Labels.MEAN] == 0:
-            return 1.0
-        rows = sizes[Labels.ROWS]
-        for row in range(rows):
-            put_wide(weight_of(pointers, row), room + 8 * (rows + row))
-        return 0.0 + pairwise_sum(room + 8 * rows, rows)
-
-    @inline
-    def scale_of(pointers, sizes, room):
-        """What the gradient is multiplied by."""
-        if sizes[Labels.MEAN] == 0:
-            return get_wide(address_of(offset(sizes, Labels.SCALE)))
-        divisor = sum_of_weights(pointers, sizes, room)
-        return 1.0 / divisor if divisor != 0 else 1.0
+    def collect_weights(pointers, sizes, room):
+        """Put what the labels weigh, if they do, behind the values of rows, before the result overwrites it."""
+        if sizes[Labels.WEIGHTED] != 0:
+            rows = sizes[Labels.ROWS]
+            for row in range(rows):
+                weight = get(pointers[2] + record_at(pointers[1])[row] * size)
+                put_wide(types.float64(weight), room + 8 * (rows + row))
 
     @inline
     def weigh_row(result, sizes, row, weight):
@@ -141,7 +169,8 @@ def functions(name: str) -> dict[str, tuple[Any, Any]]:
             place = first + column * step
             put(get(place) * weight if weight != 0 else number(0), place)
 
-    return {"drive_labels": (LOOP_SIGNATURE, drive_labels), "drive_gradient": (LOOP_SIGNATURE, drive_gradient)}
+    drivers = drive_labels, drive_gradient, drive_logarithms, drive_slopes
+    return {driver.__name__: (LOOP_SIGNATURE, driver) for driver in drivers}
 
 
 @inline
@@ -152,6 +181,27 @@ def are_classes(labels, sizes):
         label = record_at(labels)[row]
         strange |= (label < 0) | (label >= sizes[Labels.CLASSES])
     return strange == 0
+
+
+@inline
+def weight_of(sizes, room, row):
+    return get_wide(room + 8 * (sizes[Labels.ROWS] + row))
+
+
+@inline
+def sum_of_weights(sizes, room):
+    """What a mean is divided by, if weights say so."""
+    rows = sizes[Labels.ROWS]
+    return 0.0 + pairwise_sum(room + 8 * rows, rows) if sizes[Labels.MEAN] != 0 else 1.0
+
+
+@inline
+def scale_of(sizes, room):
+    """What the gradient is multiplied by."""
+    if sizes[Labels.MEAN] == 0:
+        return get_wide(address_of(offset(sizes, Labels.SCALE)))
+    divisor = sum_of_weights(sizes, room)
+    return 1.0 / divisor if divisor != 0 else 1.0
 
 
 @inline

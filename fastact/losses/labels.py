@@ -8,17 +8,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastact.functions.offered import Family, offered
-from fastact.losses.classification import counted, gradient, negative_logarithms, picked, times
+from fastact.losses.classification import counted, gradient, negative_logarithms, note_labels, picked, times
 from fastact.losses.definition import Reduction
 from fastact.losses.elementwise import check_values
 from fastact.losses.problems import Options, Problem, checked, delivered, gradient_target, reduced
 from fastact.rows.shapes import OneAxis, as_rows, engine
+from fastact.ufuncs.direct import repeated
 from fastact.ufuncs.operands import check_not_negative
 
 __all__ = ["nll_loss", "nll_loss_backward", "softmax_focal_loss", "softmax_focal_loss_backward"]
 
 
 @offered(Family.CLASSES)
+@repeated
 def nll_loss(
     backend: str,
     pred: ArrayLike,
@@ -63,15 +65,20 @@ def nll_loss(
     >>> float(fastact.nll_loss(np.log([[0.5, 0.5], [0.25, 0.75]]), np.array([0, 0]), "sum"))
     2.0794415416798357
     """
-    problem = _labelled(pred, target, reduction, Options(weight, ignore_index, axis))
+    options = Options(weight, ignore_index, axis)
+    problem = _labelled(pred, target, reduction, options)
     if out is not None:
         check_values("nll_loss", out, problem.shape, problem.dtype, reduction)
     with np.errstate(all="ignore"):
         losses = times(problem.row_weights, 0.0 - picked(problem))
-    return reduced(problem, counted(problem, losses), reduction, out)
+    result = reduced(problem, counted(problem, losses), reduction, out)
+    if backend == "numba":
+        note_labels("nll_loss", problem, pred, target, reduction, options)
+    return result
 
 
 @offered(Family.CLASSES)
+@repeated
 def nll_loss_backward(
     backend: str,
     pred: ArrayLike,
@@ -108,7 +115,8 @@ def nll_loss_backward(
     >>> fastact.nll_loss_backward(np.log([[0.5, 0.5]]), np.array([1]))
     array([[ 0., -1.]])
     """
-    problem = _labelled(pred, target, reduction, Options(weight, ignore_index, axis))
+    options = Options(weight, ignore_index, axis)
+    problem = _labelled(pred, target, reduction, options)
     result = gradient_target(problem, pred, target, out, reads=False)
     divisor = problem.divisor if reduction == "mean" else 1.0
     assert problem.labels is not None
@@ -116,6 +124,8 @@ def nll_loss_backward(
     slopes = counted(problem, 0.0 - weights / (divisor or 1.0))
     result[...] = 0
     np.put_along_axis(as_rows(result, (problem.axis,)), problem.labels, slopes.astype(result.dtype), axis=1)
+    if backend == "numba":
+        note_labels("nll_loss_backward", problem, pred, target, reduction, options)
     return delivered(result, out)
 
 

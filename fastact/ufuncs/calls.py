@@ -189,7 +189,8 @@ def target(direct, known, given):
         other = form_of(known, i)
         if i != direct[Direct.OUT] and other[Form.DIMENSIONS] != Form.OBJECT:
             distance = record_at(out)[DATA] - record_at(given[i])[DATA]
-            is_other = distance == 0 and form[Form.BYTES] == other[Form.BYTES] and i != known[Known.WRITTEN]
+            is_other = distance == 0 and form[Form.BYTES] == other[Form.BYTES] and form[Form.KEY] == other[Form.KEY]
+            is_other = is_other and i != known[Known.WRITTEN]
             if not is_other and distance < other[Form.BYTES] and -distance < form[Form.BYTES]:
                 return LEFT
     count_reference(out)

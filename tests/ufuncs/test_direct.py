@@ -28,9 +28,10 @@ ROWS = ["softmax", "softmin", "log_softmax", "sparsemax", "entmax15"]
 GATES = ["glu", "reglu", "geglu", "swiglu"]
 LOSSES = ["mse_loss", "l1_loss", "huber_loss", "binary_cross_entropy", "kl_div", "poisson_nll_loss", "hinge_loss"]
 NAMES = [name + suffix for name in ROWS + GATES + LOSSES for suffix in ("", "_backward")]
+LABELS = [name + suffix for name in ("cross_entropy", "nll_loss") for suffix in ("", "_backward")]
 WITH_ARRAYS = ["binary_cross_entropy_with_logits", "gaussian_nll_loss"]
 OTHERS = [
-    *("dense", "dense_backward", "cross_entropy", "cross_entropy_backward"),
+    *("dense", "dense_backward", *LABELS),
     *(name + suffix for name in WITH_ARRAYS for suffix in ("", "_backward")),
 ]
 
@@ -225,7 +226,8 @@ def test_what_is_not_finite_is_left_to_python(without_python: None) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_cross_entropy(dtype: str, without_python: None) -> None:
+@pytest.mark.parametrize("name", ["cross_entropy", "nll_loss"])
+def test_labels(name: str, dtype: str, without_python: None) -> None:
     rng = np.random.default_rng(0)
     for shape, axis in (
         ((1, 2), None),
@@ -239,19 +241,18 @@ def test_cross_entropy(dtype: str, without_python: None) -> None:
         classes = shape[0 if axis == 0 else 1]
         for reduction in ("mean", "sum", "none"):
             arrays, others = ([rng.normal(size=shape).astype(dtype), rng.integers(0, classes, rows)] for _ in range(2))
-            check("cross_entropy", arrays, others, {"reduction": reduction, "axis": axis}, in_place=False)
-            check("cross_entropy_backward", arrays, others, {"reduction": reduction, "axis": axis}, in_place=False)
-            result = by_python("cross_entropy_backward", *others, reduction, axis=axis)
-            assert fastact.cross_entropy_backward(*others, reduction, axis=axis, out=others[0]) is others[0]
+            check(name, arrays, others, {"reduction": reduction, "axis": axis}, in_place=False)
+            check(f"{name}_backward", arrays, others, {"reduction": reduction, "axis": axis}, in_place=False)
+            result = by_python(f"{name}_backward", *others, reduction, axis=axis)
+            assert getattr(fastact, f"{name}_backward")(*others, reduction, axis=axis, out=others[0]) is others[0]
             assert others[0].tobytes() == result.tobytes()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("suffix", ["", "_backward"])
-def test_cross_entropy_with_weights(suffix: str, dtype: str, without_python: None) -> None:
+@pytest.mark.parametrize("name", LABELS)
+def test_weights_of_classes(name: str, dtype: str, without_python: None) -> None:
     """Among them 0, with which even what is infinite counts for nothing."""
-    name, rng = "cross_entropy" + suffix, np.random.default_rng(0)
-    function = getattr(fastact, name)
+    rng, function = np.random.default_rng(0), getattr(fastact, name)
     for shape, axis in (((1, 2), None), ((300, 20), -1), ((2, 7), 0), ((5, 3, 40), None), ((2000, 3), 1)):
         rows = shape[1:] if axis == 0 else shape[:1] + shape[2:]
         classes = shape[0 if axis == 0 else 1]
@@ -263,7 +264,7 @@ def test_cross_entropy_with_weights(suffix: str, dtype: str, without_python: Non
             keywords = {"reduction": reduction, "axis": axis, "weight": weight}
             check(name, arrays, others, keywords, in_place=False)
             result = by_python(name, *others, **keywords)
-            if suffix:
+            if name.endswith("backward"):
                 assert function(*others, **keywords, out=others[0]) is others[0]
                 assert others[0].tobytes() == result.tobytes()
     pred, labels, weight = np.zeros((3, 2), dtype), np.array([0, 1, 1]), np.array([0, 2], dtype)
@@ -274,7 +275,31 @@ def test_cross_entropy_with_weights(suffix: str, dtype: str, without_python: Non
         assert function(pred, labels, reduction, weight=weight).tobytes() == expected.tobytes()
 
 
-@pytest.mark.parametrize("name", ["cross_entropy", "cross_entropy_backward"])
+@pytest.mark.parametrize("name", LABELS)
+def test_weights_that_the_gradient_goes_over(name: str, without_python: None) -> None:
+    weight, pred, labels = np.array([0.5, 0.0, 3.0]), np.array([[1.0, 2.0, 3.0]]), np.array([2])
+    expected = by_python(name, pred, labels, weight=weight)
+    result = by_python(name, pred, labels, "sum", weight=weight)
+    if name.endswith("backward"):
+        out = weight.reshape(1, 3)
+        assert getattr(fastact, name)(pred, labels, weight=weight, out=out) is out
+        assert out.tobytes() == expected.tobytes()
+        weight[:] = 0.5, 0, 3
+        getattr(fastact, name)(pred, labels, "sum", weight=weight, out=out)
+        assert out.tobytes() == result.tobytes()
+
+
+@pytest.mark.parametrize("name", ["cross_entropy_backward", "nll_loss_backward"])
+def test_labels_that_the_gradient_would_go_over(name: str, without_python: None) -> None:
+    """Of one class, in the memory of its logits."""
+    pred = np.zeros((3, 1))
+    labels = pred.view(np.int64)[:, 0]
+    by_python(name, pred.copy(), labels.copy())
+    with pytest.raises(ForwardedError):
+        getattr(fastact, name)(np.ones((3, 1)), labels, out=pred)
+
+
+@pytest.mark.parametrize("name", LABELS)
 def test_weights_of_nothing(name: str) -> None:
     """The mean of what all weighs nothing is NaN, and its gradient 0."""
     pred, labels, weight = np.ones((3, 2)), np.array([0, 0, 0]), np.array([0.0, 1.0])
