@@ -53,7 +53,7 @@ def forward_work(given: Mapping[str, Any], entry: Activation) -> Work | None:
         _loops(dtype.char)["forward"],
         [*map(Operand, names)],
         words([1, m, k, n]),
-        _steps(shapes, dtype.itemsize),
+        _steps(shapes, given["weight"]),
         data,
         (*given["x"].shape[:-1], n),
         dtype,
@@ -72,10 +72,12 @@ def _sizes(given: Mapping[str, Any]) -> tuple[int, int, int, np.dtype] | None:
     return math.prod(given["x"].shape[:-1]), k, n, dtype
 
 
-def _steps(shapes: Sequence[tuple[int, ...]], size: int) -> Any:
-    """What NumPy tells a loop of C-ordered matrices and vectors: how far it is from one to the next, of which there is
-    none, and from row to row and column to column."""
+def _steps(shapes: Sequence[tuple[int, ...]], weight: np.ndarray, place: int = 1) -> Any:
+    """What NumPy tells a loop of C-ordered matrices and vectors, but for the weight, at that place: how far it is from
+    one to the next, of which there is none, and from row to row and column to column."""
+    size = weight.itemsize
     inside = [[*[shape[-1] * size] * (len(shape) - 1), size] for shape in shapes]
+    inside[place] = list(weight.strides)
     return words([*[0] * len(shapes), *chain(*inside)])
 
 
@@ -101,7 +103,7 @@ def backward_work(given: Mapping[str, Any], entry: Activation) -> Work | None:
         _loops(dtype.char)["backward"],
         [*map(Operand, names), *(Operand("out", which=i) for i in range(len(results)))],
         words([1, m, n, k]),
-        _steps([(m, n), (m, k), (n, k), (m, n), (m, k), *results[1:]], dtype.itemsize),
+        _steps([(m, n), (m, k), (n, k), (m, n), (m, k), *results[1:]], given["weight"], len(names) - 2),
         data,
         results[0],
         dtype,

@@ -94,7 +94,7 @@ def dense(
         except ValueError:
             pass  # NumPy found shapes that do not fit; what follows says so in our words
         else:
-            note("dense", given, lambda: compiled.forward_work(given, entry))
+            note("dense", given, lambda: compiled.forward_work(given, entry), "weight")
             return y
     arrays = {"x": as_array(x), "weight": as_array(weight)}
     if bias is not None:
@@ -116,7 +116,7 @@ def dense(
     bias = operands[2] if bias is not None else None
     if _compiled(backend, x2, operands[1]):
         compiled.forward(x2, operands[1], bias, entry, y_rows, z_rows)
-        note("dense", given, lambda: compiled.forward_work(given, entry))
+        note("dense", given, lambda: compiled.forward_work(given, entry), "weight")
     else:
         _forward(backend, x2, operands[1], bias, entry, y_rows, z_rows)
     if preactivation is not None and z_rows is not None:
@@ -183,7 +183,7 @@ def dense_backward(
         except ValueError:
             pass  # as in dense
         else:
-            note("dense_backward", given, lambda: compiled.backward_work(given, entry))
+            note("dense_backward", given, lambda: compiled.backward_work(given, entry), "weight")
             return gradients
     arrays = {"grad": as_array(grad), "x": as_array(x), "weight": as_array(weight)}
     arrays["preactivation"] = as_array(preactivation)
@@ -200,7 +200,7 @@ def dense_backward(
     targets = tuple(_as_rows(gradient, computed, ()) for gradient in gradients)
     if _compiled(backend, x2, w):
         compiled.backward(g, x2, w, z, entry, *targets[:2], targets[2][0])
-        note("dense_backward", given, lambda: compiled.backward_work(given, entry))
+        note("dense_backward", given, lambda: compiled.backward_work(given, entry), "weight")
     else:
         _backward(backend, g, x2, w, z, entry, *targets)
     for target, gradient in zip(targets, gradients):

@@ -33,7 +33,7 @@ class _Known(NamedTuple):
     CONSTANT: int = -1  # it is at an address
     IN_TUPLE: int = -2
     GIVEN: int = 13 + 2 * MAX_OPERANDS  # a Form for each parameter; that of "out" is the result's
-    SIZE: int = 13 + 2 * MAX_OPERANDS + 4 * 11  # shapes stand behind it
+    SIZE: int = 13 + 2 * MAX_OPERANDS + 5 * 11  # shapes stand behind it
 
 
 Known = _Known()
@@ -47,7 +47,10 @@ class _Form(NamedTuple):
     OBJECT: int = -1  # instead of them, if it is none
     SHAPE: int = 2  # address
     BYTES: int = 3  # of an array, or of a number that is the result
-    SIZE: int = 4
+    FLAGS: int = 4  # NumPy's, that an array must have: those of its order, and that it is aligned
+    SIZE: int = 5
+    C_ORDER: int = 0x1 | 0x100
+    F_ORDER: int = 0x2 | 0x100
 
 
 Form = _Form()

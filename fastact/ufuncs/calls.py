@@ -30,8 +30,8 @@ ROUTES = ModuleType.__basicsize__ // 8
 LENGTH, ITEMS = object.__basicsize__ // 8, tuple.__basicsize__ // 8
 DATA, DIMENSIONS, SHAPE, DTYPE, FLAGS = (object.__basicsize__ // 8 + i for i in (0, 1, 2, 5, 6))
 
-#: NumPy's flags: C-contiguous and aligned, and writeable.
-PLAIN, WRITEABLE = 0x1 | 0x100, 0x400
+#: NumPy's flag.
+WRITEABLE = 0x400
 
 #: The lower half of a slot: NumPy's numbers of 32 bits have nothing of meaning beside them.
 HALF = 0xFFFFFFFF
@@ -136,13 +136,15 @@ def form_of(known, parameter):
 
 @inline
 def has_form(direct, argument, form):
-    """Whether an argument is the object that is known, or an array, of no subclass, C-ordered and of that shape."""
+    """Whether an argument is the object that is known, or an array, of no subclass, in that order and of that shape."""
     if form[Form.DIMENSIONS] == Form.OBJECT:
         return argument == form[Form.KEY]
     if argument == 0 or record_at(argument)[CLASS] != direct[Direct.ARRAY]:
         return False
     array, dimensions, shape = record_at(argument), form[Form.DIMENSIONS], record_at(form[Form.SHAPE])
-    if array[DTYPE] != form[Form.KEY] or array[DIMENSIONS] & HALF != dimensions or array[FLAGS] & PLAIN != PLAIN:
+    if array[DTYPE] != form[Form.KEY] or array[DIMENSIONS] & HALF != dimensions:
+        return False
+    if array[FLAGS] & form[Form.FLAGS] != form[Form.FLAGS]:
         return False
     matching, there = 0, record_at(array[SHAPE])
     while matching < dimensions and there[matching] == shape[matching]:

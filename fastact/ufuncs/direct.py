@@ -95,12 +95,12 @@ class _Calls:
         self.owners: list[Any] = [None] * Direct.NUMBER  # and what else addresses in the record lead to
         self.turn = 0
 
-    def note(self, given: Mapping[str, Any], find_work: Callable[[], Work | None]) -> None:
+    def note(self, given: Mapping[str, Any], find_work: Callable[[], Work | None], any_order: str) -> None:
         """Note the work of a call, in place of the oldest one."""
         arguments = {**self.defaults, **given, "out": None}
-        if not all(map(_can_be_known, arguments.values())):
+        if not all(_can_be_known(argument, name == any_order) for name, argument in arguments.items()):
             return
-        call = [(a.dtype, a.shape) if type(a) is np.ndarray else a for a in arguments.values()]
+        call = [(a.dtype, a.shape, _order(a)) if type(a) is np.ndarray else a for a in arguments.values()]
         if call in self.known:
             return
         work = find_work()
@@ -115,10 +115,16 @@ class _Calls:
         self.known, self.owners = [None] * Direct.NUMBER, [None] * Direct.NUMBER
 
 
-def _can_be_known(argument: Any) -> bool:
+def _can_be_known(argument: Any, any_order: bool) -> bool:
     if type(argument) is np.ndarray:
-        return bool(argument.size and argument.ndim and argument.flags.c_contiguous and argument.flags.aligned)
+        flags = argument.flags
+        ordered = flags.c_contiguous or (any_order and flags.f_contiguous)
+        return bool(argument.size and argument.ndim and ordered and flags.aligned)
     return type(argument) in SIMPLE
+
+
+def _order(array: np.ndarray) -> int:
+    return Form.F_ORDER if array.flags.f_contiguous and not array.flags.c_contiguous else Form.C_ORDER
 
 
 def _is_large(work: Work) -> bool:
@@ -165,10 +171,10 @@ def _described(work: Work, arguments: Mapping[str, Any]) -> tuple[Any, ...]:
     return owner
 
 
-def _form(argument: Any, shape: int) -> tuple[int, int, int, int]:
+def _form(argument: Any, shape: int) -> tuple[int, int, int, int, int]:
     if isinstance(argument, np.ndarray):
-        return id(argument.dtype), argument.ndim, shape, argument.nbytes
-    return id(argument), Form.OBJECT, 0, 0
+        return id(argument.dtype), argument.ndim, shape, argument.nbytes, _order(argument)
+    return id(argument), Form.OBJECT, 0, 0, 0
 
 
 def _word(value: float) -> int:
@@ -179,7 +185,7 @@ def _word(value: float) -> int:
 _calls: dict[str, _Calls] = {}
 
 
-def note(name: str, given: Mapping[str, Any], find_work: Callable[[], Work | None]) -> None:
+def note(name: str, given: Mapping[str, Any], find_work: Callable[[], Work | None], any_order: str = "") -> None:
     """Note how a function computes a call, for those that follow with arguments like these.
 
     Parameters
@@ -190,10 +196,12 @@ def note(name: str, given: Mapping[str, Any], find_work: Callable[[], Work | Non
         Its arguments by name, but for ``out``, and for those that are what they are by default.
     find_work
         Asked if that is new; None if it must be left to Python.
+    any_order
+        An array that may be in Fortran's order too; others are in C's, or not known.
     """
     if name in _calls:
         with contextlib.suppress(UnavailableError):  # what cannot be compiled goes on as it went now
-            _calls[name].note(given, find_work)
+            _calls[name].note(given, find_work, any_order)
 
 
 def forget() -> None:

@@ -394,6 +394,33 @@ def test_dense_with_its_preactivation(
         assert y is out or not keywords
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rows", [1, 20, 70])
+def test_a_weight_that_lies_by_columns(rows: int, dtype: str, without_python: None) -> None:
+    """Known apart from one that lies by rows; other operands must do so."""
+    arrays, others = (dense_operands((rows, 30), 40, dtype, seed) for seed in (0, 1))
+    for name, names in (("dense", ["x", "weight", "bias"]), ("dense_backward", ["grad", "x", "weight", "grad"])):
+        function, column = getattr(fastact, name), names.index("weight")
+        by_rows, by_columns = [others[n] for n in names], [others[n] for n in names]
+        by_columns[column] = np.asfortranarray(others["weight"])
+        for given in (by_rows, by_columns):
+            with pytest.raises(ForwardedError):
+                function(*given)
+            by_python(name, *[np.asfortranarray(arrays[n]) if a.flags.fnc else arrays[n] for n, a in zip(names, given)])
+        for given in (by_columns, by_rows, by_columns):
+            found, expected = function(*given), by_python(name, *given)
+            for ours, theirs in zip(
+                *((r,) if isinstance(r, np.ndarray) else r for r in (found, expected)), strict=True
+            ):
+                assert ours.flags.c_contiguous
+                assert ours.tobytes() == theirs.tobytes()
+        if rows > 1:
+            all_by_columns = [np.asfortranarray(a) for a in by_rows]
+            by_python(name, *all_by_columns)
+            with pytest.raises(ForwardedError):
+                function(*all_by_columns)
+
+
 def test_preactivations_that_are_left_to_python(without_python: None) -> None:
     """What cannot be written, or lies where something else does."""
     x, weight, bias, memory = np.ones((4, 4)), np.ones((4, 4)), np.ones(4), np.zeros(40)
