@@ -159,8 +159,9 @@ def _known(loss: Loss, pred: np.ndarray, target: np.ndarray, choice: Choice) -> 
 
 
 def _over(shape: tuple[int, ...], arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray] | None:
-    """Arrays as they are seen by the terms; None if there are more terms than elements of pred or target."""
-    if arrays["pred"].shape != arrays["target"].shape:
+    """Arrays as they are seen by the terms; None if one is a number, or there are more terms than elements of pred or
+    target."""
+    if any(type(array) is not np.ndarray for array in arrays.values()) or arrays["target"].shape != shape:
         return None
     return {name: np.broadcast_to(array, shape) for name, array in arrays.items()}
 

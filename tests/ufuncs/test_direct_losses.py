@@ -93,6 +93,17 @@ def test_weights_that_are_left_to_python(without_python: None) -> None:
             by_python(name, pred, target, weight=weight)
             with pytest.raises(ForwardedError):
                 function(pred, target, weight=weight)
+    wide = [a.astype(float) for a in (pred, target)]
+    for name, keywords in (
+        ("binary_cross_entropy", {"weight": 2.0}),
+        ("binary_cross_entropy_backward", {"weight": 2.0}),
+        ("gaussian_nll_loss", {"var": 2.0}),
+        ("gaussian_nll_loss_backward", {"var": 2.0}),
+    ):
+        for reduction in ("mean", "none"):
+            by_python(name, *wide, reduction=reduction, **keywords)
+            with pytest.raises(ForwardedError):
+                getattr(fastact, name)(*wide, reduction=reduction, **keywords)
     outs = np.empty_like(pred), np.empty_like(pred)
     by_python("gaussian_nll_loss_backward", pred, target, pred, out=outs)
     for out in (outs, outs[0]):
