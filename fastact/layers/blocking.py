@@ -6,6 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from fastact.simd.registers import register_bytes
+
 __all__ = ["Blocking", "blocking", "packed_bytes", "workspace_bytes"]
 
 
@@ -36,14 +38,18 @@ def cache_bytes(level: int) -> int:
 
 @cache
 def blocking(itemsize: int) -> Blocking:
-    """How products of that element size are cut up; the fractions were measured on an AVX-512 machine with
-    caches of 48 KB, 1 MB and 32 MB, where float32 gets blocks of 256 x 1024 and 1024 rows packed at a time."""
-    depth = max(64, cache_bytes(1) * 5 // 16 // (14 * itemsize) // 64 * 64)
+    """How products of that element size are cut up; the fractions were measured on AVX-512 machines with first-level
+    caches of 48 and 32 KB and others of 1 MB and 32 MB, where float32 gets blocks of 256 x 1024 and 1024 rows packed at
+    a time. With 32 KB, blocks half as deep took 1.01 to 1.04 times as long, deeper ones as long."""
+    depth = min(256, max(64, cache_bytes(1) * 7 // 16 // (14 * itemsize) // 64 * 64))
     columns = max(128, cache_bytes(2) // (depth * itemsize) // 128 * 128)
     pack_depth = max(1, min(cache_bytes(3) // 8, 8 << 20) // (columns * itemsize) // depth) * depth
-    # Not to pack B brought 2 to 12 % with 64 to 1024 rows of A, and cost 3 % where B came from memory.
-    direct_bytes = cache_bytes(3) // 4
-    return Blocking(depth, columns, pack_depth, dot_rows=33, direct_rows=32, few_rows=1024, direct_bytes=direct_bytes)
+    # Not to pack B brought 2 to 12 % with 64 to 1024 rows of A, and cost 3 % where B came from memory. Where tiles are
+    # as wide as one line of the caches and not two, it brought up to 20 % with 128 rows and cost 3 to 10 % with 512.
+    few_rows, direct_bytes = 1024 if register_bytes() >= 64 else 256, cache_bytes(3) // 4
+    return Blocking(
+        depth, columns, pack_depth, dot_rows=33, direct_rows=32, few_rows=few_rows, direct_bytes=direct_bytes
+    )
 
 
 def packed_bytes(n: int, k: int, columns: int, pack_depth: int, itemsize: int) -> int:

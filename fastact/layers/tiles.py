@@ -27,6 +27,10 @@ MANY_REGISTERS = "+avx512f" in host_features() or platform.machine() in ("aarch6
 #: for the vectors of B, and one or two for broadcasts of A.
 ROWS, VECTORS = (14, 2) if MANY_REGISTERS else (6, 2)
 
+#: Steps of the largest tiles in one turn of their loop. With AVX2 products took 0.95 to 0.98 of the time that they took
+#: in single steps, with AVX-512 0.97 to 1.
+AT_ONCE = 4
+
 #: The largest tile of dot products.
 DOT_ROWS, DOT_COLUMNS = (3, 8) if MANY_REGISTERS else (3, 4)
 
@@ -205,24 +209,49 @@ class _Element:
         return vectors
 
     def accumulate(
-        self, builder: ir.IRBuilder, turns: Any, sums: int, advancing: list[tuple[Any, Any]], step: Step
+        self,
+        builder: ir.IRBuilder,
+        turns: Any,
+        sums: list[Any],
+        advancing: list[tuple[Any, Any]],
+        step: Step,
+        at_once: int = 1,
     ) -> list[Any]:
-        """Vectors that start at zero and pass through ``step(addresses, sums)`` so many times, while each address
-        advances by its step."""
+        """Vectors that pass through ``step(addresses, sums)`` so many times, while each address advances by its step;
+        some times in each turn of a loop, and what is left over in one of single steps."""
+        if at_once > 1:
+            several = self.in_a_row(builder, step, [by for _, by in advancing], at_once)
+            loops = builder.sdiv(turns, _number(at_once))
+            sums = self.accumulate(
+                builder, loops, sums, [(start, builder.mul(by, _number(at_once))) for start, by in advancing], several
+            )
+            done = builder.mul(loops, _number(at_once))
+            advancing = [(builder.add(start, builder.mul(by, done)), by) for start, by in advancing]
+            turns = builder.sub(turns, done)
         before, body, after = _if_positive(builder, turns)
         turn = builder.phi(INTEGER)
         addresses = [builder.phi(INTEGER) for _ in advancing]
-        totals = [builder.phi(self.vector) for _ in range(sums)]
+        totals = [builder.phi(self.vector) for _ in sums]
         new = step(addresses, totals)
         next_turn = builder.add(turn, _number(1))
         changes = [(turn, _number(0), next_turn)]
         changes += [(phi, start, builder.add(phi, by)) for phi, (start, by) in zip(addresses, advancing)]
-        changes += [(phi, self.zero, value) for phi, value in zip(totals, new)]
+        changes += [(phi, start, value) for phi, start, value in zip(totals, sums, new)]
         for phi, start, value in changes:
             phi.add_incoming(start, before)
             phi.add_incoming(value, builder.block)
         builder.cbranch(builder.icmp_signed("<", next_turn, turns), body, after)
-        return _meet(builder, after, before, [self.zero] * sums, new)
+        return _meet(builder, after, before, sums, new)
+
+    def in_a_row(self, builder: ir.IRBuilder, step: Step, by: list[Any], times: int) -> Step:
+        """A step that is so many of them, at addresses that far apart."""
+
+        def several(addresses: list[Any], sums: list[Any]) -> list[Any]:
+            for i in range(times):
+                sums = step([_advance(builder, start, far, i) for start, far in zip(addresses, by)], sums)
+            return sums
+
+        return several
 
 
 def _if_positive(builder: ir.IRBuilder, count: Any) -> tuple[Any, Any, Any]:
@@ -250,6 +279,8 @@ def _meet(builder: ir.IRBuilder, after: Any, before: Any, old: list[Any], new: l
 class _Tile:
     def __init__(self, element: _Element, rows: int, vectors: int, by_row: bool) -> None:
         self.element, self.rows, self.vectors, self.by_row = element, rows, vectors, by_row
+        # Strips of more rows than one tile has are of these heights; more to compile would be waited for.
+        self.at_once = AT_ONCE if rows >= ROWS - 1 and vectors == VECTORS else 1
 
     def across(self, builder: ir.IRBuilder, address: Any) -> list[Any]:
         """The addresses of a row's vectors."""
@@ -271,7 +302,8 @@ class _Tile:
         # C is wanted when all sums are there: what it takes to come from a far cache would then be waited for.
         for place in places:
             e.prefetch(builder, place)
-        sums = e.accumulate(builder, depth, self.rows * self.vectors, [(a, along), (b, b_step)], step)
+        zeros = [e.zero] * (self.rows * self.vectors)
+        sums = e.accumulate(builder, depth, zeros, [(a, along), (b, b_step)], step, self.at_once)
         e.put(builder, sums, places, self.across(builder, start) * self.rows, start)
 
 
@@ -294,7 +326,8 @@ class _Dots:
 
         whole, rest = builder.sdiv(depth, _number(e.lanes)), builder.srem(depth, _number(e.lanes))
         width = _number(e.bytes)
-        sums = e.accumulate(builder, whole, self.rows * DOT_COLUMNS, [(_number(0), width)], step)
+        zeros = [e.zero] * (self.rows * DOT_COLUMNS)
+        sums = e.accumulate(builder, whole, zeros, [(_number(0), width)], step)
         before, _, after = _if_positive(builder, rest)
         masked, offset = e.masked_load(builder, rest), builder.mul(whole, width)
         ended = products(lambda address: masked(builder.add(address, offset)), sums)
