@@ -11,11 +11,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 from numba import types
 
+from fastact.layers.tiles import MANY_REGISTERS
 from fastact.networks.tiles import Dots, Numbers, Tile, chosen
-from fastact.runtime.pool import call_resolve, record_at
-from fastact.simd.blocks import Address, inline
+from fastact.runtime.pool import TASK_SIGNATURE, awake_or_soon, call_resolve, call_task, parallel_for, record_at
+from fastact.simd.blocks import inline
 from fastact.simd.layout import LARGE_PRODUCT, Gemm, Mode, Network
 
 __all__ = ["functions", "product_for"]
@@ -23,14 +25,22 @@ __all__ = ["functions", "product_for"]
 #: Multiplications that scalar code has done before a call has begun.
 TINY = 16
 
+#: Nanoseconds of work from which threads share a small product if they are awake; and how many rows each takes at a
+#: time, whole tiles as if it were not shared, so that its sums come out the same.
+WORTH_SHARING, ROWS_AT_ONCE = 6_500, np.int64(32)
+
+#: Rows of a tile of two vectors: sums, two vectors and a number spread over a third are to fit into registers.
+HIGH = 8 if MANY_REGISTERS else 4
+
 #: Tiles by rows and vectors, and rows of dot products: an odd row or the last vectors take a smaller one.
-TILES = (1, 8), (1, 4), (1, 2), (1, 1), (4, 2), (4, 1), (8, 2), (8, 1)
+TILES = (1, 8), (1, 4), (1, 2), (1, 1), (4, 2), (4, 1), (HIGH, 2), (8, 1)
 DOTS = 8, 1
 
 
 def product_for(words: SimpleNamespace) -> Any:
     """A product of any size, in the way that suits it."""
     number, size, at, apply = words.number, words.size, words.at, words.apply
+    columns_at_once = np.int64(8 * words.lanes)
 
     @inline
     def product(network, sizes, a, b, c, other, mode):
@@ -49,9 +59,21 @@ def product_for(words: SimpleNamespace) -> Any:
         record[Gemm.C], record[Gemm.C_ROW] = c, n * size
         if m * n * depth < LARGE_PRODUCT:
             record[Gemm.BIAS], record[Gemm.OUT_ROW], record[Gemm.ACCUMULATE] = other, other_row, mode
-            call_resolve(network[Network.MULTIPLY_SMALL], record)
+            multiply_some(network, record, sizes)
         else:
             multiply_large(network, record, m * n, c, other, mode)
+
+    @inline
+    def multiply_some(network, record, sizes):
+        """A small product, shared where its network has all threads for itself, and they are awake."""
+        m, n, depth = sizes
+        count, grain = (m, ROWS_AT_ONCE) if is_cut_by_rows(m) else (n, columns_at_once)
+        nanoseconds = m * n * depth * size // 200
+        pool = record_at(network[Network.POOL])
+        if network[Network.PARTS] == 1 and nanoseconds >= WORTH_SHARING and awake_or_soon(pool, nanoseconds // 200):
+            parallel_for(pool, network[Network.MULTIPLY_SMALL], record, count, grain)
+        else:
+            call_task(network[Network.MULTIPLY_SMALL], 0, count, record)
 
     @inline
     def multiply_tiny(sizes, a, b, c, other, other_row, mode):
@@ -78,12 +100,18 @@ def product_for(words: SimpleNamespace) -> Any:
     return product
 
 
+@inline
+def is_cut_by_rows(m):
+    """Whether parts of a small product are some of its rows, and not of its columns."""
+    return m >= 16
+
+
 def functions(name: str) -> dict[str, tuple[Any, Any]]:
     """The compiled functions for ``"float32"`` or ``"float64"``; addresses and strides are in bytes.
 
     They are called by address: linked into each caller, Numba would optimise all of the tiles again and again."""
     return {
-        "multiply_small": (types.void(Address), multiply_small_for(name)),
+        "multiply_small": (TASK_SIGNATURE, multiply_small_for(name)),
         "multiply_by_rows": (types.void(*[types.intp] * 12), multiply_by_rows_for(name)),
     }
 
@@ -94,13 +122,18 @@ def multiply_small_for(name: str) -> Any:
     size, lanes = numbers.size, numbers.lanes
     tile = chosen({(rows, vectors): Tile(numbers, rows, vectors) for rows, vectors in TILES})
 
-    def multiply_small(product):
-        """A product described like a packed one, but that BIAS is the other matrix, OUT_ROW the distance of its rows
-        and ACCUMULATE the mode. One address: thirteen arguments take 15 ns, as they travel through memory twice."""
+    def multiply_small(begin, end, product):
+        """Some rows or columns of a product described like a packed one, but that BIAS is the other matrix, OUT_ROW the
+        distance of its rows and ACCUMULATE the mode; a task for threads."""
+        by_rows = is_cut_by_rows(product[Gemm.M])
+        row, column = (begin, 0) if by_rows else (0, begin)
+        m, n = (end - begin, product[Gemm.N]) if by_rows else (product[Gemm.M], end - begin)
         multiply(
-            product[Gemm.M], product[Gemm.N], product[Gemm.K], product[Gemm.A], product[Gemm.A_ROW],
-            product[Gemm.A_COLUMN], product[Gemm.B], product[Gemm.B_ROW], product[Gemm.C], product[Gemm.C_ROW],
-            product[Gemm.BIAS], product[Gemm.OUT_ROW], product[Gemm.ACCUMULATE],
+            m, n, product[Gemm.K], product[Gemm.A] + row * product[Gemm.A_ROW], product[Gemm.A_ROW],
+            product[Gemm.A_COLUMN], product[Gemm.B] + column * size, product[Gemm.B_ROW],
+            product[Gemm.C] + row * product[Gemm.C_ROW] + column * size, product[Gemm.C_ROW],
+            product[Gemm.BIAS] + row * product[Gemm.OUT_ROW] + column * size, product[Gemm.OUT_ROW],
+            product[Gemm.ACCUMULATE],
         )  # fmt: skip
 
     @inline
@@ -111,9 +144,9 @@ def multiply_small_for(name: str) -> Any:
         while start < n and whole > 0:
             left, at = n - start, start * size
             vectors = 2 if left > lanes else 1
-            i = 0
+            high, i = HIGH if vectors == 2 else 8, 0
             while i < whole:
-                rows = 8 if whole - i >= 8 else 4
+                rows = high if whole - i >= high else 4
                 tile(
                     rows, vectors, a + i * a_row, a_row, a_step, b + at, b_step, c + i * c_row + at, c_row,
                     depth, left, other + i * other_row + at, other_row, mode,
