@@ -274,3 +274,23 @@ def test_steps_in_parts(sizes: list[int], rows: int, batch: str, loss: str, opti
                 np.testing.assert_allclose(one, expected, rtol=1e-9, atol=1e-12)
     finally:
         fastact.set_num_threads(before)
+
+
+@compiled_only
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", [[400, 90, 10], [50, 901, 3]], ids=str)
+def test_shared_products_give_the_same_bits(sizes: list[int], dtype: str) -> None:
+    """A network too large for parts, whose small products threads share when they are awake: what is cut, by rows or by
+    columns, adds up in the order of what is not."""
+    x, y = data(999, sizes[0], sizes[-1])
+    before = fastact.get_num_threads()
+    learned = []
+    try:
+        for threads in (1, 2, 5):
+            fastact.set_num_threads(threads)
+            learned.append(fastact.MLP(sizes, "tanh", batch_size=None, epochs=3, dtype=dtype, random_state=7).fit(x, y))
+    finally:
+        fastact.set_num_threads(before)
+    for other in learned[1:]:
+        for one, shared in zip(parts(learned[0]), parts(other)):
+            assert one.tobytes() == shared.tobytes()
