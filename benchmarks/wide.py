@@ -91,6 +91,11 @@ def exp_times(factor: Any, x: Any, low: Any) -> Any:
     return product + product * low
 
 
+def logistic_times(factor: Any, z: Any, low: Any) -> Any:
+    e = exp_times(Wide(1), -abs(z), np.where(z < 0, low, -low))
+    return np.where(z < 0, exp_times(factor / (1 + e), -abs(z), low), factor / (1 + e))
+
+
 def gelu_slope(z: Any) -> Any:
     with mp.workdps(60):
         root = fits.gelu_root()
@@ -110,6 +115,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "gauss_times": lambda f, z: exp_times(f, -z * z / 2, -product_error(z, z) / 2),
     "gelu_slope": gelu_slope,
     "log1p_exp": lambda x, low, divisor: np.log1p(exp_times(Wide(1), x, low)) / divisor,
+    "logistic_times": logistic_times,
+    "logistic_times_any": lambda factor, z, low, power: logistic_times(factor, z, low) * Wide(2) ** power,
     "normal_tail": lambda z, f: f * polynomial(tail_variable(z), "NORMAL_TAIL") / (z + fits.FLOAT64.a),
     "product_error": product_error,
     "quick_sum_error": sum_error,

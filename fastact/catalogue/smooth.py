@@ -20,6 +20,9 @@ from fastact.formulas.primitives import (
     gauss_times,
     gelu_slope,
     log1p_exp,
+    logistic_times,
+    logistic_times_any,
+    maximum,
     minimum,
     normal_tail,
     sqrt,
@@ -33,7 +36,7 @@ from fastact.functions.activations import catalogued
 @catalogued(formula="1 / (1 + exp(-x))", range="(0, 1)", reference="Verhulst, 1838", aliases=("expit",))
 def sigmoid(x: Any) -> Values:
     """Logistic function: the probability that belongs to a logit."""
-    return logistic(x, exp(-abs(x))), logistic_bell(1, abs(x))
+    return logistic_times(1, x), logistic_bell(1, abs(x))
 
 
 @catalogued(formula="exp(x)", range="(0, inf)", reference="keras.activations.exponential")
@@ -177,28 +180,25 @@ def selu(x: Any) -> Values:
     return value, where(x > 0, scale, exp_times(high, z, low / high))
 
 
-def gate(x: Any, z: Any, distance: Any, slope: Any, far: float = EXTREME) -> Values:
+def gate(x: Any, z: Any, slope: Any, far: float = EXTREME) -> Values:
     """``x * s`` and ``s + slope * s * (1 - s)`` for s = sigmoid(z).
 
-    ``distance`` is abs(z); from ``far`` on nothing is left of any x. ``slope`` is x * z', bounded. On the negative side
+    Where x is negative from ``far`` on, nothing is left of it. ``slope`` is x * z', bounded. On the negative side
     both results are a multiple of exp(z), which may vanish long before its multiple does. The derivative there is n,
     on the other side 1 - n; its root is where 1 - slope + e vanishes, so all of that is kept in two parts.
     """
-    e, steepness = exp(-precise(distance)), parts(slope)
-    below, extreme = z < 0, distance >= far  # the value is x or zero there, and not inf * 0
-    product = where(extreme, 0, x) / (precise(1) + rounded(e))
-    of_x = exp_times if z is x else exp_times_any
-    value = where(below, of_x(product, -distance), where(extreme, x, product))
+    distance, below, steepness = abs(z), z < 0, parts(slope)
+    e = exp(-precise(distance))
     rest = precise(1 - steepness.high, -steepness.low)  # near the root the difference is exact
     n = exp_times(quick_sum(rest, e) / (1 + e) ** 2, -distance)
-    return value, where(below, n, 1 - n)
+    return logistic_times(maximum(x, -far), z), where(below, n, 1 - n)
 
 
 @catalogued(formula="x / (1 + exp(-x))", range="[-0.2785, inf)", reference="Elfwing et al., 2017, arXiv:1702.03118")
 def silu(x: Any) -> Values:
     """Sigmoid-weighted linear unit."""
     # as far as there is anything left for the largest factor of a swiglu
-    return gate(x, x, abs(x), minimum(abs(x), EXTREME))
+    return gate(x, x, minimum(abs(x), EXTREME))
 
 
 @catalogued(
@@ -206,9 +206,10 @@ def silu(x: Any) -> Values:
 )
 def swish(x: Any, beta: Any = 1.0) -> Values:
     """Silu with a slope inside."""
-    z, size = scaled(x, beta)
-    high, low, _ = parts(size)
-    return gate(x, z, size, precise(minimum(high, EXTREME), low))
+    z = as_exponent(precise(beta) * x)
+    size, low, _ = parts(abs(z))
+    _, slope = gate(x, z, precise(minimum(size, EXTREME), low))
+    return logistic_times_any(where(z <= -EXTREME, 0, x), z), slope  # x may be large where z is small
 
 
 @catalogued(
@@ -219,8 +220,8 @@ def swish(x: Any, beta: Any = 1.0) -> Values:
 )
 def quick_gelu(x: Any) -> Values:
     """The approximation of gelu by a single sigmoid."""
-    z = precise("1.702") * minimum(abs(x), 800)
-    return gate(x, x, z, z, far=800)
+    z = precise("1.702") * maximum(minimum(x, 800), -800)
+    return gate(x, z, abs(z), far=800)
 
 
 @catalogued(formula="x * tanh(log(1 + exp(x)))", range="[-0.309, inf)", reference="Misra, arXiv:1908.08681", ulp=4.0)
@@ -251,13 +252,13 @@ def mish(x: Any) -> Values:
 def gelu_tanh(x: Any) -> Values:
     """The approximation of gelu that BERT and GPT-2 use; as a gate, x * sigmoid(a * x + b * x**3)."""
     # The cube multiplies rounding errors, and exp does so again: all of them are kept.
-    u = minimum(abs(x), 23)
+    u = maximum(minimum(x, 23), -23)
     a = precise("1.59576912160573071175978423973752747")  # sqrt(8 / pi)
     b = precise("0.07135481627260024877633875227986354")  # 0.044715 times that
     cubic = b * precise(u) ** 2
     ratio = a + cubic
     slope = quick_sum(ratio, 2 * parts(cubic).high)  # a + 3 * b * u**2
-    return gate(x, x, u * ratio, u * slope, far=800)
+    return gate(x, u * ratio, abs(u) * slope, far=23)
 
 
 @catalogued(

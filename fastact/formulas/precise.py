@@ -241,6 +241,8 @@ RULES: dict[str, Callable[..., Expression]] = {
     "exp_times": _with_low("exp_times", 1),
     "exp_times_any": _with_low("exp_times_any", 1),
     "expm1_times": _with_low("expm1_times", 1),
+    "logistic_times": _with_low("logistic_times", 1),
+    "logistic_times_any": _with_low("logistic_times_any", 1),
     "log1p_exp": _with_low("log1p_exp", 0),
 }
 RULES |= {operation: _compared(operation) for operation in TRUTH_VALUED}

@@ -24,7 +24,7 @@ from fastact.formulas.signs import is_nonpositive, is_zero
 __all__ = [
     "NORMAL_PEAK", "NUMPY_NAMES", "absolute", "arctan", "cos", "exp", "exp_error", "exp_times", "exp_times_any",
     "expm1", "expm1_error", "expm1_times", "fitted", "fma", "gauss_times", "gelu_slope", "log", "log1p", "log1p_exp",
-    "maximum", "minimum", "normal_tail", "product_error", "quick_sum_error", "quotient", "quotient_error", "sin",
+    "logistic_times", "logistic_times_any",    "maximum", "minimum", "normal_tail", "product_error", "quick_sum_error", "quotient", "quotient_error", "sin",
     "sqrt", "sqrt_error", "sum_error", "tanh", "where",
 ]  # fmt: skip
 
@@ -86,6 +86,18 @@ def exp_times_any(factor: Any, x: Any, low: Any = 0.0, power: Any = 0) -> Any:
     ``power`` is a whole number, or chosen among some: what was taken away from factors that could not be multiplied.
     """
     return apply("exp_times_any", factor, x, low, power)
+
+
+def logistic_times(factor: Any, z: Any, low: Any = 0.0) -> Any:
+    """``factor / (1 + exp(-(z + low)))``, rounded once where that is subnormal though the quotient alone would have
+    vanished; for factors that are finite where z is not.
+    """
+    return apply("logistic_times", factor, z, low)
+
+
+def logistic_times_any(factor: Any, z: Any, low: Any = 0.0, power: Any = 0) -> Any:
+    """``factor * 2**power / (1 + exp(-(z + low)))``, likewise, for factors of any size; see :func:`exp_times_any`."""
+    return apply("logistic_times_any", factor, z, low, power)
 
 
 def exp_error(x: Any, low: Any = 0.0) -> Any:
@@ -219,6 +231,21 @@ def _expm1_times_numpy(factor: Expression, x: Expression, low: Expression) -> Ex
     return where(x > 1.0, exp_times_any(factor, x, low) - factor, factor * expm1(x))
 
 
+def _logistic_times_numpy(factor: Expression, z: Expression, low: Expression) -> Expression:
+    below, size = z < 0.0, -absolute(z)
+    size_low = low if is_zero(low) else where(below, low, -low)
+    product = factor / (1.0 + exp_times(1.0, size, size_low))
+    return where(below, exp_times(product, size, size_low), product)
+
+
+def _logistic_times_any_numpy(factor: Expression, z: Expression, low: Expression, power: Expression) -> Expression:
+    below, size = z < 0.0, -absolute(z)
+    size_low = low if is_zero(low) else where(below, low, -low)
+    product = factor / (1.0 + exp_times(1.0, size, size_low))
+    rising = product if is_zero(power) else product * _power_of_two(power)
+    return where(below, exp_times_any(product, size, size_low, power), rising)
+
+
 def _power_of_two(power: Expression) -> Expression:
     if power.operation == "where":
         condition, yes, no = power.operands
@@ -316,6 +343,8 @@ NUMPY_FORMULAS |= {
     "exp_times": _exp_times_numpy,
     "exp_times_any": _exp_times_any_numpy,
     "gauss_times": _gauss_times_numpy,
+    "logistic_times": _logistic_times_numpy,
+    "logistic_times_any": _logistic_times_any_numpy,
     "gelu_slope": _gelu_slope_numpy,
     "normal_tail": _normal_tail_numpy,
     "product_error": _product_error_numpy,
@@ -340,6 +369,10 @@ def _log1p_exp_slopes(a: Expression, divisor: Expression, y: Expression) -> tupl
 DERIVATIVES |= {
     "exp_times": lambda m, a, low, y: (exp_times(1.0, a, low), y, y),
     "exp_times_any": lambda m, a, low, power, y: (exp_times_any(1.0, a, low, power), y, y, 0.0),
+    "logistic_times": lambda m, a, low, y: (logistic_times(1.0, a, low), *[logistic_times(y, -a, -low)] * 2),
+    "logistic_times_any": lambda m, a, low, power, y: (
+        logistic_times_any(1.0, a, low, power), *[logistic_times(y, -a, -low)] * 2, 0.0
+    ),
     "expm1_times": lambda m, a, low, y: (expm1(a), exp_times_any(m, a, low), exp_times_any(m, a, low)),
     "log1p_exp": lambda a, low, divisor, y: _log1p_exp_slopes(a, divisor, y),
     "gauss_times": lambda m, z, y: (gauss_times(1.0, z), -z * y),

@@ -77,4 +77,5 @@ BOUNDS: dict[str, Callable[..., Bounds]] = {
     "exp": lambda a: (0.0, _exp(a[1])),
     "expm1": lambda a: (-1.0, _exp(a[1])),
     "exp_times": lambda factor, a, low: _product_bounds(factor, (0.0, _exp(a[1]))),
+    "logistic_times": lambda factor, a, low: _product_bounds(factor, (0.0, 1.0)),
 }

@@ -279,6 +279,10 @@ def _exp_times_any(factor: Term, a: Term, low: Term, power: Term) -> Term:
     return _times(_times(factor, _exp(a)), Term(2.0 ** _known(power.limit())))
 
 
+def _logistic_times_any(factor: Term, a: Term, low: Term, power: Term) -> Term:
+    return _times(_times(factor, _sigmoid(a)), Term(2.0 ** _known(power.limit())))
+
+
 #: What is left out of exact arithmetic is none.
 EXACT = {
     "constant_error", "exp_error", "expm1_error", "product_error", "quick_sum_error", "quotient_error",
@@ -317,6 +321,8 @@ RULES: dict[str, Callable[..., Term]] = {
     "root_ratio": lambda c, k, v: _times(v, _raised(_root(c, k, v), -1)),
     "exp_times": lambda factor, a, low: _times(factor, _exp(a)),
     "exp_times_any": _exp_times_any,
+    "logistic_times": lambda factor, a, low: _times(factor, _sigmoid(a)),
+    "logistic_times_any": _logistic_times_any,
     "expm1_times": lambda factor, a, low: _times(factor, RULES["expm1"](a)),
     "log1p_exp": lambda a, low, divisor: _times(_softplus(a), _raised(divisor, -1)),
     "gauss_times": lambda factor, a: _times(factor, _gauss(_times(Term(math.sqrt(0.5)), a))),

@@ -31,6 +31,7 @@ from fastact.kernels.exponentials import (
 )
 from fastact.kernels.hyperbolic import tanh_kernel
 from fastact.kernels.instructions import horner
+from fastact.kernels.logistic import logistic_times_any_kernel, logistic_times_kernel
 from fastact.kernels.logarithms import log1p_exp_kernel, log1p_kernel, log_kernel
 from fastact.kernels.normal import gauss_times_kernel, gelu_slope_kernel, normal_tail_kernel
 from fastact.kernels.powers import cbrt_kernel, exp2_kernel, log2_kernel, log10_kernel, power_kernel
@@ -84,6 +85,8 @@ KERNELS |= {
     "gauss_times": gauss_times_kernel,
     "gelu_slope": gelu_slope_kernel,
     "log": log_kernel,
+    "logistic_times": logistic_times_kernel,
+    "logistic_times_any": logistic_times_any_kernel,
     "log10": log10_kernel,
     "log1p": log1p_kernel,
     "log1p_exp": log1p_exp_kernel,

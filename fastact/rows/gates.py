@@ -15,7 +15,7 @@ import numpy as np
 from fastact.catalogue import ACTIVATIONS
 from fastact.containers.recognition import as_array
 from fastact.formulas.expressions import Expression, constant, substitute, variable
-from fastact.formulas.primitives import exp_times_any, maximum, product_error, quotient, where
+from fastact.formulas.primitives import exp_times_any, logistic_times_any, maximum, product_error, quotient, where
 from fastact.functions.documentation import numpydoc
 from fastact.functions.graphs import through
 from fastact.functions.offered import Family, offered
@@ -96,6 +96,10 @@ def times(factor: Expression, node: Expression) -> Expression:
     if node.operation == "gauss_times":
         multiple, z = operands
         return _exp_times(factor, multiple, -0.5 * z * z, product_error(-0.5 * z, z))
+    if node.operation == "logistic_times":
+        multiple, z, low = operands
+        scaled, power = (factor, constant(0.0)) if multiple is constant(1.0) else _without_overflow(factor)
+        return logistic_times_any(scaled * multiple, z, low, power)
     if node.operation == "exp_times":
         return _exp_times(factor, *operands)
     if node.operation == "exp":
@@ -106,10 +110,15 @@ def times(factor: Expression, node: Expression) -> Expression:
 
 
 def _exp_times(factor: Expression, multiple: Expression, x: Expression, low: Expression) -> Expression:
-    """``factor * multiple * exp(x + low)``. The two may be beyond all floats though the result is not: unless the
-    factor starts lower, and the exponential higher."""
+    scaled, power = _without_overflow(factor)
+    return exp_times_any(scaled * multiple, x, low, power)
+
+
+def _without_overflow(factor: Expression) -> tuple[Expression, Expression]:
+    """The factor, and a power of 2 that is still to multiply it. Its product with a multiple of an exponential may be
+    beyond all floats though the result is not: unless the factor starts lower, and the exponential higher."""
     huge = abs(factor) > 2.0**100
-    return exp_times_any(where(huge, factor * 2.0**-20, factor) * multiple, x, low, where(huge, 20, 0))
+    return where(huge, factor * 2.0**-20, factor), where(huge, 20, 0)
 
 
 def _may_vanish(node: Expression) -> bool:
