@@ -24,8 +24,8 @@ from fastact.formulas.signs import is_nonpositive, is_zero
 __all__ = [
     "NORMAL_PEAK", "NUMPY_NAMES", "absolute", "arctan", "cos", "exp", "exp_error", "exp_times", "exp_times_any",
     "expm1", "expm1_error", "expm1_times", "fitted", "fma", "gauss_times", "gelu_slope", "log", "log1p", "log1p_exp",
-    "logistic_times", "logistic_times_any",    "maximum", "minimum", "normal_tail", "product_error", "quick_sum_error", "quotient", "quotient_error", "sin",
-    "sqrt", "sqrt_error", "sum_error", "tanh", "where",
+    "logistic_times", "logistic_times_any", "maximum", "minimum", "normal_tail", "product_error", "quick_sum_error",
+    "quotient", "quotient_error", "sin", "sqrt", "sqrt_error", "sum_error", "tanh", "where",
 ]  # fmt: skip
 
 
@@ -219,7 +219,7 @@ def _exp_times_any_numpy(factor: Expression, x: Expression, low: Expression, pow
     if not is_nonpositive(x):
         shift = where(x > 1340.0, -1340.0, where(x > 700.0, -670.0, shift))
         before, after = where(x > 1340.0, large, before), where(x > 700.0, large, after)
-    product = (factor * before) * (exp(x + shift) * _power_of_two(power)) * after
+    product = (factor * before) * (exp(x + shift) * power_of_two(power)) * after
     return _and_low(product, x, low)
 
 
@@ -242,15 +242,16 @@ def _logistic_times_any_numpy(factor: Expression, z: Expression, low: Expression
     below, size = z < 0.0, -absolute(z)
     size_low = low if is_zero(low) else where(below, low, -low)
     product = factor / (1.0 + exp_times(1.0, size, size_low))
-    rising = product if is_zero(power) else product * _power_of_two(power)
+    rising = product if is_zero(power) else product * power_of_two(power)
     return where(below, exp_times_any(product, size, size_low, power), rising)
 
 
-def _power_of_two(power: Expression) -> Expression:
+def power_of_two(power: Expression, sign: float = 1.0) -> Expression:
+    """``2**(sign * power)`` of a number, or of what is chosen among some."""
     if power.operation == "where":
         condition, yes, no = power.operands
-        return where(condition, _power_of_two(yes), _power_of_two(no))
-    return constant(2.0 ** power.operands[0])
+        return where(condition, power_of_two(yes, sign), power_of_two(no, sign))
+    return constant(2.0 ** (sign * power.operands[0]))
 
 
 def _log1p_exp_numpy(x: Expression, low: Expression, divisor: Expression) -> Expression:
@@ -371,7 +372,9 @@ DERIVATIVES |= {
     "exp_times_any": lambda m, a, low, power, y: (exp_times_any(1.0, a, low, power), y, y, 0.0),
     "logistic_times": lambda m, a, low, y: (logistic_times(1.0, a, low), *[logistic_times(y, -a, -low)] * 2),
     "logistic_times_any": lambda m, a, low, power, y: (
-        logistic_times_any(1.0, a, low, power), *[logistic_times(y, -a, -low)] * 2, 0.0
+        logistic_times_any(1.0, a, low, power),
+        *[logistic_times(y, -a, -low)] * 2,
+        0.0,
     ),
     "expm1_times": lambda m, a, low, y: (expm1(a), exp_times_any(m, a, low), exp_times_any(m, a, low)),
     "log1p_exp": lambda a, low, divisor, y: _log1p_exp_slopes(a, divisor, y),

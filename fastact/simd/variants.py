@@ -26,7 +26,6 @@ class Variant(NamedTuple):
     scales: bool  # an instruction for ldexp; without one, tables span two octaves
     reciprocal_bits: Mapping[int, int]  # right in what an instruction estimates 1 / x by; 0: divide
     tanh: Mapping[int, str]  # a name in fastact.kernels.hyperbolic.TANH
-    logistic: Mapping[int, str]  # a name in fastact.kernels.logistic.LOGISTIC
 
 
 #: Best first; the last one needs nothing.
@@ -39,7 +38,6 @@ VARIANTS = (
         scales=True,
         reciprocal_bits={32: 14, 64: 14},
         tanh={32: "pieces", 64: "sum"},
-        logistic={32: "exponential", 64: "exponential"},
     ),
     Variant(
         name="AVX2",
@@ -49,7 +47,6 @@ VARIANTS = (
         scales=False,
         reciprocal_bits={32: 0, 64: 0},
         tanh={32: "sum", 64: "sum"},
-        logistic={32: "sum", 64: "sum"},
     ),
     Variant(
         name="any",
@@ -59,7 +56,6 @@ VARIANTS = (
         scales=False,
         reciprocal_bits={32: 0, 64: 0},
         tanh={32: "sum", 64: "sum"},
-        logistic={32: "sum", 64: "sum"},
     ),
 )
 
