@@ -176,7 +176,7 @@ def selu(x: Any) -> Values:
     scale, product = precise("1.0507009873554804934193349852946"), precise("1.7580993408473768599402175208123")
     z, (high, low, _) = where(x > 0, 0, x), parts(product)
     rising = where(x < np.inf, scale * x, x)  # half an ulp too much would be infinite too soon
-    value = where(x > 0, rising, where(x == 0, x, product * expm1(precise(z))))  # the sign of zero is lost in a sum
+    value = where(x > 0, rising, where(x == 0, x, expm1_times(high, z)))  # the sign of zero is lost in a sum
     return value, where(x > 0, scale, exp_times(high, z, low / high))
 
 

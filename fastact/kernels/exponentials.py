@@ -241,19 +241,28 @@ def expm1_and_error(
     return where(tiny, x, 2.0 * y), where(tiny, 0.0, 2.0 * y_low)
 
 
+def factor_times(factor: Expression, grown: Expression, p: Expression) -> Expression:
+    """``factor * (grown * (1 + p) - 1)``."""
+    product = factor * grown
+    return fma(product, p, product - factor) + product_error(factor, grown)
+
+
 def expm1_times_kernel(precision: Precision, factor: Expression, x: Expression, low: Expression) -> Expression:
     """The factor multiplies before 1 is taken away: its rounding is known then, and a factor of 1 changes no bit.
     Nobody asks for the error of the product: the shorter polynomial will do."""
     whole = coefficients.EXP
     if factor is constant(1.0) and is_zero(low):
         return expm1_and_error(precision, x, whole)[0]
+    tiny = absolute(x) < 2.0 ** -(precision.digits + 2)
+    if factor.operation == "constant" and 2.0**-20 < abs(factor.operands[0]) < 2.0**20 and is_nonpositive(x):
+        reduced, base, p, _ = expm1_parts(precision, x, low, precision.log_max, "EXP2_QUARTER", whole)
+        y = factor_times(factor, 2.0 * expm1_half(precision, reduced, base), p)
+        return where(tiny, factor * x, y)
     reduced, base, p, _ = expm1_parts(precision, x, low, furthest(precision), "EXP2_QUARTER_IN_OCTAVE", whole)
     k = whole_power(precision, reduced)
     finite = clip(k, None, 2.0 * precision.digits)  # beyond, the 1 does not count
     grown = ldexp(base, finite)
     large, power = absolute(factor) > 1.0, 2.0 * precision.digits + 18.0  # so that no product is infinite
     scaled = where(large, factor * 2.0**-power, factor)
-    product = scaled * grown
-    y = fma(product, p, product - scaled) + product_error(scaled, grown)
-    tiny = absolute(x) < 2.0 ** -(precision.digits + 2)
+    y = factor_times(scaled, grown, p)
     return where(tiny, factor * x, ldexp(y, clip((k - finite) + where(large, power, 0.0), None, 2.0 * precision.bias)))
