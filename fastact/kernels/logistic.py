@@ -8,14 +8,16 @@ sides of zero, and no exponential that is rounded by itself: half the instructio
 from __future__ import annotations
 
 from fastact.formulas import coefficients
-from fastact.formulas.expressions import Expression
-from fastact.formulas.primitives import fma, power_of_two, where
+from fastact.formulas.expressions import Expression, constant
+from fastact.formulas.primitives import absolute, fma, power_of_two, quick_sum_error_of, where
+from fastact.formulas.rounding import EXTREME
 from fastact.formulas.signs import is_zero
-from fastact.kernels.exponentials import LOG2_E, furthest
+from fastact.kernels.exponentials import LOG2_E, exp_times_any_kernel, exp_times_kernel, furthest
 from fastact.kernels.instructions import bits, clip, float_from_bits, integer, polynomial, shift_left
 from fastact.kernels.precision import Precision
+from fastact.kernels.quotients import quotient_kernel
 
-__all__ = ["logistic_times_any_kernel", "logistic_times_kernel"]
+__all__ = ["SHARED", "logistic_times_any_kernel", "logistic_times_kernel"]
 
 #: Far below zero 2**k may be infinite: the fraction is reduced by so many powers of two there. What the smallest
 #: numerators lose is less than half a unit in the last place of the result.
@@ -88,3 +90,29 @@ def _shift(precision: Precision) -> float:
 
 def _two_to(precision: Precision, shifted: Expression) -> Expression:
     return float_from_bits(shift_left(bits(shifted), integer(precision.digits, precision)))
+
+
+# -- beside a derivative ----------------------------------------------------------------------------
+
+
+def times_beside_slope(
+    precision: Precision, factor: Expression, z: Expression, low: Expression, power: Expression | None = None
+) -> Expression:
+    """With exp(-abs(z)), of which the derivative is made too: in one pass both together take less time so."""
+    below, extreme = z < 0.0, absolute(z) >= EXTREME  # the factor may be infinite where the exponential is 0
+    distance_low = low if is_zero(low) else -where(below, -low, low)
+    e = exp_times_kernel(precision, constant(1.0), -absolute(z), distance_low)
+    d = 1.0 + e
+    d_low = quick_sum_error_of(constant(1.0), e) if precision.careful else constant(0.0)
+    if factor.operation == "constant":
+        return quotient_kernel(precision, where(below, factor * e, factor), constant(0.0), d, d_low)
+    product = quotient_kernel(precision, where(extreme, 0.0, factor), constant(0.0), d, d_low)
+    rising = where(extreme, factor, product)
+    if power is None:
+        return where(below, exp_times_kernel(precision, product, -absolute(z), distance_low), rising)
+    falling = exp_times_any_kernel(precision, product, -absolute(z), distance_low, power)
+    return where(below, falling, rising if is_zero(power) else rising * power_of_two(power))
+
+
+#: For kernels of several results.
+SHARED = {"logistic_times": times_beside_slope, "logistic_times_any": times_beside_slope}
