@@ -12,7 +12,11 @@ __all__ = ["bounds", "is_nonnegative", "is_nonpositive", "is_zero"]
 
 
 def is_zero(x: Expression) -> bool:
-    """Of either sign."""
+    """Of either sign, or of the one that a condition gives it: an error that there is not."""
+    if x.operation == "negative":
+        return is_zero(x.operands[0])
+    if x.operation == "where":
+        return all(map(is_zero, x.operands[1:]))
     return bool(x.operation == "constant" and x.operands[0] == 0)
 
 

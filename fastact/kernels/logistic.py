@@ -37,6 +37,8 @@ def logistic_times_any_kernel(
     precision: Precision, factor: Expression, z: Expression, low: Expression, power: Expression
 ) -> Expression:
     """The largest factors bring back what 2**k is too small for: the rest of k has a power of its own."""
+    if _is_own_argument(factor, z, power):
+        return logistic_times_kernel(precision, factor, z, low)
     reduced = REDUCED[precision.size]
     deepest = furthest(precision) * (1.0 if is_zero(power) else 1.1)  # what is left of the power counts as well
     z, shifted, g = _exponential(precision, z, low, deepest)
@@ -47,6 +49,11 @@ def logistic_times_any_kernel(
     if not is_zero(power):  # the factor times 2**power may be infinite
         denominator = denominator * power_of_two(power, -1.0)
     return numerator * _two_to(precision, rest) / denominator
+
+
+def _is_own_argument(factor: Expression, z: Expression, power: Expression) -> bool:
+    """As of swish without a parameter: such a factor is small where exp(z) is not yet zero."""
+    return is_zero(power) and (factor is z or (factor.operation == "where" and factor.operands[2] is z))
 
 
 def _exponential(
@@ -108,7 +115,7 @@ def times_beside_slope(
         return quotient_kernel(precision, where(below, factor * e, factor), constant(0.0), d, d_low)
     product = quotient_kernel(precision, where(extreme, 0.0, factor), constant(0.0), d, d_low)
     rising = where(extreme, factor, product)
-    if power is None:
+    if power is None or _is_own_argument(factor, z, power):
         return where(below, exp_times_kernel(precision, product, -absolute(z), distance_low), rising)
     falling = exp_times_any_kernel(precision, product, -absolute(z), distance_low, power)
     return where(below, falling, rising if is_zero(power) else rising * power_of_two(power))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import mpmath as mp
@@ -10,7 +11,8 @@ import pytest
 
 import fastact
 from fastact.catalogue import ACTIVATIONS
-from tests.conftest import callable_of, offered
+from fastact.ufuncs import ufunc
+from tests.conftest import callable_of, compiled_only, offered
 from tests.reference import ulp_distance
 
 of_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -48,6 +50,19 @@ def test_a_product_of_factors_that_is_infinite(backend: str, dtype: Any) -> None
     with mp.workdps(40):
         truths = [exact(factor, mp.mpf(float(z))) * float(z) for factor, z in zip(a, b)]
         assert max(map(ulp_distance, results, truths)) <= BOUNDS[backend] + 0.5  # for the product
+
+
+@compiled_only
+@pytest.mark.parametrize("name", ["sigmoid", "silu", "swish", "quick_gelu", "gelu_tanh"])
+def test_value_and_derivative_are_made_of_one_exponential(name: str) -> None:
+    """At a parameter's default, too: an error that is then zero, of either sign, is none."""
+    function = callable_of(ACTIVATIONS[name], "with_derivative", "compiled")
+    function(np.float32(1))
+    sources = [entry.definition.source("float32") for entry in ufunc._entries]
+    kernel = next(text for text in reversed(sources) if f"def {name}_with_derivative_kernel(x)" in text)
+    sixth = re.search(r"^(c\d+) = float32\(0\.166", kernel, re.MULTILINE)
+    assert sixth
+    assert len(re.findall(rf"\b{sixth[1]}\b", kernel)) == 2  # its definition, and one polynomial
 
 
 @of_dtype
