@@ -40,16 +40,19 @@ def tanh_from_sum(precision: Precision, x: Expression) -> Expression:
 
     Of that, ``(1 - s)**2`` is taken away beforehand, so that the roundings of a small quotient remain: 1.7 ulp
     instead of 2.5. For k = 0 the quotient is t itself. This takes four tenths of the time of ``expm1(-2a)`` and a
-    quotient of numbers in two parts on AVX2, in both precisions.
+    quotient of numbers in two parts on AVX2, in both precisions. In float64, where not every number can be tried,
+    what r is rounded by joins the rest of t, which is smaller: 1.6 ulp instead of 2.0, for 3 to 11 % more time.
     """
     a = clip(absolute(x), None, coefficients.TANH_LIMIT[precision.table][0])
     shift = 1.5 * 2.0**precision.digits + precision.bias  # leaves the bits of s, but for their place
     shifted = fma(a, -2.0 * LOG2_E, shift)
     k = shifted - shift
     s = float_from_bits(shift_left(bits(shifted), integer(precision.digits, precision)))
-    r = fma(k, 0.5 * precision.log2_low, fma(k, 0.5 * precision.log2_high, a))
+    exact, low_part = fma(k, 0.5 * precision.log2_high, a), 0.5 * precision.log2_low
+    r = fma(k, low_part, exact)
     square = r * r
-    t = fma(r * square, horner(square, coefficients.TANH_SMALL[precision.table]), r)
+    cube, p = r * square, horner(square, coefficients.TANH_SMALL[precision.table])
+    t = exact + fma(cube, p, k * low_part) if precision.size == 64 else fma(cube, p, r)
     more, less = 1.0 + s, 1.0 - s
     divisor = fma(less, t, more)
     if not precision.careful:
