@@ -55,9 +55,9 @@ Coefficients = dict[str, tuple[float, ...]]
 class Reduced(NamedTuple):
     """x = k log(2) + r + low.
 
-    Without a table, k is a whole number, abs(r) <= log(2) / 2, and low is what r's rounding lost. With one,
-    k is a multiple of 1/16 and r as much smaller; ``ldexp`` takes the whole part of k, ``last_bits`` ends in the
-    four bits behind it. With one of two octaves, k is a multiple of 1/4, and ``last_bits`` ends in its last three.
+    Without a table, k is a whole number and abs(r) <= log(2) / 2. With one, k is a multiple of 1/16 and r as much
+    smaller; ``ldexp`` takes the whole part of k, ``last_bits`` ends in the four bits behind it. With one of two
+    octaves, k is a multiple of 1/4, and ``last_bits`` ends in its last three. low is what r's rounding lost.
     """
 
     k: Expression
@@ -82,7 +82,7 @@ def reduce_exp(precision: Precision, x: Expression, x_low: Expression) -> Reduce
     exact = fma(k, -precision.log2_high, x)
     total = exact if is_zero(x_low) else exact + x_low
     r = fma(k, -precision.log2_low, total)
-    if precision.careful and steps == 1:
+    if precision.careful:
         low = fma(k, -precision.log2_low, total - r)
         low = low if total is exact else low + quick_sum_error_of(exact, x_low)
     return Reduced(k, r, low, bits(shifted))
@@ -241,10 +241,13 @@ def expm1_and_error(
     return where(tiny, x, 2.0 * y), where(tiny, 0.0, 2.0 * y_low)
 
 
-def factor_times(factor: Expression, grown: Expression, p: Expression) -> Expression:
-    """``factor * (grown * (1 + p) - 1)``."""
-    product = factor * grown
-    return fma(product, p, product - factor) + product_error(factor, grown)
+def factor_times(factor: Expression, grown: Expression, p: Expression, p_low: Expression | None = None) -> Expression:
+    """``factor * (grown * (1 + p + p_low) - 1)``."""
+    product, error = factor * grown, product_error(factor, grown)
+    error = fma(error, p, error) + quick_sum_error(-factor, product)
+    if p_low is not None:
+        error = fma(product, p_low, error)
+    return fma(product, p, product - factor) + error
 
 
 def expm1_times_kernel(precision: Precision, factor: Expression, x: Expression, low: Expression) -> Expression:
@@ -258,11 +261,13 @@ def expm1_times_kernel(precision: Precision, factor: Expression, x: Expression, 
         reduced, base, p, _ = expm1_parts(precision, x, low, precision.log_max, "EXP2_QUARTER", whole)
         y = factor_times(factor, 2.0 * expm1_half(precision, reduced, base), p)
         return where(tiny, factor * x, y)
-    reduced, base, p, _ = expm1_parts(precision, x, low, furthest(precision), "EXP2_QUARTER_IN_OCTAVE", whole)
+    reduced, base, p, p_low = expm1_parts(precision, x, low, furthest(precision), "EXP2_QUARTER_IN_OCTAVE", whole)
     k = whole_power(precision, reduced)
     finite = clip(k, None, 2.0 * precision.digits)  # beyond, the 1 does not count
     grown = ldexp(base, finite)
     large, power = absolute(factor) > 1.0, 2.0 * precision.digits + 18.0  # so that no product is infinite
     scaled = where(large, factor * 2.0**-power, factor)
-    y = factor_times(scaled, grown, p)
+    # the 1 may take half of it away, and leave a number just above a power of two: no rounding is forgotten
+    p_low = p_low + reduced.low if variant().exp_table[precision.size] > 1 else p_low
+    y = factor_times(scaled, grown, p, p_low)
     return where(tiny, factor * x, ldexp(y, clip((k - finite) + where(large, power, 0.0), None, 2.0 * precision.bias)))

@@ -72,6 +72,16 @@ print("within bounds")
 """
 
 
+FACTORS = """
+from tests.kernels import test_exponentials as exponentials
+
+for dtype in (np.float32, np.float64):
+    for name in ("elu", "celu"):
+        exponentials.test_factors_all_over_an_octave(name, "compiled", dtype)
+print("within bounds")
+"""
+
+
 WITHOUT_HALF = """
 import numpy as np
 import fastact
@@ -93,7 +103,8 @@ print("right")
 def test_results_are_as_accurate_on_lesser_hosts(host: str) -> None:
     name, kernels, missing = HOSTS[host]
     start, host_is = TAKEN_FOR.format(kernels=kernels), taken_for(name, lambda f: not f.startswith(missing))
-    assert said_by(start + NARROW.format(step=1 if host == "AVX2" else 3) + WAVES, host_is) == 2 * "within bounds\n"
+    narrow = NARROW.format(step=1 if host == "AVX2" else 3)
+    assert said_by(start + narrow + WAVES + FACTORS, host_is) == 3 * "within bounds\n"
 
 
 @compiled_only
