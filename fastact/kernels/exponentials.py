@@ -229,11 +229,11 @@ def expm1_half(precision: Precision, reduced: Reduced, base: Expression) -> Expr
     return plus_exponent(base, first, precision) * plus_exponent(0.5, second, precision)
 
 
-def expm1_and_error(
-    precision: Precision, x: Expression, whole: Coefficients = coefficients.EXPM1
-) -> tuple[Expression, Expression]:
+def expm1_and_error(precision: Precision, x: Expression) -> tuple[Expression, Expression]:
     """2**k * base * p + (2**k * base - 1), without cancellation; its half, so that 2**k stays finite."""
-    reduced, base, p, p_low = expm1_parts(precision, x, constant(0.0), precision.log_max, "EXP2_QUARTER", whole)
+    reduced, base, p, p_low = expm1_parts(
+        precision, x, constant(0.0), precision.log_max, "EXP2_QUARTER", coefficients.EXPM1
+    )
     half = expm1_half(precision, reduced, base)
     y = fma(half, p, half - 0.5)
     y_low = fma(half, p, (half - 0.5) - y) + (quick_sum_error(-0.5, half) + half * p_low)
@@ -250,12 +250,30 @@ def factor_times(factor: Expression, grown: Expression, p: Expression, p_low: Ex
     return fma(product, p, product - factor) + error
 
 
+def expm1_once(precision: Precision, x: Expression) -> Expression:
+    """The same for a factor of 1, bit for bit; its half, as above."""
+    reduced, base, p, p_low = expm1_parts(
+        precision, x, constant(0.0), precision.log_max, "EXP2_QUARTER", coefficients.EXP
+    )
+    half = expm1_half(precision, reduced, base)
+    error = fma(half, rest_of(precision, reduced, p_low), quick_sum_error(-0.5, half))
+    y = 2.0 * (fma(half, p, half - 0.5) + error)
+    return where(absolute(x) < 2.0 ** -(precision.digits + 2), x, y)
+
+
+def rest_of(precision: Precision, reduced: Reduced, p_low: Expression) -> Expression:
+    """With what r is rounded by; without a table it is in p already."""
+    return p_low + reduced.low if variant().exp_table[precision.size] > 1 else p_low
+
+
 def expm1_times_kernel(precision: Precision, factor: Expression, x: Expression, low: Expression) -> Expression:
     """The factor multiplies before 1 is taken away: its rounding is known then, and a factor of 1 changes no bit.
-    Nobody asks for the error of the product: the shorter polynomial will do."""
-    whole = coefficients.EXP
+
+    The 1 may take half away, and leave a number just above a power of two: no rounding is forgotten. Nobody asks for
+    the error of the product: the shorter polynomial will do."""
     if factor is constant(1.0) and is_zero(low):
-        return expm1_and_error(precision, x, whole)[0]
+        return expm1_once(precision, x)
+    whole = coefficients.EXP
     tiny = absolute(x) < 2.0 ** -(precision.digits + 2)
     if factor.operation == "constant" and 2.0**-20 < abs(factor.operands[0]) < 2.0**20 and is_nonpositive(x):
         reduced, base, p, _ = expm1_parts(precision, x, low, precision.log_max, "EXP2_QUARTER", whole)
@@ -267,7 +285,5 @@ def expm1_times_kernel(precision: Precision, factor: Expression, x: Expression, 
     grown = ldexp(base, finite)
     large, power = absolute(factor) > 1.0, 2.0 * precision.digits + 18.0  # so that no product is infinite
     scaled = where(large, factor * 2.0**-power, factor)
-    # the 1 may take half of it away, and leave a number just above a power of two: no rounding is forgotten
-    p_low = p_low + reduced.low if variant().exp_table[precision.size] > 1 else p_low
-    y = factor_times(scaled, grown, p, p_low)
+    y = factor_times(scaled, grown, p, rest_of(precision, reduced, p_low))
     return where(tiny, factor * x, ldexp(y, clip((k - finite) + where(large, power, 0.0), None, 2.0 * precision.bias)))

@@ -104,16 +104,18 @@ def test_kinks(name: str, kinks: list[float]) -> None:
     assert jumps(entry.value, -5, 5) == []
 
 
-def test_curves_without_a_jump_are_looked_through_in_few_calls() -> None:
-    """Nearly every interval of the grid may hide one; each by itself took 50 000 calls."""
+@pytest.mark.parametrize("name", ["gelu_tanh", "silu", "elu"])
+def test_curves_without_a_jump_are_looked_through_in_few_calls(name: str) -> None:
+    """Nearly every interval of the grid may hide one; each by itself took 50 000 calls. All together are halved as
+    often as the one that ends at 0 can be: 1074 times from 1 to the smallest number."""
     calls = []
 
     def counted(x: np.ndarray) -> np.ndarray:
         calls.append(x.size)
-        return np.asarray(ACTIVATIONS["gelu_tanh"].value(x))
+        return np.asarray(ACTIVATIONS[name].value(x))
 
     assert jumps(counted, -5, 5) == []
-    assert len(calls) < 1000
+    assert len(calls) <= 1075
 
 
 def test_poles_are_drawn_without_a_warning() -> None:
