@@ -121,7 +121,7 @@ class TailVariable(NamedTuple):
         values = [function(self.z(v)) for v in points]
         known: list[mp.mpf] = []
         while True:
-            rest = [1 - mp.polyval(known[::-1] or [0], v) / value for v, value in zip(points, values)]
+            rest = [1 - sum(c * v**j for j, c in enumerate(known)) / value for v, value in zip(points, values)]
             powers = [[v**j / value for j in range(len(known), degree + 1)] for v, value in zip(points, values)]
             others = list(mp.lu_solve(mp.matrix(powers), mp.matrix(rest)))  # least squares of relative errors
             if len(known) == 6:  # the roundings of higher ones are too small to count

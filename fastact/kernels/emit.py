@@ -11,7 +11,6 @@ from fastact.formulas.language import DEFINITIONS
 from fastact.formulas.nodes import topological
 from fastact.formulas.text import Writer, function_text, variable_text
 from fastact.kernels.functions import KERNELS
-from fastact.kernels.logistic import SHARED
 from fastact.kernels.precision import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, WIDE, Precision
 
 __all__ = ["WORDS", "kernel_source", "loop_source", "precision_of"]
@@ -24,8 +23,7 @@ KERNEL_NAMES = {"where": "select", "float_from_bits": "bits"}
 
 
 def _lower_for(precision: Precision, inputs: list[str], results: tuple[Expression, ...]) -> tuple[Expression, ...]:
-    kernels = KERNELS | SHARED if len(results) > 1 else KERNELS
-    rules = {operation: lambda *o, rule=rule: rule(precision, *o) for operation, rule in kernels.items()}
+    rules = {operation: lambda *o, rule=rule: rule(precision, *o) for operation, rule in KERNELS.items()}
     x = variable("x" if "x" in inputs else inputs[0])
     return lower(_of_vectors(lower(results, DEFINITIONS), x), rules)
 

@@ -22,7 +22,8 @@ class _Bar(tqdm):  # type: ignore[misc]
             return False
 
     def close(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
+        # the last of these where an interrupt met it half made
+        with contextlib.suppress(OSError, ValueError, AttributeError):
             super().close()
 
 
