@@ -7,18 +7,13 @@ sides of zero, and no exponential that is rounded by itself: half the instructio
 
 from __future__ import annotations
 
-import math
-
 from fastact.formulas import coefficients
-from fastact.formulas.expressions import Expression, constant
-from fastact.formulas.primitives import absolute, fma, power_of_two, quick_sum_error_of, where
-from fastact.formulas.rounding import EXTREME
+from fastact.formulas.expressions import Expression
+from fastact.formulas.primitives import fma, power_of_two, where
 from fastact.formulas.signs import is_zero
-from fastact.kernels.exponentials import LOG2_E, exp_times_any_kernel, exp_times_kernel, furthest
+from fastact.kernels.exponentials import LOG2_E, furthest
 from fastact.kernels.instructions import bits, clip, float_from_bits, integer, polynomial, shift_left
 from fastact.kernels.precision import Precision
-from fastact.kernels.quotients import quotient_kernel
-from fastact.simd.variants import variant
 
 __all__ = ["logistic_times_any_kernel", "logistic_times_kernel"]
 
@@ -28,8 +23,6 @@ REDUCED = {32: 64, 64: 512}
 
 
 def logistic_times_kernel(precision: Precision, factor: Expression, z: Expression, low: Expression) -> Expression:
-    if variant().scales:
-        return times_with_distance(precision, factor, z, low)
     middle = precision.digits // 2
     largest = precision.bias - 1.0 + REDUCED[precision.size]  # of k, for which 2**k, reduced, is finite
     z, shifted, g = _exponential(precision, z, low, largest / LOG2_E)
@@ -42,8 +35,6 @@ def logistic_times_any_kernel(
     precision: Precision, factor: Expression, z: Expression, low: Expression, power: Expression
 ) -> Expression:
     """The largest factors bring back what 2**k is too small for: the rest of k has a power of its own."""
-    if variant().scales:
-        return times_with_distance(precision, factor, z, low, power)
     if _is_own_argument(factor, z, power):
         return logistic_times_kernel(precision, factor, z, low)
     reduced = REDUCED[precision.size]
@@ -104,29 +95,3 @@ def _shift(precision: Precision) -> float:
 
 def _two_to(precision: Precision, shifted: Expression) -> Expression:
     return float_from_bits(shift_left(bits(shifted), integer(precision.digits, precision)))
-
-
-# -- where exp(-abs(z)) takes no longer -----------------------------------------------------------------
-
-
-def times_with_distance(
-    precision: Precision, factor: Expression, z: Expression, low: Expression, power: Expression | None = None
-) -> Expression:
-    """With exp(-abs(z)), which a derivative beside it is made of too: with scaling by instructions a value alone takes
-    1.0 to 1.2 times as long so, both together 0.7 to 0.8 times. They are to be the same bits."""
-    # the factor may be infinite where the exponential is 0, or next to that where z is bounded
-    below, extreme = z < 0.0, (absolute(z) >= EXTREME) | (factor >= math.inf)
-    distance_low = low if is_zero(low) else -where(below, -low, low)
-    e = exp_times_kernel(precision, constant(1.0), -absolute(z), distance_low)
-    d = 1.0 + e
-    d_low = quick_sum_error_of(constant(1.0), e) if precision.careful else constant(0.0)
-    if factor.operation == "constant":
-        return quotient_kernel(precision, where(below, factor * e, factor), constant(0.0), d, d_low)
-    apart = power is not None and not _is_own_argument(factor, z, power)  # it may be NaN where z is not
-    nothing = extreme & (factor == factor) if apart else extreme
-    product = quotient_kernel(precision, where(nothing, 0.0, factor), constant(0.0), d, d_low)
-    rising = where(extreme, factor, product)
-    if power is None or not apart:
-        return where(below, exp_times_kernel(precision, product, -absolute(z), distance_low), rising)
-    falling = exp_times_any_kernel(precision, product, -absolute(z), distance_low, power)
-    return where(below, falling, rising if is_zero(power) else rising * power_of_two(power))
