@@ -232,18 +232,20 @@ def _expm1_times_numpy(factor: Expression, x: Expression, low: Expression) -> Ex
 
 
 def _logistic_times_numpy(factor: Expression, z: Expression, low: Expression) -> Expression:
-    below, size = z < 0.0, -absolute(z)
-    size_low = low if is_zero(low) else where(below, low, -low)
-    product = factor / (1.0 + exp_times(1.0, size, size_low))
-    return where(below, exp_times(product, size, size_low), product)
+    product, size, size_low = _over_one_plus_falling(factor, z, low)
+    return where(z < 0.0, exp_times(product, size, size_low), product)
 
 
 def _logistic_times_any_numpy(factor: Expression, z: Expression, low: Expression, power: Expression) -> Expression:
-    below, size = z < 0.0, -absolute(z)
-    size_low = low if is_zero(low) else where(below, low, -low)
-    product = factor / (1.0 + exp_times(1.0, size, size_low))
+    product, size, size_low = _over_one_plus_falling(factor, z, low)
     rising = product if is_zero(power) else product * power_of_two(power)
-    return where(below, exp_times_any(product, size, size_low, power), rising)
+    return where(z < 0.0, exp_times_any(product, size, size_low, power), rising)
+
+
+def _over_one_plus_falling(factor: Expression, z: Expression, low: Expression) -> tuple[Expression, ...]:
+    """``factor / (1 + exp(-abs(z)))``, and that exponent in two parts."""
+    size, size_low = -absolute(z), low if is_zero(low) else where(z < 0.0, low, -low)
+    return factor / (1.0 + exp_times(1.0, size, size_low)), size, size_low
 
 
 def power_of_two(power: Expression, sign: float = 1.0) -> Expression:
