@@ -35,14 +35,14 @@ def jumps(curve: Curve, low: float, high: float) -> list[float]:
     with np.errstate(all="ignore"):
         values = curve(grid)
         differ = np.flatnonzero(abs(np.diff(values)) > SEEN)
-        a, b, of_a, of_b = grid[differ], grid[differ + 1], values[differ], values[differ + 1]
-        while len(a) and ((a < (middle := (a + b) / 2)) & (middle < b)).any():  # until nothing is left between them
+        ends = np.stack([grid[differ], grid[differ + 1], values[differ], values[differ + 1]])
+        while ends.size and np.any((ends[0] < (middle := ends[:2].mean(axis=0))) & (middle < ends[1])):
+            a, b, of_a, of_b = ends  # something is left between some of them
             between = curve(middle)
             left = abs(between - of_a) > abs(of_b - between)
-            a, of_a = np.where(left, a, middle), np.where(left, of_a, between)
-            b, of_b = np.where(left, middle, b), np.where(left, between, of_b)
-        jumped = np.isfinite(of_a) & np.isfinite(of_b) & (abs(of_b - of_a) > SEEN / 2)
-    return [float(place) for place in b[jumped]]
+            halves = np.where(left, [a, middle, of_a, between], [middle, b, between, of_b])
+            ends = halves[:, abs(halves[3] - halves[2]) > SEEN / 2]  # a smooth curve's are all gone soon
+    return [float(place) for place in ends[1][np.isfinite(ends[2]) & np.isfinite(ends[3])]]
 
 
 def broken(x: np.ndarray, y: np.ndarray, at: list[float]) -> tuple[np.ndarray, np.ndarray]:

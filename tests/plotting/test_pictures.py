@@ -106,8 +106,8 @@ def test_kinks(name: str, kinks: list[float]) -> None:
 
 @pytest.mark.parametrize("name", ["gelu_tanh", "silu", "elu"])
 def test_curves_without_a_jump_are_looked_through_in_few_calls(name: str) -> None:
-    """Nearly every interval of the grid may hide one; each by itself took 50 000 calls. All together are halved as
-    often as the one that ends at 0 can be: 1074 times from 1 to the smallest number."""
+    """Nearly every interval of the grid may hide one, until a few halvings show that it does not; each by itself, halved
+    to its end, took 50 000 calls."""
     calls = []
 
     def counted(x: np.ndarray) -> np.ndarray:
@@ -115,7 +115,7 @@ def test_curves_without_a_jump_are_looked_through_in_few_calls(name: str) -> Non
         return np.asarray(ACTIVATIONS[name].value(x))
 
     assert jumps(counted, -5, 5) == []
-    assert len(calls) <= 1075
+    assert len(calls) <= 20
 
 
 def test_poles_are_drawn_without_a_warning() -> None:
