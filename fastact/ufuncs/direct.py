@@ -13,6 +13,7 @@ import inspect
 import math
 import struct
 import sys
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
@@ -26,7 +27,7 @@ from fastact.simd.known import Direct, Form, Known
 from fastact.simd.layout import Kept
 from fastact.ufuncs.shortcut import built_in
 
-__all__ = ["Mean", "Operand", "Work", "constants", "forget", "note", "repeated"]
+__all__ = ["Calls", "Mean", "Operand", "Work", "constants", "forget", "in_front_of", "note", "repeated"]
 
 #: Arguments that are known again as the objects they are. Others may change.
 SIMPLE = (int, float, bool, str, type(None))
@@ -73,11 +74,11 @@ def constants(numbers: Sequence[float], dtype: np.dtype, shape: tuple[int, ...])
     return [np.broadcast_to(np.asarray(number, dtype), shape) for number in numbers]
 
 
-class _Calls:
+class Calls:
     """The known calls of one function."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        parameters = inspect.signature(function).parameters
+        parameters = _parameters(function)
         empty = inspect.Parameter.empty
         self.defaults = {sys.intern(name): parameter.default for name, parameter in parameters.items()}
         self.names = list(self.defaults)
@@ -93,18 +94,25 @@ class _Calls:
             record[Direct.NAMES + i], record[Direct.DEFAULTS + i] = id(name), 0 if default is empty else id(default)
         self.known: list[Any] = [None] * Direct.NUMBER  # what calls were given,
         self.owners: list[Any] = [None] * Direct.NUMBER  # and what else addresses in the record lead to
+        self.left: deque[Any] = deque(maxlen=Direct.NUMBER)  # what Python does, as looking took some 50 us to find
         self.turn = 0
 
-    def note(self, given: Mapping[str, Any], find_work: Callable[[], Work | None], any_order: str) -> None:
-        """Note the work of a call, in place of the oldest one."""
+    def note(self, given: Mapping[str, Any], find_work: Callable[[], Work | None], any_order: str = "") -> None:
+        """Note the work of a call, in place of the oldest one. What cannot be compiled goes on as it went now."""
+        with contextlib.suppress(UnavailableError):
+            self._note(given, find_work, any_order)
+
+    def _note(self, given: Mapping[str, Any], find_work: Callable[[], Work | None], any_order: str) -> None:
         arguments = {**self.defaults, **given, "out": None}
         if not all(_can_be_known(argument, name == any_order) for name, argument in arguments.items()):
             return
         call = [(a.dtype, a.shape, _order(a)) if type(a) is np.ndarray else a for a in arguments.values()]
-        if call in self.known:
+        if call in self.known or call in self.left:
             return
         work = find_work()
-        if work is not None and not (work.others and _is_large(work)):
+        if work is None or (work.others and _is_large(work)):
+            self.left.append(call)
+        else:
             owner = _described(work, arguments)
             self.record[Direct.CALLS + self.turn] = address(owner[0])
             self.known[self.turn], self.owners[self.turn] = call, owner
@@ -113,6 +121,7 @@ class _Calls:
     def forget(self) -> None:
         self.record[Direct.CALLS :] = 0
         self.known, self.owners = [None] * Direct.NUMBER, [None] * Direct.NUMBER
+        self.left.clear()
 
 
 def _can_be_known(argument: Any, any_order: bool) -> bool:
@@ -182,7 +191,7 @@ def _word(value: float) -> int:
     return int(struct.unpack("q", struct.pack("d", value))[0])
 
 
-_calls: dict[str, _Calls] = {}
+_calls: dict[str, Calls] = {}
 
 
 def note(name: str, given: Mapping[str, Any], find_work: Callable[[], Work | None], any_order: str = "") -> None:
@@ -200,8 +209,7 @@ def note(name: str, given: Mapping[str, Any], find_work: Callable[[], Work | Non
         An array that may be in Fortran's order too; others are in C's, or not known.
     """
     if name in _calls:
-        with contextlib.suppress(UnavailableError):  # what cannot be compiled goes on as it went now
-            _calls[name].note(given, find_work, any_order)
+        _calls[name].note(given, find_work, any_order)
 
 
 def forget() -> None:
@@ -218,13 +226,31 @@ def repeated(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _with_direct_calls(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A built-in function that computes what it knows, and leaves the rest to the Python function."""
+    made, calls = in_front_of(function)
+    if calls:
+        _calls[function.__name__] = calls
+    return made
+
+
+def in_front_of(function: Callable[..., Any]) -> tuple[Callable[..., Any], Calls | None]:
+    """A built-in function that computes what it knows, and leaves the rest to Python's; and what it knows."""
     if free_threaded():  # nothing else keeps two threads apart at the record
-        return function
-    if len(inspect.signature(function).parameters) > Direct.MOST:
-        return function
-    calls = _calls[function.__name__] = _Calls(function)
-    return built_in(function, _machine_code, (calls.record, function))
+        return function, None
+    if len(_parameters(function)) > Direct.MOST:
+        return function, None
+    calls = Calls(function)
+    made = built_in(function, _machine_code, (calls.record, function))
+    return made, None if made is function else calls
+
+
+def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """By name. Of a ufunc's ``**keywords``, only ``out`` can be known."""
+    kinds = inspect.Parameter
+    parameters = dict(inspect.signature(function).parameters)
+    for name in [name for name, parameter in parameters.items() if parameter.kind is kinds.VAR_KEYWORD]:
+        del parameters[name]
+        parameters["out"] = kinds("out", kinds.KEYWORD_ONLY, default=None)
+    return parameters
 
 
 def _machine_code() -> int:

@@ -18,6 +18,8 @@ from fastact.containers.blocks import uniform
 from fastact.containers.recognition import as_summable, handler_of
 from fastact.runtime.backends import HOMES
 from fastact.ufuncs import nested
+from fastact.ufuncs.direct import in_front_of
+from fastact.ufuncs.known_loops import note_ufunc
 from fastact.ufuncs.nested import broadcast_axes
 from fastact.ufuncs.shortcut import with_shortcut
 from fastact.ufuncs.ufunc import STORAGES, Definition, bfloat16, records_of
@@ -64,7 +66,7 @@ def with_keywords(call: Call, backend: str) -> Callable[..., Any]:
     body += _fitting(list(defaults), namespace, arrays)
     plain = _narrow(list(defaults), namespace)
     if defaults and backend == "numba" and len(definition.results) == 1:
-        plain += _nested(namespace, ufunc, names)
+        plain += _nested(namespace, ufunc, names, list(defaults), noted=not call.usual)
     if defaults and plain:
         body += ["if _type(x) is _array:", *(f"    {line}" for line in plain)]
     apply = f"_ufunc({', '.join(names)}, **keywords)"
@@ -82,7 +84,12 @@ def with_keywords(call: Call, backend: str) -> Callable[..., Any]:
     function.__doc__ = definition.doc
     function.__module__ = HOMES[backend]
     shortcut = call.usual if defaults else ufunc
-    return with_shortcut(function, shortcut) if shortcut and backend == "numba" else function
+    if backend == "numba":
+        if shortcut:
+            return with_shortcut(function, shortcut)
+        if "_calls" in namespace:
+            function, namespace["_calls"] = in_front_of(function)
+    return function
 
 
 def _by_parameters(
@@ -172,15 +179,29 @@ def _narrow(parameters: list[str], namespace: dict[str, Any]) -> list[str]:
     return ["if x.dtype is _bfloat16:", *narrowed]
 
 
-def _nested(namespace: dict[str, Any], ufunc: np.ufunc, names: list[str]) -> list[str]:
-    """Large arrays with a parameter per row or channel: all rows in one compiled call."""
+def _nested(
+    namespace: dict[str, Any], ufunc: np.ufunc, names: list[str], parameters: list[str], noted: bool
+) -> list[str]:
+    """Large arrays with a parameter per row or channel: all rows in one compiled call. ``noted``: the next call with
+    parameters that are arrays like these does not come here."""
     namespace |= {"_records": records_of(ufunc), "_storages": STORAGES, "_array": np.ndarray, "_type": type}
     namespace["_nested"] = nested
-    return [
+    operands = ", ".join(names)
+    lines = [
+        "_result = NotImplemented",
         "if x.size >= _nested.LARGE:",
-        f"    _result = _nested.run_nested(_records, _storages, ({', '.join(names)},), keywords)",
-        "    if _result is not NotImplemented: return _result",
+        f"    _result = _nested.run_nested(_records, _storages, ({operands},), keywords)",
     ]
+    if noted:
+        namespace |= {"_calls": None, "_note": note_ufunc}
+        arrays = " and ".join(f"_type({name}) is _array" for name in parameters)
+        given = ", ".join(f"{name!r}: {name}" for name in names)
+        lines += [
+            f"if _calls is not None and {arrays} and not keywords.keys() - {{'out'}}:",
+            f"    if _result is NotImplemented: _result = _ufunc({operands}, **keywords)",
+            f"    _note(_calls, _ufunc, {{{given}}}, _result)",
+        ]
+    return [*lines, "if _result is not NotImplemented: return _result"]
 
 
 def _fused(definition: Definition, namespace: dict[str, Any]) -> list[str]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from fastact.runtime.numpy_api import address
-from fastact.ufuncs.direct import Operand, Work, constants
+from fastact.ufuncs.direct import Calls, Operand, Work, constants
 from fastact.ufuncs.nested import loops_over
 from fastact.ufuncs.ufunc import STORAGES, records_of
 
-__all__ = ["Part", "loop_work"]
+__all__ = ["Part", "loop_work", "note_ufunc"]
 
 #: Part of the array of a parameter, or of the result, which is called "out".
 Part = tuple[str, np.ndarray]
@@ -40,3 +41,14 @@ def loop_work(
     inputs, results = ([Operand(n, address(v) - address(arrays[n])) for n, v in some] for some in (parts, outputs))
     data = records_of(ufunc)[STORAGES.index(dtype.name)].ctypes.data
     return Work(loops[0], [*inputs, *same, *results], *loops[1:], data, out.shape, dtype)
+
+
+def note_ufunc(calls: Calls, ufunc: np.ufunc, given: Mapping[str, Any], result: Any) -> None:
+    """Note a call of a ufunc with these operands, which are broadcast to its result."""
+
+    def find_work() -> Work | None:
+        parts = [(name, np.broadcast_to(operand, result.shape)) for name, operand in given.items()]
+        return loop_work(ufunc, {**given, "out": result}, parts, [("out", result)])
+
+    if all(type(operand) is np.ndarray for operand in (*given.values(), result)):
+        calls.note(given, find_work)

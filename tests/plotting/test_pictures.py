@@ -106,8 +106,8 @@ def test_kinks(name: str, kinks: list[float]) -> None:
 
 @pytest.mark.parametrize("name", ["gelu_tanh", "silu", "elu"])
 def test_curves_without_a_jump_are_looked_through_in_few_calls(name: str) -> None:
-    """Nearly every interval of the grid may hide one, until a few halvings show that it does not; each by itself, halved
-    to its end, took 50 000 calls."""
+    """Nearly every interval of the grid may hide one, until a few halvings show that it does not; each by itself,
+    halved to its end, took 50 000 calls."""
     calls = []
 
     def counted(x: np.ndarray) -> np.ndarray:
