@@ -9,7 +9,7 @@ import numpy as np
 
 import fastact
 from fastact.catalogue import Activation
-from fastact.commands.onnx_models import single_operator
+from fastact.commands.onnx_models import calls_of_operator
 from fastact.functions.parameters import sample_parameters
 
 __all__ = ["PEERS", "peers_of", "plain_numpy"]
@@ -55,7 +55,8 @@ def jax_calls(entry: Activation, x: np.ndarray, out: np.ndarray | None) -> Itera
     if function is None or out is not None or entry.name in ("identity", "prelu"):
         return
     compiled, given = jax.jit(function), jax.numpy.asarray(x)
-    yield lambda: compiled(given).block_until_ready()
+    if given.dtype == x.dtype:  # it may know no float64
+        yield lambda: compiled(given).block_until_ready()
 
 
 def numexpr_calls(entry: Activation, x: np.ndarray, out: np.ndarray | None) -> Iterator[Call]:
@@ -93,14 +94,8 @@ ONNX_OPERATORS = {
 
 
 def onnxruntime_calls(entry: Activation, x: np.ndarray, out: np.ndarray | None) -> Iterator[Call]:
-    import onnxruntime
-
     if out is None and entry.name in ONNX_OPERATORS:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = fastact.get_num_threads()
-        model = single_operator(ONNX_OPERATORS[entry.name], x.shape)
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        yield lambda: session.run(None, {"x": x})
+        yield from calls_of_operator(ONNX_OPERATORS[entry.name], x)
 
 
 PEERS = {

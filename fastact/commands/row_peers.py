@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 import fastact
-from fastact.commands.onnx_models import single_operator
+from fastact.commands.onnx_models import calls_of_operator
 
 __all__ = ["NAMES", "PEERS", "row_peers"]
 
@@ -52,22 +52,16 @@ def torch_calls(name: str, x: np.ndarray, axis: int, out: np.ndarray | None) -> 
 def jax_calls(name: str, x: np.ndarray, axis: int, out: np.ndarray | None) -> Iterator[Call]:
     import jax
 
-    if out is None:
+    given = jax.numpy.asarray(x)
+    if out is None and given.dtype == x.dtype:  # it may know no float64
         function = jax.jit(lambda a: getattr(jax.nn, name)(a, axis=axis))
-        given = jax.numpy.asarray(x)
         yield lambda: function(given).block_until_ready()
 
 
 def onnxruntime_calls(name: str, x: np.ndarray, axis: int, out: np.ndarray | None) -> Iterator[Call]:
-    import onnxruntime
-
     operators = {"softmax": "Softmax", "log_softmax": "LogSoftmax"}
     if out is None and name in operators:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = fastact.get_num_threads()
-        model = single_operator(operators[name], x.shape, axis=axis)
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        yield lambda: session.run(None, {"x": x})
+        yield from calls_of_operator(operators[name], x, axis=axis)
 
 
 def row_peers(name: str, x: np.ndarray, axis: int, out: np.ndarray | None) -> dict[str, Call]:

@@ -6,13 +6,17 @@ import json
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import fastact
+from fastact.catalogue import ACTIVATIONS
 from fastact.commands import bench_chart, bench_report, subjects
 from fastact.commands.parser import main
+from fastact.commands.peers import peers_of
+from fastact.commands.row_peers import row_peers
 
 Capture = pytest.CaptureFixture[str]
 
@@ -60,6 +64,23 @@ def test_peers_compute_what_we_compute() -> None:
     assert "torch" in subjects.subject("gelu", 1000, np.dtype("float32")).peers()
     training = subjects.subject("training", 10_000, np.dtype("float64"))
     assert training.peers()["torch"]() == pytest.approx(training.call().loss_curve_[0], rel=1e-9)  # type: ignore
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "gelu", "mish", "sigmoid", "celu"])
+def test_peers_compute_in_no_narrower_dtype_than_they_are_given(name: str, dtype: str) -> None:
+    pytest.importorskip("torch")
+    x = np.random.default_rng(0).standard_normal((30, 20)).astype(dtype)
+    peers = row_peers(name, x, -1, None) if "softmax" in name else peers_of(ACTIVATIONS[name], x, None)
+    assert "torch" in peers
+    expected = getattr(fastact, name)(x).astype(float)
+    for peer, call in peers.items():
+        result: Any = call()
+        result = np.asarray(result[0] if isinstance(result, list) else result)  # onnxruntime returns all that there are
+        assert result.dtype.itemsize >= x.itemsize, peer
+        np.testing.assert_allclose(
+            result.astype(float), expected, rtol=20 * np.finfo(dtype).eps, atol=1e-3, err_msg=peer
+        )
 
 
 def test_no_ratio_is_printed_of_a_busy_machine(tmp_path: Path) -> None:
