@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ Call = Callable[[], object]
 
 #: torch's and jax's names are ours, but for these.
 TORCH_NAMES = {"swish": "silu", "gelu_tanh": "gelu"}
+JAX_NAMES = {"hardtanh": "hard_tanh", "hardsigmoid": "hard_sigmoid", "gelu_tanh": "gelu"}
 SCIPY_NAMES = {"sigmoid": "expit", "logsigmoid": "log_expit"}
 
 
@@ -49,9 +51,9 @@ def torch_calls(entry: Activation, x: np.ndarray, out: np.ndarray | None) -> Ite
 def jax_calls(entry: Activation, x: np.ndarray, out: np.ndarray | None) -> Iterator[Call]:
     import jax
 
-    function = getattr(
-        jax.nn, {"hardtanh": "hard_tanh", "hardsigmoid": "hard_sigmoid"}.get(entry.name, entry.name), None
-    )
+    function = getattr(jax.nn, JAX_NAMES.get(entry.name, entry.name), None)
+    if function is jax.nn.gelu:
+        function = partial(function, approximate=entry.name == "gelu_tanh")
     if function is None or out is not None or entry.name in ("identity", "prelu"):
         return
     compiled, given = jax.jit(function), jax.numpy.asarray(x)
