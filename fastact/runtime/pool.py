@@ -11,7 +11,7 @@ what happens to be installed. This pool needs POSIX threads and nothing else:
 * Idle workers look for new work for some microseconds, then sleep, each on a condition variable of its own. A job
   is for as many threads as it has work for: others sleep on, and those awake go to sleep. Whoever joins a job wakes
   some others, so that of many threads nobody wakes all, and they do not meet at one lock.
-* A worker that the system has put on the caller's core, as it does with half of those it wakes, asks for another.
+* Workers are kept off the core of whoever wakes them: the system would put half of them there, to wait for their turn.
 * Where workers are stopped again and again because others want their cores, callers compute alone for a while.
 
 All shared slots (:class:`fastact.simd.layout.Pool`) are read and written with sequentially consistent

@@ -20,8 +20,14 @@ from fastact.runtime.pool import (
     thread_of,
 )
 from fastact.runtime.system import (
+    SET_BYTES,
+    add_core,
+    bound_to,
+    cores_of,
     cycles,
     getpid,
+    has_core,
+    is_empty,
     pause,
     pthread_cond_init,
     pthread_cond_signal,
@@ -31,11 +37,13 @@ from fastact.runtime.system import (
     pthread_mutex_init,
     pthread_mutex_lock,
     pthread_mutex_unlock,
+    pthread_self,
     pthread_sigmask,
+    remove_core,
     sigfillset,
     this_core,
-    yield_core_to,
 )
+from fastact.simd.addresses import scratch
 from fastact.simd.blocks import Address, inline
 from fastact.simd.layout import JOBS, Pool, Thread
 
@@ -147,8 +155,38 @@ def wake_next(pool, me, shares):
         if atomic_load(other, Thread.ASLEEP) == 1 and atomic_load(other, Thread.NEXT) < other[Thread.END]:
             mutex = address_of(offset(other, Thread.MUTEX))
             pthread_mutex_lock(mutex)
+            if atomic_load(other, Thread.ASLEEP) == 1 and other[Thread.AVOIDS] == 0:
+                keep_off(other, this_core())
             pthread_mutex_unlock(mutex)
             pthread_cond_signal(address_of(offset(other, Thread.CONDITION)))
+
+
+@inline
+def keep_off(sleeper, core):
+    """Have a worker wake on another core than that, if there is one: before it does more, it undoes this."""
+    cores = scratch(SET_BYTES)
+    if 0 <= core < 8 * SET_BYTES and cores_of(sleeper[Thread.HANDLE], cores) and has_core(cores, core):
+        remove_core(cores, core)
+        if not is_empty(cores) and bound_to(sleeper[Thread.HANDLE], cores):
+            sleeper[Thread.AVOIDS] = core + 1
+
+
+@inline
+def come_back(own):
+    """Undo that. The system may move this thread as before, and seldom does so at once."""
+    cores = scratch(SET_BYTES)
+    if own[Thread.AVOIDS] != 0 and cores_of(own[Thread.HANDLE], cores):
+        add_core(cores, own[Thread.AVOIDS] - 1)
+        bound_to(own[Thread.HANDLE], cores)
+    own[Thread.AVOIDS] = 0
+
+
+@inline
+def leave_core_to(owner, own):
+    """Where the owner has come to the core of this worker since."""
+    if this_core() == owner:
+        keep_off(own, owner)
+        come_back(own)
 
 
 @inline
@@ -159,15 +197,15 @@ def is_for(job, seen, number):
 
 @inline
 def wait_for_job(pool, number, seen):
+    own = thread_of(pool, number)
     # Jobs for fewer threads do not keep this one awake.
     for turn in range(pool[Pool.SPIN]):
         job = atomic_load(pool, Pool.GENERATION)
         if is_for(job, seen, number):
             return job
         if turn % 256 == 0:
-            yield_core_to(pool[Pool.OWNERS_CORE])
+            leave_core_to(pool[Pool.OWNERS_CORE], own)
         pause(turn)
-    own = thread_of(pool, number)
     mutex, condition = address_of(offset(own, Thread.MUTEX)), address_of(offset(own, Thread.CONDITION))
     pthread_mutex_lock(mutex)
     # ASLEEP before GENERATION here, GENERATION before ASLEEP in whoever wakes: one sees the other.
@@ -177,8 +215,8 @@ def wait_for_job(pool, number, seen):
         pthread_cond_wait(condition, mutex)
         job = atomic_load(pool, Pool.GENERATION)
     atomic_store(own, Thread.ASLEEP, 0)
+    come_back(own)
     pthread_mutex_unlock(mutex)
-    yield_core_to(pool[Pool.OWNERS_CORE])
     return job
 
 
@@ -186,6 +224,7 @@ def worker(pool):
     """What each thread of the pool runs, for as long as the process lives."""
     number = atomic_add(pool, Pool.STARTED, 1) + 1
     own = thread_of(pool, number)
+    own[Thread.HANDLE] = pthread_self()
     seen = 0
     while True:
         seen = wait_for_job(pool, number, seen)

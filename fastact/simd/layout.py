@@ -82,6 +82,8 @@ class _Thread(NamedTuple):
 
     NEXT: int = 0  # the first element of the share that nobody has taken yet
     END: int = 1  # and where the share ends
+    HANDLE: int = 2  # the worker's pthread_t
+    AVOIDS: int = 3  # the core that it is not to wake on, and 1; or 0
     INSIDE: int = 16  # 1 while this worker may be inside the job
     ASLEEP: int = 17  # 1 while it waits on its condition
     MUTEX: int = 18  # pthread_mutex_t, 40 bytes on Linux and 64 on macOS

@@ -14,7 +14,7 @@ import pytest
 
 import fastact
 from fastact.runtime.threads import pool
-from fastact.simd.layout import Pool
+from fastact.simd.layout import Pool, Thread
 from tests.conftest import compiled_only, needs_posix
 from tests.processes import PATIENCE, run
 
@@ -119,33 +119,62 @@ def test_a_clock_that_began_anew_keeps_nobody_alone() -> None:
 
 
 @on_linux
-def test_a_thread_leaves_a_core_that_another_wants() -> None:
-    """And may come back: its own bounds are what they were."""
+def test_a_thread_is_kept_off_a_core_and_may_come_back() -> None:
     from numba import njit
 
-    from fastact.runtime.system import this_core, yield_core_to
+    from fastact.runtime import workers
+    from fastact.runtime.system import pthread_self, this_core
 
     @njit
-    def core_after_yielding(owner):  # type: ignore[no-untyped-def]
-        yield_core_to(owner)
+    def kept_off(record, core):  # type: ignore[no-untyped-def]
+        record[Thread.HANDLE] = pthread_self()
+        workers.keep_off(record, core)
         return this_core()
 
-    allowed = os.sched_getaffinity(0)
-    here, elsewhere = min(allowed), max(allowed)
-    left = 0
+    @njit
+    def come_back(record):  # type: ignore[no-untyped-def]
+        workers.come_back(record)
+
+    record, allowed = np.zeros(Thread.SIZE, np.int64), os.sched_getaffinity(0)
     try:
-        for _ in range(100):
-            os.sched_setaffinity(0, {here})
-            os.sched_setaffinity(0, allowed)
-            left += core_after_yielding(here) != here
+        for core in (*allowed, -1, max(allowed) + 1, 1024):
+            on = kept_off(record, core)
+            expected = allowed - {core} or allowed
+            assert on in expected
+            assert os.sched_getaffinity(0) == expected
+            assert bool(record[Thread.AVOIDS]) == (expected != allowed)
+            come_back(record)
             assert os.sched_getaffinity(0) == allowed
-        os.sched_setaffinity(0, {here})
-        assert core_after_yielding(here) == here
-        assert os.sched_getaffinity(0) == {here}
+            assert not record[Thread.AVOIDS]
     finally:
         os.sched_setaffinity(0, allowed)
-    # the system may move it back, or have moved it before, at any time, but seldom does
-    assert left > 50 or here == elsewhere
+
+
+@on_linux
+def test_workers_keep_their_bounds() -> None:
+    """Wherever they are woken from."""
+    code = """
+import os, time, numpy as np, fastact
+from fastact.runtime.threads import pool
+from fastact.simd.layout import Pool, Thread
+fastact.set_num_threads(2)
+cores, x = os.sched_getaffinity(0), np.ones(10_000_000)
+before = set(os.listdir("/proc/self/task"))
+fastact.gelu(x)
+worker, = set(os.listdir("/proc/self/task")) - before
+first = Pool.FIRST_THREAD + Thread.SIZE
+for bounds in [cores, {min(cores)}, {max(cores)}]:
+    os.sched_setaffinity(int(worker), bounds)
+    for core in [*cores] * 3:
+        while not pool()[first + Thread.ASLEEP]: time.sleep(0.001)
+        os.sched_setaffinity(0, {core})
+        fastact.gelu(x)
+        while pool()[first + Thread.AVOIDS]: time.sleep(0.001)  # it wakes when it is all over, maybe
+        assert os.sched_getaffinity(int(worker)) == bounds
+print("right")
+"""
+    result = run(code)
+    assert result.stdout == "right\n", result.stderr
 
 
 @on_linux
