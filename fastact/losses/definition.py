@@ -57,24 +57,30 @@ class Variant:
         self.arrays = [name for name, present in zip(loss.arrays, given) if present]
         #: The names of what is an array for whoever calls: operands that come before the numbers.
         self.operands = ["pred", "target", *self.arrays]
-        self.numbers = list(loss.numbers)
+        self.numbers = loss.numbers
         values: dict[str, Any] = {name: variable(name) for name in [*self.operands, *self.numbers]}
         self.term, *slopes = loss.function(**values, **dict(zip(loss.options, options)))
         self.slopes: dict[str, Expression] = dict(zip(loss.learned, slopes))
 
+    # ``usual``: with the numbers' defaults as constants, which need not be spread over each vector
+
     @cache  # noqa: B019  losses live as long as the process
-    def total(self, backend: str) -> Sum:
-        return Sum(Definition(f"{self.name}_total", [*self.operands, *self.numbers], (self.term,), ""), backend)
+    def total(self, backend: str, usual: bool = False) -> Sum:
+        return Sum(self._definition("total", [], usual, self.term), backend)
 
     @cache  # noqa: B019
-    def elementwise(self, backend: str) -> np.ufunc:
-        return make_ufunc(Definition(self.name, [*self.operands, *self.numbers], (self.term,), ""), backend)
+    def elementwise(self, backend: str, usual: bool = False) -> np.ufunc:
+        return make_ufunc(self._definition("", [], usual, self.term), backend)
 
     @cache  # noqa: B019
-    def backward(self, backend: str) -> np.ufunc:
-        inputs = [*self.operands, "scale", *self.numbers]
-        results = tuple(variable("scale") * slope for slope in self.slopes.values())
-        return make_ufunc(Definition(f"{self.name}_backward", inputs, results, ""), backend)
+    def backward(self, backend: str, usual: bool = False) -> np.ufunc:
+        results = [variable("scale") * slope for slope in self.slopes.values()]
+        return make_ufunc(self._definition("backward", ["scale"], usual, *results), backend)
+
+    def _definition(self, kind: str, more: list[str], usual: bool, *results: Expression) -> Definition:
+        name = f"{self.name}_{kind}" if kind else self.name
+        numbers, constants = ([], self.numbers) if usual else ([*self.numbers], {})
+        return Definition(name, [*self.operands, *more, *numbers], results, "", constants)
 
 
 class Loss:
