@@ -288,6 +288,9 @@ def _backward(
             if ufunc is not None and memory is not None:
                 dz = ufunc(grad[rows], z[rows], out=memory[: len(dz)])
             np.matmul(dz, weight, out=dx[rows])
-            product, total = np.matmul(dz.T, x[rows]), np.add.reduce(dz, axis=0)
-            np.add(dweight if number else 0, product, out=dweight)
-            np.add(dbias if number else 0, total, out=dbias)
+            if number == 0:
+                np.matmul(dz.T, x[rows], out=dweight)
+                np.add.reduce(dz, axis=0, out=dbias[0])
+            else:
+                dweight += np.matmul(dz.T, x[rows])
+                dbias += np.add.reduce(dz, axis=0)

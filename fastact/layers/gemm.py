@@ -86,6 +86,7 @@ def _product(plan: Blocking, shape: Packing, copy: SimpleNamespace, panel: Simpl
 
 def _block(shape: Packing, copy: SimpleNamespace, panel: SimpleNamespace) -> Callable[..., None]:
     size, width, get, put, panel_count = shape.size, shape.width, copy.get, copy.put, panel.count
+    depth_blocks = panel.blocks
 
     @inline
     def multiply_block(record, threads):
@@ -94,9 +95,12 @@ def _block(shape: Packing, copy: SimpleNamespace, panel: SimpleNamespace) -> Cal
         if record[Gemm.FIRST_DEPTH] == 0:
             start_row(record)
         if record[Gemm.DIRECT] == 0 or record[Gemm.COLUMNS] % width != 0:
-            depth_parts = max(1, min(4 * threads // panels, record[Gemm.DEPTH] // 64)) if threads > 1 else 1
-            record[Gemm.ROW_PARTS] = depth_parts
-            packed = panels * depth_parts
+            blocks = depth_blocks(record)
+            parts = panels * blocks
+            record[Gemm.ROW_PARTS] = blocks
+            if threads > 1:
+                record[Gemm.ROW_PARTS] *= max(1, min(4 * threads // parts, record[Gemm.DEPTH] // blocks // 64))
+            packed = panels * record[Gemm.ROW_PARTS]
             share(record, record[Gemm.PACK], packed, 1 if threads > 1 else packed, threads)
         cut(record, threads, panels)
         parts = record[Gemm.ROW_PARTS] * record[Gemm.COLUMN_PARTS]

@@ -20,8 +20,8 @@ __all__ = ["multiply_task"]
 
 def multiply_task(shape: Packing, copy: SimpleNamespace, panel: SimpleNamespace) -> Callable[..., None]:
     """The task that multiplies all rows by a block of B."""
-    size, width, block_depth, strip_bytes = shape.size, shape.width, shape.depth, shape.strip
-    panel_count = panel.count
+    size, width, strip_bytes = shape.size, shape.width, shape.strip
+    panel_count, depth_blocks = panel.count, panel.blocks
     of_a = strips(shape, copy)
     find_strip, ahead, multiply_strip = of_a.find, of_a.ahead, _strip_times_panels(shape, copy, panel, of_a)
 
@@ -29,7 +29,7 @@ def multiply_task(shape: Packing, copy: SimpleNamespace, panel: SimpleNamespace)
         """A task: some parts of C, all of the packed depth, and the activation after the last."""
         room = scratch(strip_bytes)
         count, depth = strip_count(record), record[Gemm.DEPTH]
-        blocks = max(1, (depth + block_depth - 1) // block_depth)
+        blocks = depth_blocks(record)
         ends = record[Gemm.FIRST_DEPTH] + depth == record[Gemm.K]
         for item in range(begin, end):
             row_part, column_part = item // record[Gemm.COLUMN_PARTS], item % record[Gemm.COLUMN_PARTS]
@@ -80,7 +80,7 @@ def _strip_times_panels(
             fetch(following, panel - panels[0], panels[1] - panels[0])
             columns, vectors = panel_columns(record, panel), panel_vectors(record, panel)
             b_step = vectors * vector
-            b = packed(record, panel) + depths[0] * b_step
+            b = packed(record, panel, depths)
             if stays(record, panel):
                 b_step = record[Gemm.B_ROW]
                 b = place(record, panel, depths[0])

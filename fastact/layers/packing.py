@@ -60,8 +60,8 @@ def part_of(count, part, parts):
 
 
 def panels(shape: Packing) -> SimpleNamespace:
-    """The panels of a block of B: how many, how wide, and where."""
-    size, lanes, width = shape.size, shape.lanes, shape.width
+    """The panels of a block of B: how many, how wide, how deep, and where."""
+    size, lanes, width, block_depth = shape.size, shape.lanes, shape.width, shape.depth
 
     @inline
     def panel_count(record):
@@ -76,6 +76,11 @@ def panels(shape: Packing) -> SimpleNamespace:
         return min(VECTORS, (record[Gemm.COLUMNS] - panel * width + lanes - 1) // lanes)
 
     @inline
+    def depth_blocks(record):
+        """In how many blocks of rows it is multiplied."""
+        return max(1, (record[Gemm.DEPTH] + block_depth - 1) // block_depth)
+
+    @inline
     def stays(record, panel):
         """Whether tiles read it where it is in B."""
         return record[Gemm.DIRECT] == 1 and (panel + 1) * width <= record[Gemm.COLUMNS]
@@ -87,12 +92,21 @@ def panels(shape: Packing) -> SimpleNamespace:
         return record[Gemm.B] + column + (record[Gemm.FIRST_DEPTH] + depth) * record[Gemm.B_ROW]
 
     @inline
-    def packed(record, panel):
-        """Where its copy is: behind the row that sums start from, and the panels before it."""
-        return record[Gemm.WORKSPACE] + (panel_count(record) + panel * record[Gemm.DEPTH]) * width * size
+    def packed(record, panel, depths):
+        """Where the copy of its rows in a block of rows is: behind the row that sums start from, all panels' rows in
+        the blocks before, and the panels before it in this. What stays in the second-level cache is side by side: were
+        whole panels, blocks of 1024 rows would use but a quarter of that cache's sets, and took 6 % longer."""
+        rows = panel_count(record) * (1 + depths[0]) + panel * (depths[1] - depths[0])
+        return record[Gemm.WORKSPACE] + rows * width * size
 
     return SimpleNamespace(
-        count=panel_count, columns=panel_columns, vectors=panel_vectors, stays=stays, place=place, packed=packed
+        count=panel_count,
+        columns=panel_columns,
+        vectors=panel_vectors,
+        blocks=depth_blocks,
+        stays=stays,
+        place=place,
+        packed=packed,
     )
 
 
@@ -101,23 +115,24 @@ def pack_task(shape: Packing, copy: SimpleNamespace, panel: SimpleNamespace) -> 
     size, lanes, vector = shape.size, shape.lanes, shape.vector
     copy_row, copy_any = copy.copy_row, copy.copy_any
     panel_columns, panel_vectors, stays = panel.columns, panel.vectors, panel.stays
-    place, packed = panel.place, panel.packed
+    depth_blocks, place, packed = panel.blocks, panel.place, panel.packed
 
     def pack(begin, end, record):
-        """A task: some panels of B, each in parts."""
-        parts = record[Gemm.ROW_PARTS]
+        """A task: some panels of B, each in parts, of which so many make a block."""
+        parts, blocks = record[Gemm.ROW_PARTS], depth_blocks(record)
         for item in range(begin, end):
             panel, part = item // parts, item % parts
             if not stays(record, panel):
-                first, last = part_of(record[Gemm.DEPTH], part, parts)
-                pack_part(record, panel, first, last)
+                block = part_of(record[Gemm.DEPTH], part // (parts // blocks), blocks)
+                pack_part(record, panel, block, part_of(record[Gemm.DEPTH], part, parts))
 
     @inline
-    def pack_part(record, panel, begin, end):
-        """Rows ``begin`` to ``end`` of the packed block of B, in one panel."""
+    def pack_part(record, panel, block, depths):
+        """Some rows of a block of B, in one panel."""
+        begin, end = depths
         columns, depth = panel_columns(record, panel), end - begin
         step = panel_vectors(record, panel) * vector
-        source, target = place(record, panel, begin), packed(record, panel) + begin * step
+        source, target = place(record, panel, begin), packed(record, panel, block) + (begin - block[0]) * step
         row, column = record[Gemm.B_ROW], record[Gemm.B_COLUMN]
         if column == size:
             for k in range(depth):
