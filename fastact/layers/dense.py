@@ -177,7 +177,7 @@ def dense_backward(
     """
     entry = activation_of(activation)
     given = {"grad": grad, "x": x, "weight": weight, "preactivation": preactivation, "activation": activation}
-    if are_matrices(grad, x, weight, preactivation) and _compiled(backend, x, weight):
+    if are_matrices(grad, x, weight, preactivation) and _compiled(backend, x, weight, gradients=True):
         try:
             gradients = compiled.backward(grad, x, weight, preactivation, entry)  # type: ignore[arg-type]
         except ValueError:
@@ -198,7 +198,7 @@ def dense_backward(
     dx, dweight = (empty(arrays[name].shape, common_dtype({name: arrays[name]})) for name in ("x", "weight"))
     gradients = dx, dweight, empty(shape[-1:], dweight.dtype)
     targets = tuple(_as_rows(gradient, computed, ()) for gradient in gradients)
-    if _compiled(backend, x2, w):
+    if _compiled(backend, x2, w, gradients=True):
         compiled.backward(g, x2, w, z, entry, *targets[:2], targets[2][0])
         note("dense_backward", given, lambda: compiled.backward_work(given, entry), "weight")
     else:
@@ -231,8 +231,8 @@ def _hand_over(computed: np.ndarray, target: np.ndarray) -> np.ndarray:
     return target
 
 
-def _compiled(backend: str, x: Any, weight: Any) -> bool:
-    return backend == "numba" and multiplies_here(len(x), weight)
+def _compiled(backend: str, x: Any, weight: Any, gradients: bool = False) -> bool:
+    return backend == "numba" and multiplies_here(len(x), weight, gradients)
 
 
 # -- by NumPy -----------------------------------------------------------------------------------------

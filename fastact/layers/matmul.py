@@ -46,8 +46,8 @@ def choice() -> tuple[str, str]:
     """Which library multiplies, ``"jit"`` (compiled here) or ``"blas"`` (NumPy's), and why.
 
     ``FASTACT_MATMUL`` chooses: ``jit``, ``blas`` or, by default, ``auto``, which below 512 bits is only said of large
-    products (:func:`multiplies_here`). Measured on a Zen 5 (4096 x 784 x 512, float32): 380-405 GFLOPS here, 210-400 in
-    OpenBLAS, by the kernels it chooses; with both held to AVX2, 150 and 195.
+    layers' gradients (:func:`multiplies_here`). Measured on a Zen 5 (4096 x 784 x 512, float32): 380-405 GFLOPS here,
+    210-400 in OpenBLAS, by the kernels it chooses.
     """
     wish = _wish()
     if wish not in ("auto", "jit", "blas"):
@@ -59,15 +59,15 @@ def choice() -> tuple[str, str]:
     if register_bytes() < 64:
         return (
             "blas",
-            "below 512 bits OpenBLAS is faster, measured with AVX2; small and thin products are compiled here",
+            "below 512 bits OpenBLAS is faster in large gradients, measured with AVX2; all else is compiled here",
         )
     return "jit", "with 512 bits at least as fast as OpenBLAS, activation included"
 
 
-#: With fewer than 512 bits: bytes of multiplications up to which a product is computed here, and the narrowest matrix
-#: that is left to BLAS. Of a Zen 4 held to AVX2, relu's layers in float32: 32 and 128 rows of 784 x 128 took 0.63 and
-#: 0.74 of the time that they took by way of BLAS, 65536 of 64 x 64 0.25, 128 of 784 x 512 0.98; 1024 of 784 x 512 in
-#: float64 1.1.
+#: With fewer than 512 bits: bytes of multiplications up to which a layer's gradients are computed here, and the
+#: narrowest matrix that is left to BLAS. Of a Zen 4 held to AVX2, relu's layers in float32, in multiples of the time by
+#: way of BLAS: 32 and 128 rows of 784 x 128 took 0.63 and 0.74, 65536 of 64 x 64 0.25; the gradients of 1024 of
+#: 784 x 512 1.04, their forward pass 0.94, that of 8192 0.90, of 1024 of 1024 x 1024 1.02; in float64 0.90 to 0.95.
 SMALL_BYTES, THIN = 80_000_000, 64
 
 
@@ -78,9 +78,10 @@ def always_here() -> bool | None:
     return None if library == "blas" and _wish() == "auto" else library == "jit"
 
 
-def multiplies_here(rows: int, weight: np.ndarray) -> bool:
-    """Whether a layer's products, of so many rows with that weight, are compiled here rather than BLAS's."""
+def multiplies_here(rows: int, weight: np.ndarray, gradients: bool = False) -> bool:
+    """Whether a layer's product, of so many rows with that weight, or those of its gradients, are compiled here rather
+    than BLAS's."""
     always = always_here()
     if always is not None:
         return always
-    return rows * weight.nbytes <= SMALL_BYTES or max(weight.shape) <= THIN
+    return not gradients or rows * weight.nbytes <= SMALL_BYTES or max(weight.shape) <= THIN

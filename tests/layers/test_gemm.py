@@ -195,11 +195,13 @@ def test_environment_chooses_the_library(wish: str) -> None:
     [(32, (128, 784), True), (128, (128, 784), True), (65536, (64, 64), True), (1024, (512, 784), False)],
     ids=str,
 )
-def test_large_products_alone_may_be_left_to_blas(
+def test_gradients_of_large_layers_alone_may_be_left_to_blas(
     rows: int, shape: tuple[int, int], here: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(matmul, "always_here", lambda: None)
-    assert matmul.multiplies_here(rows, np.empty(shape, np.float32)) is here
+    weight = np.empty(shape, np.float32)
+    assert matmul.multiplies_here(rows, weight)
+    assert matmul.multiplies_here(rows, weight, gradients=True) is here
 
 
 def test_environment_with_an_unknown_library() -> None:
