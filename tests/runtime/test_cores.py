@@ -166,10 +166,10 @@ first = Pool.FIRST_THREAD + Thread.SIZE
 for bounds in [cores, {min(cores)}, {max(cores)}]:
     os.sched_setaffinity(int(worker), bounds)
     for core in [*cores] * 3:
-        while not pool()[first + Thread.ASLEEP]: time.sleep(0.001)
         os.sched_setaffinity(0, {core})
         fastact.gelu(x)
-        while pool()[first + Thread.AVOIDS]: time.sleep(0.001)  # it wakes when it is all over, maybe
+        while not pool()[first + Thread.ASLEEP] or pool()[first + Thread.AVOIDS]:  # it wakes when all is over, maybe
+            time.sleep(0.001)
         assert os.sched_getaffinity(int(worker)) == bounds
 print("right")
 """
