@@ -330,6 +330,13 @@ def tables() -> dict[str, tuple[str, dict[str, list[mp.mpf]]]]:
                 for name, n in (("float16", 2), ("float32", 5), ("float64", 11))
             },
         ),
+        "ATANH_THIRD": (
+            "2 atanh(s) = 2 s + s**3 P(s**2) for 0 <= s <= 1/3",
+            {
+                name: interpolate(lambda w: 2 * atanh_remainder(w), mp.mpf(0), mp.mpf(1) / 9, n)
+                for name, n in (("float16", 1), ("float32", 3), ("float64", 9))
+            },
+        ),
         "LOGCOSH": (
             "log(cosh(x)) = x**2 P(x**2) for abs(x) <= 1",
             {
