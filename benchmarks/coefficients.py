@@ -74,15 +74,9 @@ def erf_ratio(w: mp.mpf) -> mp.mpf:
     return 2 / mp.sqrt(mp.pi) * mp.hyp1f1(0.5, 1.5, -w)
 
 
-def log1p_ratio(e: mp.mpf) -> mp.mpf:
-    """log1p(e) = e * this."""
-    return mp.log1p(e) / e if e > mp.mpf("1e-30") else 1 - e / 2
-
-
-def logcosh_over_square(w: mp.mpf) -> mp.mpf:
-    """log(cosh(x)) = x**2 * this, with w = x**2."""
-    x = mp.sqrt(w)
-    return mp.log(mp.cosh(x)) / w if w > mp.mpf("1e-25") else mp.mpf(1) / 2 - w / 12
+def coshm1_over_square(w: mp.mpf) -> mp.mpf:
+    """cosh(x) = 1 + x**2 * this, with w = x**2."""
+    return mp.hyp1f2(1, 1.5, 2, w / 4) / 2
 
 
 def tanhshrink_remainder(w: mp.mpf) -> mp.mpf:
@@ -323,13 +317,6 @@ def tables() -> dict[str, tuple[str, dict[str, list[mp.mpf]]]]:
                 for name, n in (("float16", 4), ("float32", 7), ("float64", 13))
             },
         ),
-        "LOG1P_RATIO": (
-            "log1p(e) = e P(e) for 0 <= e <= exp(-2)",
-            {
-                name: interpolate(log1p_ratio, mp.mpf(0), mp.exp(-2) * mp.mpf("1.0001"), n)
-                for name, n in (("float16", 2), ("float32", 5), ("float64", 11))
-            },
-        ),
         "ATANH_THIRD": (
             "2 atanh(s) = 2 s + s**3 P(s**2) for 0 <= s <= 1/3",
             {
@@ -337,11 +324,22 @@ def tables() -> dict[str, tuple[str, dict[str, list[mp.mpf]]]]:
                 for name, n in (("float16", 1), ("float32", 3), ("float64", 9))
             },
         ),
-        "LOGCOSH": (
-            "log(cosh(x)) = x**2 P(x**2) for abs(x) <= 1",
+        "ATANH_NINTH": (
+            "2 atanh(s) = 2 s + s**3 P(s**2) for 0 <= s <= 0.115",
             {
-                name: interpolate(logcosh_over_square, mp.mpf(0), mp.mpf(1), n)
-                for name, n in (("float16", 4), ("float32", 8), ("float64", 17))
+                name: interpolate(lambda w: 2 * atanh_remainder(w), mp.mpf(0), mp.mpf(1) / 75, n)
+                for name, n in (("float32", 1), ("float64", 5))
+            },
+        ),
+        "LOG1P_NEAR": (
+            "log1p(f) = f + f**2 P(f) for 0 <= f <= 0.26",
+            {"float16": interpolate(log1p_remainder, mp.mpf(0), mp.mpf("0.26"), 2)},
+        ),
+        "COSHM1": (
+            "cosh(x) - 1 = x**2 P(x**2) for abs(x) <= 7/10",
+            {
+                name: interpolate(coshm1_over_square, mp.mpf(0), mp.mpf("0.4901"), n)
+                for name, n in (("float16", 1), ("float32", 3), ("float64", 6))
             },
         ),
         "TANHSHRINK": (

@@ -43,8 +43,7 @@ def table(name: str) -> list[Any]:
     """Coefficients of a polynomial, highest power first, to 25 digits."""
     with mp.workdps(60):
         fit = {
-            "LOG1P_RATIO": lambda: fits.interpolate(fits.log1p_ratio, mp.mpf(0), mp.exp(-2), 16),
-            "LOGCOSH": lambda: fits.interpolate(fits.logcosh_over_square, mp.mpf(0), mp.mpf(1), 24),
+            "COSHM1": lambda: fits.interpolate(fits.coshm1_over_square, mp.mpf(0), mp.mpf("0.4901"), 10),
             "TANHSHRINK": lambda: fits.interpolate(fits.tanhshrink_remainder, mp.mpf(0), mp.mpf(1), 24),
             "NORMAL_TAIL": lambda: fits.FLOAT64.fit(fits.scaled_normal_tail(fits.FLOAT64.a), 32),
             "GELU_SLOPE": lambda: fits.FLOAT64.fit(fits.gelu_slope(), 32),
@@ -115,6 +114,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "gauss_times": lambda f, z: exp_times(f, -z * z / 2, -product_error(z, z) / 2),
     "gelu_slope": gelu_slope,
     "log1p_exp": lambda x, low, divisor: np.log1p(exp_times(Wide(1), x, low)) / divisor,
+    "log1p_near": np.log1p,
     "logistic_times": logistic_times,
     "logistic_times_any": lambda factor, z, low, power: logistic_times(factor, z, low) * Wide(2) ** power,
     "normal_tail": lambda z, f: f * polynomial(tail_variable(z), "NORMAL_TAIL") / (z + fits.FLOAT64.a),

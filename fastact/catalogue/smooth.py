@@ -20,6 +20,7 @@ from fastact.formulas.primitives import (
     gauss_times,
     gelu_slope,
     log1p_exp,
+    log1p_near,
     logistic_times,
     logistic_times_any,
     maximum,
@@ -127,10 +128,11 @@ def squareplus(x: Any, b: Any = 4.0) -> Values:
 @catalogued(formula="log(cosh(x))", range="[0, inf)", reference="Saleh and Saleh, arXiv:2208.04564", ulp=4.0)
 def logcosh(x: Any) -> Values:
     """A parabola that turns into abs(x) - log(2): its derivative is tanh."""
-    u, log2 = abs(x), parts(precise("0.69314718055994530941723212145817657"))
-    e = exp(-2 * u)
-    beyond = (u - log2.high) + (e * fitted("LOG1P_RATIO", e) - log2.low)
-    return where(u < 1, x * x * fitted("LOGCOSH", x * x), beyond), tanh(x)
+    u, square, log2 = abs(x), x * x, parts(precise("0.69314718055994530941723212145817657"))
+    near = u < 0.7
+    f = where(near, square * fitted("COSHM1", square), exp(-2 * u))  # of both sides one logarithm
+    log = log1p_near(f)
+    return where(near, log, (u - log2.high) + (log - log2.low)), tanh(x)
 
 
 @catalogued(formula="x * tanh(x)", range="[0, inf)", reference="Roy et al., arXiv:1901.05894")

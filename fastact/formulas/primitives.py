@@ -24,8 +24,8 @@ from fastact.formulas.signs import is_nonpositive, is_zero
 __all__ = [
     "NORMAL_PEAK", "NUMPY_NAMES", "absolute", "arctan", "cos", "exp", "exp_error", "exp_times", "exp_times_any",
     "expm1", "expm1_error", "expm1_times", "fitted", "fma", "gauss_times", "gelu_slope", "log", "log1p", "log1p_exp",
-    "logistic_times", "logistic_times_any", "maximum", "minimum", "normal_tail", "product_error", "quick_sum_error",
-    "quotient", "quotient_error", "sin", "sqrt", "sqrt_error", "sum_error", "tanh", "where",
+    "log1p_near", "logistic_times", "logistic_times_any", "maximum", "minimum", "normal_tail", "product_error",
+    "quick_sum_error", "quotient", "quotient_error", "sin", "sqrt", "sqrt_error", "sum_error", "tanh", "where",
 ]  # fmt: skip
 
 
@@ -142,6 +142,11 @@ def quick_sum_error_of(large: Any, small: Any) -> Any:
 def log1p_exp(x: Any, low: Any = 0.0, divisor: Any = 1) -> Any:
     """``log(1 + exp(x + low)) / divisor`` for x <= 0, also where the logarithm alone would have vanished."""
     return apply("log1p_exp", x, low, divisor)
+
+
+def log1p_near(f: Any) -> Any:
+    """``log(1 + f)`` for 0 <= f <= 0.26."""
+    return apply("log1p_near", f)
 
 
 def gauss_times(factor: Any, z: Any) -> Any:
@@ -342,6 +347,7 @@ NUMPY_FORMULAS |= {
     "quotient_error": _quotient_error_numpy,
     "fma": lambda a, b, c: a * b + c,
     "log1p_exp": _log1p_exp_numpy,
+    "log1p_near": lambda f: log1p(f),
     "constant_error": lambda digits: constant_error_in(np.float64, digits),
     "exp_times": _exp_times_numpy,
     "exp_times_any": _exp_times_any_numpy,
@@ -380,6 +386,7 @@ DERIVATIVES |= {
     ),
     "expm1_times": lambda m, a, low, y: (expm1(a), exp_times_any(m, a, low), exp_times_any(m, a, low)),
     "log1p_exp": lambda a, low, divisor, y: _log1p_exp_slopes(a, divisor, y),
+    "log1p_near": lambda f, y: (1.0 / (1.0 + f),),
     "gauss_times": lambda m, z, y: (gauss_times(1.0, z), -z * y),
     "normal_tail": lambda z, factor, y: (z * y - factor * NORMAL_PEAK, y / factor),
     "gelu_slope": lambda z, y: (z * y + (z * z - 2.0) * NORMAL_PEAK,),
@@ -392,7 +399,6 @@ DERIVATIVES |= {
     "sqrt_error": lambda a, low, y: (0.0, 0.5 / sqrt(a)),
     "quotient": lambda a, a_low, b, b_low, y: (1.0 / b, 1.0 / b, -y / b, -y / b),
     "fma": lambda a, b, c, y: (b, a, 1.0),
-    "fitted_LOG1P_RATIO": lambda e, y: ((1.0 / (1.0 + e) - y) / e,),
-    "fitted_LOGCOSH": lambda w, y: ((tanh(sqrt(w)) / (2.0 * sqrt(w)) - y) / w,),
+    "fitted_COSHM1": lambda w, y: ((0.5 * (exp(sqrt(w)) - exp(-sqrt(w))) / (2.0 * sqrt(w)) - y) / w,),
     "fitted_TANHSHRINK": lambda w, y: (_tanhshrink_fit_slope(w, tanh(sqrt(w))),),
 }

@@ -303,6 +303,7 @@ RULES: dict[str, Callable[..., Term]] = {
     "expm1": _small_or(_expm1),
     "log": _log,
     "log1p": _small_or(lambda a: _log(plus(Term(1.0), a))),
+    "log1p_near": _small_or(lambda a: _log(plus(Term(1.0), a))),
     "tanh": _small_or(_to(-1.0, 1.0, math.tanh)),
     "arctan": _small_or(_to(-math.pi / 2, math.pi / 2, math.atan)),
     "erf": _small_or(_to(-1.0, 1.0, math.erf), 2 / math.sqrt(math.pi)),

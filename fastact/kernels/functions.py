@@ -31,7 +31,7 @@ from fastact.kernels.exponentials import (
 )
 from fastact.kernels.hyperbolic import tanh_kernel
 from fastact.kernels.instructions import horner
-from fastact.kernels.logarithms import log1p_exp_kernel, log1p_kernel, log_kernel
+from fastact.kernels.logarithms import log1p_exp_kernel, log1p_kernel, log1p_near_kernel, log_kernel
 from fastact.kernels.logistic import logistic_times_any_kernel, logistic_times_kernel
 from fastact.kernels.normal import gauss_times_kernel, gelu_slope_kernel, normal_tail_kernel
 from fastact.kernels.powers import cbrt_kernel, exp2_kernel, log2_kernel, log10_kernel, power_kernel
@@ -90,6 +90,7 @@ KERNELS |= {
     "log10": log10_kernel,
     "log1p": log1p_kernel,
     "log1p_exp": log1p_exp_kernel,
+    "log1p_near": log1p_near_kernel,
     "log2": log2_kernel,
     "maximum": _larger,
     "minimum": _smaller,

@@ -23,7 +23,7 @@ from fastact.kernels.instructions import (
 from fastact.kernels.precision import WIDE, Precision
 from fastact.kernels.quotients import reciprocal_kernel
 
-__all__ = ["fraction_and_exponent", "log1p_exp_kernel", "log1p_kernel", "log_kernel"]
+__all__ = ["fraction_and_exponent", "log1p_exp_kernel", "log1p_kernel", "log1p_near_kernel", "log_kernel"]
 
 
 def _split_exponent(x: Expression, precision: Precision) -> Expression:
@@ -86,16 +86,26 @@ def _log1p_to_divide(precision: Precision, e: Expression, e_low: Expression, div
     return where(given, fma(k, precision.log2_high, f - fma(s, rest, -low)), fma(-s, rest, f))
 
 
-def _twice_atanh(precision: Precision, f: Expression) -> tuple[Expression, Expression]:
+def log1p_near_kernel(precision: Precision, f: Expression) -> Expression:
+    """log1p of f up to 0.26, of which a polynomial has fewer terms."""
+    if precision.table == "float16":  # so few that a quotient takes longer
+        return fma(f * f, horner(f, coefficients.LOG1P_NEAR["float16"]), f)
+    s, rest = _twice_atanh(precision, f, coefficients.ATANH_NINTH)
+    return fma(-s, rest, f)
+
+
+def _twice_atanh(
+    precision: Precision, f: Expression, table: dict[str, tuple[float, ...]] = coefficients.ATANH_THIRD
+) -> tuple[Expression, Expression]:
     """s and r with log1p(f) = f - s * r for -1/4 <= f <= 1, where s = f / (2 + f) and log1p(f) = 2 atanh(s).
 
     f - s * f is 2 s, but f is exact: only the correction is rounded, which is less than half of the logarithm. Up to
-    f = 1 the polynomial has a term more than with a power of two taken out of 1 + f, and that takes longer: 1.3 times
-    as long in all in float32. A polynomial of f instead of a quotient has nine terms in float32, twenty in float64.
+    f = 1 the polynomial has a term more than with a power of two taken out of 1 + f, which would take 1.3 times as long
+    in all in float32. A polynomial of f instead of a quotient has nine terms in float32, and twenty in float64.
     """
     s = f * reciprocal_kernel(precision, 2.0 + f) if not precision.careful else f / (2.0 + f)
     w = s * s
-    return s, fma(-w, horner(w, coefficients.ATANH_THIRD[precision.table]), f)
+    return s, fma(-w, horner(w, table[precision.table]), f)
 
 
 def fraction_and_exponent(precision: Precision, x: Expression) -> tuple[Expression, Expression]:
