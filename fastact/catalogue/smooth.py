@@ -228,20 +228,25 @@ def quick_gelu(x: Any) -> Values:
 
 @catalogued(formula="x * tanh(log(1 + exp(x)))", range="[-0.309, inf)", reference="Misra, arXiv:1908.08681", ulp=4.0)
 def mish(x: Any) -> Values:
-    """x * tanh(softplus(x)), which is a ratio of polynomials in e = exp(-abs(x))."""
-    z, below = minimum(abs(x), 1000), x < 0
-    e = exp(precise(-z))
-    once = rounded(e)
-    # the denominator is 2 + 2 e + e**2 on the negative side, 1 + 2 e + 2 e**2 on the other
-    d = where(below, 2, 1) + precise(once) * (2 + where(below, once, 2 * once))
-    ratio = rounded(where(below, once + 2, 1 + 2 * once) / d)
-    value = where(below, exp_times(where(z < 1000, x, 0) * ratio, -z), x * ratio)
-    # on the negative side the numerator is zero near z = 1.19: nothing may be lost there
-    linear, sloping = 4 * (1 + where(below, -z, z)), 6 + 4 * where(below, -z, z)
-    c0, c1 = where(below, linear, 1), where(below, sloping, 4)
-    c2, c3 = where(below, 4, sloping), where(below, once, linear * once)
-    slope = rounded(fma((c2 + c3) * e + c1, e, c0) / d**2)
-    return value, where(below, exp_times(slope, -z), slope)
+    """x * tanh(softplus(x)): for e = exp(x), ``x * n / (n + 2)`` with n = e * (e + 2)."""
+    # From -0.245 on the quotient is 1 less another, which is small: roundings of that count less.
+    z, below = maximum(minimum(x, 23), -1000), x < -0.245
+    e = exp(z)
+    whole = fma(e, e + 2, 2)
+    share = where(below, e + 2, -2) / whole
+    value = where(below, exp_times(z * share, z), x * (1 + share))
+    # So is the derivative. On the other side its numerator, e**3 + 4 e**2 + (4 z + 6) e + 4 z + 4, is zero near
+    # z = -1.19: there it counts what the first sum lacks, and what e does; that by how all of the quotient changes
+    # with e, which a line in z says nearly enough.
+    lacks = parts(exp(precise(z))).low
+    linear, sloping = fma(z, 4, 4), fma(z, 4, 6)
+    start = fma(sloping, e, linear)
+    rest = fma(lacks, fma(z, -9.17, -7), fma(sloping, e, linear - start))
+    falling = fma(4 * e, e, start + fma(e * e, e, rest))
+    squared = fma(whole, whole, whole * (2 * fma(e, e + 2, 2 - whole)))
+    quotient = where(below, falling, -2) / where(below, squared, whole)
+    rising = fma(quotient, fma(quotient, fma(e * (e + 1), z, 3 * lacks), 1), 1)
+    return value, where(below, exp_times(quotient, z), rising)
 
 
 @catalogued(
