@@ -95,6 +95,12 @@ def logistic_times(factor: Any, z: Any, low: Any) -> Any:
     return np.where(z < 0, exp_times(factor / (1 + e), -abs(z), low), factor / (1 + e))
 
 
+def tanh_and_slope(u: Any) -> Any:
+    z = np.minimum(u, 1000)
+    e = np.exp(-2 * z)
+    return np.tanh(z) + 4 * z * e / (1 + e) ** 2
+
+
 def gelu_slope(z: Any) -> Any:
     with mp.workdps(60):
         root = fits.gelu_root()
@@ -124,6 +130,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "quotient_error": lambda a, b: ((a - (a / b) * b) - product_error(a / b, b)) / b,
     "sqrt_error": sqrt_error,
     "sum_error": sum_error,
+    "tanh_and_slope": tanh_and_slope,
+    "tanh_times": lambda factor, x: factor * np.tanh(x),
 } | {f"fitted_{name}": lambda w, name=name: polynomial(w, name) for name in FITTED}
 
 

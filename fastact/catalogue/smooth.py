@@ -28,6 +28,8 @@ from fastact.formulas.primitives import (
     normal_tail,
     sqrt,
     tanh,
+    tanh_and_slope,
+    tanh_times,
     where,
 )
 from fastact.formulas.rounding import EXTREME, as_exponent
@@ -139,9 +141,8 @@ def logcosh(x: Any) -> Values:
 def lisht(x: Any) -> Values:
     """Linearly scaled hyperbolic tangent."""
     u = abs(x)
-    e, m, z = exp(precise(-2 * u)), expm1(precise(-2 * u)), minimum(u, 1000)
-    slope = (4 * z * e - expm1(-4 * u)) / (precise(1) + rounded(e)) ** 2
-    return where(u > 25, u, -u * m / (2 + m)), where(x < 0, -slope, slope)
+    slope = tanh_and_slope(u)
+    return where(u > 25, u, tanh_times(u, u)), where(x < 0, -slope, slope)
 
 
 @catalogued(

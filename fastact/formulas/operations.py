@@ -24,7 +24,7 @@ ARITY |= dict.fromkeys(TRUTH_VALUED - {"logical_not"}, 2) | {"logical_not": 1, "
 ARITY |= {"log1p_exp": 3, "normal_tail": 2, "gelu_slope": 1, "gauss_times": 2, "product_error": 2, "exp_times": 3}
 ARITY |= {"sum_error": 2, "quick_sum_error": 2, "exp_error": 2, "expm1_error": 1, "sqrt_error": 2, "quotient": 4}
 ARITY |= {"logistic_times": 3, "logistic_times_any": 4, "exp_times_any": 4, "expm1_times": 3, "quotient_error": 2}
-ARITY |= {"leading_bits": 1, "log1p_near": 1}
+ARITY |= {"leading_bits": 1, "log1p_near": 1, "tanh_times": 2, "tanh_and_slope": 1}
 ARITY |= {f"fitted_{table}": 1 for table in FITTED} | {"fma": 3, "constant_error": 1}
 
 #: Other names under which NumPy, SciPy and Python know these operations.

@@ -25,7 +25,8 @@ __all__ = [
     "NORMAL_PEAK", "NUMPY_NAMES", "absolute", "arctan", "cos", "exp", "exp_error", "exp_times", "exp_times_any",
     "expm1", "expm1_error", "expm1_times", "fitted", "fma", "gauss_times", "gelu_slope", "log", "log1p", "log1p_exp",
     "log1p_near", "logistic_times", "logistic_times_any", "maximum", "minimum", "normal_tail", "product_error",
-    "quick_sum_error", "quotient", "quotient_error", "sin", "sqrt", "sqrt_error", "sum_error", "tanh", "where",
+    "quick_sum_error", "quotient", "quotient_error", "sin", "sqrt", "sqrt_error", "sum_error", "tanh",
+    "tanh_and_slope", "tanh_times", "where",
 ]  # fmt: skip
 
 
@@ -152,6 +153,16 @@ def log1p_near(f: Any) -> Any:
 def gauss_times(factor: Any, z: Any) -> Any:
     """``factor * exp(-z * z / 2)``, likewise, with z squared exactly."""
     return apply("gauss_times", factor, z)
+
+
+def tanh_times(factor: Any, x: Any) -> Any:
+    """``factor * tanh(x)`` for a finite factor and x >= 0; the product is part of the last rounding, if that can be."""
+    return apply("tanh_times", factor, x)
+
+
+def tanh_and_slope(u: Any) -> Any:
+    """``tanh(u) + u * (1 - tanh(u)**2)``, the derivative of their product, for u >= 0."""
+    return apply("tanh_and_slope", u)
 
 
 def product_error(a: Any, b: Any) -> Any:
@@ -297,6 +308,12 @@ def _sqrt_error_numpy(x: Expression, low: Expression) -> Expression:
     return ((x - root * root) - product_error(root, root) + low) * (0.5 / root)
 
 
+def _tanh_and_slope_numpy(u: Expression) -> Expression:
+    z = where(u > 400.0, 400.0, u)  # where 1 - tanh(u)**2 is zero
+    e = exp(-2.0 * z)
+    return tanh(u) + 4.0 * z * e / ((1.0 + e) * (1.0 + e))
+
+
 def _gauss_times_numpy(factor: Expression, z: Expression) -> Expression:
     return exp_times(factor, -0.5 * (z * z), -0.5 * product_error(z, z))
 
@@ -360,6 +377,8 @@ NUMPY_FORMULAS |= {
     "quick_sum_error": quick_sum_error_of,
     "sqrt_error": _sqrt_error_numpy,
     "sum_error": sum_error_of,
+    "tanh_and_slope": _tanh_and_slope_numpy,
+    "tanh_times": lambda factor, x: factor * tanh(x),
 }
 
 # -- derivatives, for the chain rule --------------------------------------------------------------
@@ -400,5 +419,7 @@ DERIVATIVES |= {
     "quotient": lambda a, a_low, b, b_low, y: (1.0 / b, 1.0 / b, -y / b, -y / b),
     "fma": lambda a, b, c, y: (b, a, 1.0),
     "fitted_COSHM1": lambda w, y: ((0.5 * (exp(sqrt(w)) - exp(-sqrt(w))) / (2.0 * sqrt(w)) - y) / w,),
+    "tanh_times": lambda factor, x, y: (tanh(x), factor * (1.0 - tanh(x) * tanh(x))),
+    "tanh_and_slope": lambda u, y: (2.0 * (1.0 - tanh(u) * tanh(u)) * (1.0 - tanh_times(u, u)),),
     "fitted_TANHSHRINK": lambda w, y: (_tanhshrink_fit_slope(w, tanh(sqrt(w))),),
 }

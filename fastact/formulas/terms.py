@@ -331,6 +331,8 @@ RULES: dict[str, Callable[..., Term]] = {
     "gelu_slope": lambda a: minus(_normal_tail(a, _times(a, a))),
     "quotient": lambda a, a_low, b, b_low: _times(a, _raised(b, -1)),
     "fma": lambda a, b, c: plus(_times(a, b), c),
+    "tanh_times": lambda factor, a: _times(factor, RULES["tanh"](a)),
+    "tanh_and_slope": _small_or(_to(-1.0, 1.0, lambda a: math.tanh(a) + a * (1 - math.tanh(a) ** 2)), 2.0),
     "sin": _small_or(_wave),
     "cos": _wave,
     "sin_ratio": lambda a: _times(_wave(a), _raised(a, -1)),

@@ -29,7 +29,7 @@ from fastact.kernels.exponentials import (
     expm1_and_error,
     expm1_times_kernel,
 )
-from fastact.kernels.hyperbolic import tanh_kernel
+from fastact.kernels.hyperbolic import tanh_and_slope_kernel, tanh_kernel, tanh_times_kernel
 from fastact.kernels.instructions import horner
 from fastact.kernels.logarithms import log1p_exp_kernel, log1p_kernel, log1p_near_kernel, log_kernel
 from fastact.kernels.logistic import logistic_times_any_kernel, logistic_times_kernel
@@ -105,4 +105,6 @@ KERNELS |= {
     "sum_error": lambda precision, a, b: sum_error_of(a, b) if precision.careful else constant(0.0),
     "tan": tan_kernel,
     "tanh": tanh_kernel,
+    "tanh_and_slope": tanh_and_slope_kernel,
+    "tanh_times": tanh_times_kernel,
 }

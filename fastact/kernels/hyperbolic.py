@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from fastact.formulas import coefficients
 from fastact.formulas.expressions import Expression
 from fastact.formulas.primitives import absolute, fma
@@ -21,7 +23,7 @@ from fastact.kernels.precision import Precision
 from fastact.kernels.quotients import reciprocal_kernel
 from fastact.simd.variants import variant
 
-__all__ = ["tanh_kernel"]
+__all__ = ["tanh_and_slope_kernel", "tanh_kernel", "tanh_times_kernel"]
 
 
 def tanh_from_tables(precision: Precision, x: Expression) -> Expression:
@@ -33,8 +35,18 @@ def tanh_from_tables(precision: Precision, x: Expression) -> Expression:
     return copysign(horner(r, [lookup(f"TANH_{n}", interval) for n in reversed(range(6))]), x)
 
 
-def tanh_from_sum(precision: Precision, x: Expression) -> Expression:
-    """tanh(a) for a = abs(x) = r - k log(2) / 2, by the addition theorem with s = 2**k and t = tanh(r), abs(t) < 0.18:
+class Sum(NamedTuple):
+    """``tanh(a) = taken + s * rest / divisor`` for a = abs(x), and what these are made of."""
+
+    s: Expression
+    t: Expression
+    taken: Expression
+    rest: Expression
+    divisor: Expression
+
+
+def tanh_sum(precision: Precision, a: Expression) -> Sum:
+    """tanh(a) for a = r - k log(2) / 2, by the addition theorem with s = 2**k and t = tanh(r), abs(t) < 0.18:
 
     ``((1 - s) + (1 + s) t) / ((1 + s) + (1 - s) t)``
 
@@ -43,7 +55,6 @@ def tanh_from_sum(precision: Precision, x: Expression) -> Expression:
     quotient of numbers in two parts on AVX2, in both precisions. In float64, where not every number can be tried,
     what r is rounded by joins the rest of t, which is smaller: 1.6 ulp instead of 2.0, for 3 to 11 % more time.
     """
-    a = clip(absolute(x), None, coefficients.TANH_LIMIT[precision.table][0])
     shift = 1.5 * 2.0**precision.digits + precision.bias  # leaves the bits of s, but for their place
     shifted = fma(a, -2.0 * LOG2_E, shift)
     k = shifted - shift
@@ -54,12 +65,16 @@ def tanh_from_sum(precision: Precision, x: Expression) -> Expression:
     cube, p = r * square, horner(square, coefficients.TANH_SMALL[precision.table])
     t = exact + fma(cube, p, k * low_part) if precision.size == 64 else fma(cube, p, r)
     more, less = 1.0 + s, 1.0 - s
-    divisor = fma(less, t, more)
-    if not precision.careful:
-        return copysign(fma(more, t, less) * reciprocal_kernel(precision, divisor), x)
     taken = less * less
-    rest = fma((3.0 - s) + taken, t, less - taken) / divisor
-    return copysign(fma(s, rest, taken), x)
+    return Sum(s, t, taken, fma((3.0 - s) + taken, t, less - taken), fma(less, t, more))
+
+
+def tanh_from_sum(precision: Precision, x: Expression) -> Expression:
+    a = clip(absolute(x), None, coefficients.TANH_LIMIT[precision.table][0])
+    s, t, taken, rest, divisor = tanh_sum(precision, a)
+    if not precision.careful:
+        return copysign(fma(1.0 + s, t, 1.0 - s) * reciprocal_kernel(precision, divisor), x)
+    return copysign(fma(s, rest / divisor, taken), x)
 
 
 #: What variants of kernels call them.
@@ -68,3 +83,22 @@ TANH = {"pieces": tanh_from_tables, "sum": tanh_from_sum}
 
 def tanh_kernel(precision: Precision, x: Expression) -> Expression:
     return TANH[variant().tanh[precision.size]](precision, x)
+
+
+def tanh_times_kernel(precision: Precision, factor: Expression, x: Expression) -> Expression:
+    """A factor of the sum's two terms is no rounding more in what is small; a table's polynomial is multiplied."""
+    if variant().tanh[precision.size] != "sum" or not precision.careful:
+        return factor * tanh_kernel(precision, x)
+    s, _, taken, rest, divisor = tanh_sum(precision, clip(x, None, coefficients.TANH_LIMIT[precision.table][0]))
+    return fma(factor * s, rest / divisor, factor * taken)
+
+
+def tanh_and_slope_kernel(precision: Precision, u: Expression) -> Expression:
+    """``taken + s (rest divisor + 4 u (1 - t**2)) / divisor**2``, for the slope is ``4 s (1 - t**2) / divisor**2``.
+    The square of the sum that the divisor is has one large rounding, that of the divisor three."""
+    a = clip(u, None, 25.0)  # where the slope, too, is next to nothing
+    s, t, taken, rest, divisor = tanh_sum(precision, a)
+    more, less = 1.0 + s, 1.0 - s
+    squared = fma(fma(taken, t, 2.0 * more * less), t, more * more)
+    both = fma(4.0 * a, fma(-t, t, 1.0), rest * divisor) / squared
+    return fma(s, both, taken)
