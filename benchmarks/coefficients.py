@@ -339,7 +339,7 @@ def tables() -> dict[str, tuple[str, dict[str, list[mp.mpf]]]]:
             "cosh(x) - 1 = x**2 P(x**2) for abs(x) <= 7/10",
             {
                 name: interpolate(coshm1_over_square, mp.mpf(0), mp.mpf("0.4901"), n)
-                for name, n in (("float16", 1), ("float32", 3), ("float64", 6))
+                for name, n in (("float16", 2), ("float32", 3), ("float64", 6))
             },
         ),
         "TANHSHRINK": (
